@@ -1,0 +1,8 @@
+"""The one exception for faults in a user's data."""
+
+
+class DataError(Exception):
+    """A fault in the data, told in one line that names the file (and line or field), what was found and what to do.
+
+    Command lines print it as it is and exit with 1; it never carries a traceback to the user.
+    """

@@ -1,0 +1,128 @@
+"""What every corpus reader yields: recordings, and what was found wrong with them on the way."""
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from input_pipeline.errors import DataError
+
+PARTICIPANT = "participant"
+INTERVIEWER = "interviewer"
+SYNTHETIC_MARKER = "SYNTHETIC.json"  # a stand-in corpus carries this file in its root folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A stretch of a recording: a speaker's turn, or the whole of a short utterance.
+
+    Attributes:
+        start_s, stop_s: seconds from the start of the recording's audio; stop_s > start_s.
+        speaker: `PARTICIPANT`, `INTERVIEWER`, or a name of the corpus's own.
+        text: the words, cleaned of marks; empty where none were transcribed.
+    """
+
+    start_s: float
+    stop_s: float
+    speaker: str = PARTICIPANT
+    text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """One session or utterance of one participant, as the features meet it.
+
+    Attributes:
+        id: unique in the corpus.
+        participant: who speaks; recordings that share it never stand in two splits.
+        split: the corpus's own split ("train", "dev", "test"), or "" where it has none.
+        segments: in order of time.
+        labels: by task; classes as str or int, scores as float. A task without a label here is absent.
+        metadata: what is known besides ("gender": "male" | "female", ...).
+        audio: the waveform's file, or None.
+        tracks: further files by kind ("covarep", "formant", ...), where present.
+    """
+
+    id: str
+    participant: str
+    split: str
+    segments: tuple[Segment, ...]
+    labels: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    audio: Path | None = None
+    tracks: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What a reader met in one session: an error, or a known defect to which it applied a named rule.
+
+    Attributes:
+        severity: "error" ends a run that needs the recording; "applied" is reported and no more.
+        rule: the rule's name in kebab-case ("transcript-offset", "missing-wav", ...).
+        message: one whole line: file (and line number or field), what was found, what was or can be done.
+    """
+
+    severity: Literal["error", "applied"]
+    rule: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Scanned:
+    """One session as found: `recording` is None where an error keeps it from being read."""
+
+    id: str
+    recording: Recording | None
+    findings: tuple[Finding, ...] = ()
+
+
+class Corpus(ABC):
+    """A reader of one corpus below `root`.
+
+    Attributes:
+        name: the name on the command line and of the folder below `--data_dir`.
+        classes: by classification task, its classes in the order of their indices; a task that is not in it is a score.
+    """
+
+    name: str
+    classes: Mapping[str, tuple[str, ...]]
+
+    def __init__(self, root: Path):
+        """Raises DataError where `root` is no folder, naming it and the command that writes the stand-in, if one exists."""
+        self.root = root
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the folder holds a stand-in, by its marker file."""
+        return (self.root / SYNTHETIC_MARKER).exists()
+
+    @abstractmethod
+    def scan(self) -> Iterator[Scanned]:
+        """Every session with what was found in it, in a fixed order; reads text files and audio headers, not waveforms."""
+
+    def recordings(self) -> list[Recording]:
+        """The recordings, in a fixed order. Raises DataError with the first error that the scan finds."""
+        found = []
+        for session in self.scan():
+            for finding in session.findings:
+                if finding.severity == "error":
+                    raise DataError(finding.message)
+            if session.recording is not None:
+                found.append(session.recording)
+        return found
+
+
+def fingerprint(recording: Recording) -> str:
+    """A digest of all that a feature can depend on: the recording's fields, and the content of its audio file."""
+    digest = hashlib.blake2b(digest_size=16)
+    fields = dataclasses.asdict(recording) | {"audio": None, "tracks": sorted(recording.tracks)}
+    digest.update(json.dumps(fields, sort_keys=True).encode())
+    if recording.audio is not None:
+        with recording.audio.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
