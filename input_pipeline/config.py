@@ -22,7 +22,9 @@ class Config:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self.__dict__.get("_frozen"):
-            raise ConfigError(f"{type(self).__name__}.{name}: the config is frozen; make a changed copy with dataclasses.replace")
+            raise ConfigError(
+                f"{type(self).__name__}.{name}: the config is frozen; make a changed copy with dataclasses.replace"
+            )
         if name not in field_names(self):
             raise ConfigError(unknown_field(self, name))
         super().__setattr__(name, value)
@@ -81,7 +83,9 @@ def _fits(value: Any, hint: Any) -> bool:
             return all(_fits(item, arguments[0]) for item in value)
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
     if origin in (dict, Mapping):
-        return isinstance(value, dict) and all(_fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items())
+        return isinstance(value, dict) and all(
+            _fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items()
+        )
     if hint is float:  # 1 is a fine value for a float; True is not
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
@@ -90,7 +94,11 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _type_name(hint: Any) -> str:
-    return getattr(hint, "__name__", None) if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")  # type: ignore[return-value]
+    return (
+        getattr(hint, "__name__", None)
+        if isinstance(hint, type) and not typing.get_args(hint)
+        else str(hint).replace("typing.", "")
+    )  # type: ignore[return-value]
 
 
 def _configs_in(value: Any) -> list[tuple[str, Config]]:
@@ -99,7 +107,9 @@ def _configs_in(value: Any) -> list[tuple[str, Config]]:
     if isinstance(value, dict):
         return [(f".{key}{inner}", config) for key, item in value.items() for inner, config in _configs_in(item)]
     if isinstance(value, tuple):
-        return [(f"[{index}]{inner}", config) for index, item in enumerate(value) for inner, config in _configs_in(item)]
+        return [
+            (f"[{index}]{inner}", config) for index, item in enumerate(value) for inner, config in _configs_in(item)
+        ]
     return []
 
 

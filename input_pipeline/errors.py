@@ -1,4 +1,4 @@
-"""The one exception for faults in a user's data."""
+"""The exceptions for faults in a user's data."""
 
 
 class DataError(Exception):
@@ -6,3 +6,11 @@ class DataError(Exception):
 
     Command lines print it as it is and exit with 1; it never carries a traceback to the user.
     """
+
+
+class RuleError(DataError):
+    """A DataError that also carries the kebab-case name of the rule that the data break, so that a scan can list it."""
+
+    def __init__(self, rule: str, message: str):
+        super().__init__(message)
+        self.rule = rule

@@ -1,0 +1,154 @@
+"""Waveforms from audio files, and the checks that a file must pass before anything is computed from it.
+
+The same checks serve the corpus readers (`header`: cheap, no samples are read), the validator (`check_waveform`) and
+the features (`load`). Each raises a `RuleError` whose one line names the file.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from jaxtyping import Float32
+
+from input_pipeline.errors import RuleError
+
+SILENT_PEAK = 1e-4  # of full scale: below the dither of a 16-bit recording
+_BLOCK_FRAMES = 1 << 20
+_STREAMED_BYTES = 0x7FFFF000  # writers to a pipe cannot know the length and promise this much or more
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What an audio file says of itself: `frames` samples a channel at `rate_hz`."""
+
+    rate_hz: int
+    channels: int
+    frames: int
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / self.rate_hz
+
+
+def header(path: Path) -> Header:
+    """The header of an audio file, checked against the file's size.
+
+    Raises:
+        RuleError: missing-audio, unreadable-audio, truncated-audio (a wav promises more than it holds), empty-audio.
+    """
+    if not path.is_file():
+        raise RuleError("missing-audio", f"{path}: no such audio file; restore it from the corpus's archive")
+    try:
+        cut = _promised_and_held_bytes(path)
+        info = soundfile.info(str(path))
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise _unreadable(path, error) from None
+    if cut is not None and cut[0] > cut[1]:
+        raise _truncated(path, f"{cut[0]} bytes of samples", str(cut[1]))
+    if info.frames == 0:
+        raise RuleError("empty-audio", f"{path}: holds no samples; copy the file again")
+    return Header(info.samplerate, info.channels, info.frames)
+
+
+def load(
+    path: Path, rate_hz: int = 16000, start_s: float = 0.0, stop_s: float | None = None
+) -> Float32[np.ndarray, " samples"]:
+    """A recording, or its stretch from `start_s` to `stop_s`, as one channel at `rate_hz`.
+
+    Channels are averaged; another rate is resampled by soxr in its "HQ" quality. A `stop_s` past the end means the end.
+
+    Raises:
+        RuleError: as `header`; non-finite-audio; outside-audio where the stretch holds no sample; silent-audio where
+            the whole recording is asked for and its peak is below `SILENT_PEAK` (one silent stretch is no fault).
+    """
+    found = header(path)
+    start = round(start_s * found.rate_hz)
+    stop = found.frames if stop_s is None else min(round(stop_s * found.rate_hz), found.frames)
+    if not 0 <= start < stop:
+        end_s = found.duration_s if stop_s is None else stop_s
+        raise RuleError(
+            "outside-audio",
+            f"{path}: no sample from {start_s:.3f} to {end_s:.3f} s of its {found.duration_s:.3f} s; correct the times",
+        )
+    mono = np.concatenate(list(_blocks(path, start, stop)))
+    if start == 0 and stop_s is None:
+        _refuse_silence(path, float(np.abs(mono).max()))
+    if found.rate_hz != rate_hz:
+        mono = soxr.resample(mono, found.rate_hz, rate_hz)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def check_waveform(path: Path) -> Header:
+    """Reads a whole file block by block and returns its header.
+
+    Raises:
+        RuleError: as `load` of the whole recording.
+    """
+    found = header(path)
+    _refuse_silence(path, max(float(np.abs(block).max()) for block in _blocks(path, 0, found.frames)))
+    return found
+
+
+def _blocks(path: Path, start: int, stop: int) -> Iterator[Float32[np.ndarray, " samples"]]:
+    """The frames from `start` to `stop`, averaged over channels, in blocks; refuses what is not finite."""
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            file.seek(start)
+            while start < stop:
+                block = file.read(min(_BLOCK_FRAMES, stop - start), dtype="float32", always_2d=True)
+                if len(block) == 0:
+                    raise _truncated(path, f"{stop} samples", str(start))
+                if not np.isfinite(block).all():
+                    at = start + int(np.argmin(np.isfinite(block).all(axis=1)))
+                    what = f"sample {at} ({at / file.samplerate:.3f} s) is NaN or infinite"
+                    raise RuleError("non-finite-audio", f"{path}: {what}; write the file again as 16-bit wav")
+                start += len(block)
+                yield block.mean(axis=1, dtype=np.float32)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _refuse_silence(path: Path, peak: float) -> None:
+    if peak < SILENT_PEAK:
+        raise RuleError(
+            "silent-audio", f"{path}: silent from start to end (peak {peak:.1e} of full scale); replace the recording"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> RuleError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return RuleError("unreadable-audio", f"{path}: cannot be read as audio ({reason}); copy the file again")
+
+
+def _truncated(path: Path, promised: str, held: str) -> RuleError:
+    return RuleError(
+        "truncated-audio",
+        f"{path}: truncated, its header promises {promised} and {held} are there; copy the file again",
+    )
+
+
+def _promised_and_held_bytes(path: Path) -> tuple[int, int] | None:
+    """The size of a wav's data chunk by its header, and what the file really holds; None where it is not told.
+
+    libsndfile silently believes the file's size, so that a cut wav would pass as a shorter one.
+    """
+    with path.open("rb") as file:
+        riff = file.read(12)
+        if riff[:4] not in (b"RIFF", b"RF64") or riff[8:] != b"WAVE":
+            return None
+        long_bytes = None  # RF64 keeps the true size in a chunk of its own
+        while len(chunk := file.read(8)) == 8:
+            tag, size = struct.unpack("<4sI", chunk)
+            if tag == b"data":
+                promised = size if long_bytes is None else long_bytes
+                streamed = long_bytes is None and size >= _STREAMED_BYTES
+                return None if streamed else (promised, path.stat().st_size - file.tell())
+            body = file.tell()
+            if tag == b"ds64" and len(sizes := file.read(16)) == 16:
+                long_bytes = struct.unpack("<8xQ", sizes)[0]
+            file.seek(body + size + size % 2)
+    return None

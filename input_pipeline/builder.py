@@ -1,0 +1,332 @@
+"""The TFDS builder: one feature of a whole corpus into shards on disk, once for each content of corpus and config.
+
+A dataset is the folder `features_dir/<corpus>/<kind>-<fingerprint>`: TFDS's shards and descriptions, and beside them
+`feature_set.json`, which says what the shards hold. It is written under another name and renamed when complete, so a
+folder of that name is whole, however a writing process ended.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import absl.logging
+import numpy as np
+import tensorflow_datasets as tfds
+
+from input_pipeline.errors import DataError
+from input_pipeline.extraction import extract
+from input_pipeline.features import Encoders, Feature, RecordingFeature
+from input_pipeline.progress import progress
+from input_pipeline.recording import Corpus, Recording, Segment, fingerprint
+
+FileFormat = Literal["tfrecord", "array_record"]
+SPLIT = "recordings"  # TFDS's only split: the corpus's own splits are a field of the examples
+_SIDECAR = "feature_set.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What the shards of one folder hold; the content of its `feature_set.json`.
+
+    Attributes:
+        feature: the feature's config, as `Config.as_dict` gives it.
+        version: of the feature's arithmetic.
+        fingerprint: a digest of the recordings, their audio and labels, the feature and its version.
+        tasks: the tasks that any recording has a label of.
+        classes: by classification task, its classes in the order of their indices.
+        recordings: ids, in the corpus's order.
+    """
+
+    corpus: str
+    synthetic: bool
+    feature: Mapping[str, Any]
+    version: int
+    dim: int
+    fingerprint: str
+    file_format: FileFormat
+    tasks: tuple[str, ...]
+    classes: Mapping[str, tuple[str, ...]]
+    recordings: tuple[str, ...]
+
+
+def ensure(
+    feature: Feature,
+    corpus: Corpus,
+    *,
+    features_dir: Path,
+    encoders: Encoders | None = None,
+    file_format: FileFormat = "tfrecord",
+    workers: int = 0,
+) -> Path:
+    """The folder of the feature's shards, which are computed and written where they are not there yet.
+
+    Args:
+        file_format: "array_record" can be read where TensorFlow is not installed.
+        encoders, workers: as `extraction.extract` takes them.
+
+    Raises:
+        DataError: the corpus or one of its recordings cannot be used, or the folder cannot be written.
+        ConfigError: a text encoder was not handed in, or does not fit the feature.
+    """
+    recordings = corpus.recordings()
+    description = _describe(feature, corpus, recordings, file_format)
+    target = features_dir / corpus.name / _folder_name(feature, description)
+    if target.is_dir():
+        return target
+    examples = _Examples(feature, recordings, extract(feature, recordings, encoders=encoders, workers=workers))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=target.parent, prefix=".incomplete-", ignore_cleanup_errors=True
+        ) as scratch:
+            written = _write(description, examples, Path(scratch))
+            _rename(written, target)
+    except OSError as error:
+        if error is examples.failure:
+            raise
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{target}: cannot be written ({reason}); free space there, or give another folder for features"
+        ) from None
+    return target
+
+
+def find(features_dir: Path, corpus_name: str, feature: Feature) -> Path | None:
+    """The folder that `ensure` once wrote for the feature, found without the corpus; None where there is none.
+
+    Raises:
+        DataError: several folders fit, made from different contents of the corpus.
+    """
+    found = []
+    for folder in sorted((features_dir / corpus_name).glob(f"{feature.kind}-*")):
+        description = describe(folder)
+        if description.feature == _as_json(feature.as_dict()) and description.version == feature.version:
+            found.append((description.file_format != "array_record", folder, description.fingerprint))
+    if len({digest for _, _, digest in found}) > 1:
+        names = ", ".join(folder.name for _, folder, _ in found)
+        raise DataError(
+            f"{features_dir / corpus_name}: {names} hold this feature of different recordings; delete all but one"
+        )
+    return min(found)[1] if found else None
+
+
+def describe(folder: Path) -> Description:
+    """What the shards in `folder` hold.
+
+    Raises:
+        DataError: the folder was not written by `ensure`, or its description is damaged.
+    """
+    path = folder / _SIDECAR
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields["tasks"], fields["recordings"] = tuple(fields["tasks"]), tuple(fields["recordings"])
+        fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
+        return Description(**fields)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: not a description of features ({reason}); delete the folder and prepare it again"
+        ) from None
+
+
+def label_value(
+    value: str | int | float, task: str, classes: Mapping[str, tuple[str, ...]], recording_id: str
+) -> int | float:
+    """A label as a number: the index of its class (a str names the class, an int is the index), or the score itself.
+
+    Raises:
+        DataError: the task has no such class.
+    """
+    if task not in classes:
+        return float(value)
+    names = classes[task]
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    if isinstance(value, int) and 0 <= value < len(names):
+        return int(value)
+    raise DataError(
+        f"recording {recording_id}: label {value!r} of task {task!r} is none of {', '.join(names)}; correct the label"
+    )
+
+
+def load_tensorflow() -> ModuleType:
+    """TensorFlow, imported late because it takes seconds, without its log, and kept off the GPU, which is JAX's.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # nothing is computed here, and it announces itself otherwise
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # the caller has used TensorFlow before, and decided
+        tf.config.set_visible_devices([], "GPU")
+    return tf
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS's bars and messages off the terminal."""
+    tfds.disable_progress_bar()
+    verbosity = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        absl.logging.set_verbosity(verbosity)
+
+
+class FeatureShards(tfds.core.GeneratorBasedBuilder):
+    """TFDS's view of a dataset: one example a recording, arrays as raw bytes, labels and metadata as JSON."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, *, examples: Iterable[dict[str, Any]], dim: int, data_dir: Path, file_format: FileFormat):
+        self._given, self._dim = examples, dim
+        super().__init__(data_dir=data_dir, file_format=file_format)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        def array(shape: tuple[int | None, ...], dtype: type) -> tfds.features.Tensor:
+            return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
+
+        texts = {name: tfds.features.Text() for name in ("id", "participant", "split", "labels", "metadata")}
+        arrays = {
+            "values": array((None, self._dim), np.float32),
+            "lengths": array((None,), np.int32),
+            "starts_s": array((None,), np.float64),
+            "stops_s": array((None,), np.float64),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(texts | arrays), disable_shuffling=True
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        return {SPLIT: self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        yield from enumerate(self._given)
+
+
+class _Examples:
+    """The examples for TFDS, once; remembers what ended them early, to tell it from a failure to write them."""
+
+    def __init__(self, feature: Feature, recordings: Sequence[Recording], results: Iterator[RecordingFeature]):
+        self._feature, self._recordings, self._results = feature, recordings, results
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        try:
+            for recording, result in zip(self._recordings, self._results, strict=True):
+                yield _example(recording, self._feature.segmentation.apply(recording), result)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+def _describe(
+    feature: Feature, corpus: Corpus, recordings: Sequence[Recording], file_format: FileFormat
+) -> Description:
+    if not recordings:
+        raise DataError(
+            f"{corpus.root}: the corpus {corpus.name} has no recordings; look at the folder given as --data_dir"
+        )
+    ids = tuple(recording.id for recording in recordings)
+    if len(set(ids)) < len(ids):
+        twice = next(name for index, name in enumerate(ids) if name in ids[:index])
+        raise DataError(f"{corpus.root}: two recordings of {corpus.name} have the id {twice!r}; ids must be unique")
+    for recording in recordings:
+        for task, value in recording.labels.items():
+            label_value(value, task, corpus.classes, recording.id)
+    content = {
+        "recordings": _digests(recordings, corpus.name),
+        "classes": {task: list(names) for task, names in corpus.classes.items()},
+        "synthetic": corpus.synthetic,
+        "feature": _as_json(feature.as_dict()),
+        "version": feature.version,
+    }
+    return Description(
+        corpus=corpus.name,
+        synthetic=corpus.synthetic,
+        feature=_as_json(feature.as_dict()),
+        version=feature.version,
+        dim=feature.dim,
+        fingerprint=hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest(),
+        file_format=file_format,
+        tasks=tuple(sorted({task for recording in recordings for task in recording.labels})),
+        classes={task: tuple(names) for task, names in corpus.classes.items()},
+        recordings=ids,
+    )
+
+
+def _digests(recordings: Sequence[Recording], corpus_name: str) -> list[str]:
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
+        found = pool.map(fingerprint, recordings)
+        try:
+            return list(progress(found, len(recordings), f"fingerprint of {corpus_name}", "recordings"))
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror}); restore the file") from None
+
+
+def _as_json(config: dict[str, Any]) -> dict[str, Any]:
+    """As it reads back from a file, and with 1 and 1.0 the same: both are fine values for a float field."""
+    return json.loads(json.dumps(config), parse_int=float)
+
+
+def _folder_name(feature: Feature, description: Description) -> str:
+    name = f"{feature.kind}-{description.fingerprint}"
+    return name if description.file_format == "tfrecord" else f"{name}-{description.file_format}"
+
+
+def _example(recording: Recording, segments: Sequence[Segment], result: RecordingFeature) -> dict[str, Any]:
+    return {
+        "id": recording.id,
+        "participant": recording.participant,
+        "split": recording.split,
+        "labels": json.dumps(dict(recording.labels)),
+        "metadata": json.dumps(dict(recording.metadata)),
+        "values": result.values,
+        "lengths": result.lengths,
+        "starts_s": np.array([segment.start_s for segment in segments], np.float64),
+        "stops_s": np.array([segment.stop_s for segment in segments], np.float64),
+    }
+
+
+def _write(description: Description, examples: _Examples, scratch: Path) -> Path:
+    """Writes the dataset below `scratch` and returns its folder. Raises OSError where the disk refuses."""
+    try:
+        load_tensorflow()
+    except ImportError:
+        raise DataError(f"{scratch.parent}: writing features needs TensorFlow, which is not installed here") from None
+    with quiet():
+        shards = FeatureShards(
+            examples=examples, dim=description.dim, data_dir=scratch, file_format=description.file_format
+        )
+        try:
+            shards.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+        except RuntimeError as error:  # what TFDS makes of a failed write, of either format
+            if error is examples.failure:
+                raise
+            raise OSError(str(error)) from error
+    folder = Path(shards.data_dir)
+    (folder / _SIDECAR).write_text(json.dumps(dataclasses.asdict(description), indent=1), encoding="utf-8")
+    return folder
+
+
+def _rename(written: Path, target: Path) -> None:
+    try:
+        written.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was faster, with the same content
+            raise

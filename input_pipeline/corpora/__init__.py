@@ -1,0 +1,43 @@
+"""The corpora by name: `open_corpus` finds the reader and the folder, or says in one line what is missing."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from input_pipeline.corpora.daic_woz import DaicWoz
+from input_pipeline.corpora.emodb import EmoDb
+from input_pipeline.corpora.manifest import Manifest
+from input_pipeline.errors import DataError
+from input_pipeline.recording import Corpus
+
+CORPORA: dict[str, type[DaicWoz] | type[EmoDb]] = {reader.name: reader for reader in (DaicWoz, EmoDb)}
+MANIFEST = "manifest:"  # before the path of a manifest, where a corpus's name is asked for
+
+
+def open_corpus(
+    name: str,
+    data_dir: str | Path,
+    classes: Mapping[str, Sequence[str]] | None = None,
+    scores: Sequence[str] = (),
+) -> Corpus:
+    """The reader of the corpus in `data_dir/name`, or of the manifest that "manifest:FILE.csv" names.
+
+    Args:
+        name: one of `CORPORA`, or `manifest:` and a file, absolute or relative to `data_dir`.
+        data_dir: the folder that holds one folder a corpus.
+        classes: of a manifest alone: by label column, its classes in the order of their indices.
+        scores: of a manifest alone: the label columns that are numbers.
+
+    Raises:
+        DataError: no corpus of the name; its folder or manifest is not there; label types for a corpus with its own.
+    """
+    root = Path(data_dir)
+    if name.startswith(MANIFEST):
+        return Manifest(root / name.removeprefix(MANIFEST), classes, scores)
+    if name not in CORPORA:
+        near = difflib.get_close_matches(name, CORPORA, n=1, cutoff=0.0)
+        known = f"{', '.join(CORPORA)}, {MANIFEST}FILE.csv"
+        raise DataError(f"{name!r} is no corpus; known are {known}; did you mean {near[0]!r}?")
+    if classes or scores:
+        raise DataError(f"{name} has label types of its own; give classes and scores for a manifest alone")
+    return CORPORA[name](root / name)

@@ -1,0 +1,276 @@
+"""A corpus of the user's own, listed in one CSV or JSON Lines file.
+
+One row is a recording, or one segment of it: rows that share an `id`, each with `start` and `stop`, make one recording.
+Columns:
+
+    id, participant         required
+    split                   "train", "dev", "test" or names of the user's own; may be left out
+    audio, video, image     paths, absolute or relative to the manifest
+    text                    the words of the segment
+    transcript              path of a .txt file with the words of the segment, instead of `text`
+    start, stop             seconds in the recording; both or neither
+    speaker                 "participant" (the default), "interviewer", or a name of the user's own
+
+Every other column is a label where `classes` or `scores` name it, else metadata; empty cells are absent. A recording
+without audio and without times has one segment of one second, nominally.
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from input_pipeline import audio
+from input_pipeline.corpora.text_files import Row, as_finding, read_csv, read_text, require_columns
+from input_pipeline.errors import DataError, RuleError
+from input_pipeline.recording import PARTICIPANT, Corpus, Recording, Scanned, Segment
+
+_REQUIRED = ("id", "participant")
+_FILES = ("audio", "video", "image", "transcript")
+_OF_SEGMENT = ("text", "transcript", "start", "stop", "speaker")
+_RESERVED = {"id", "participant", "split", *_FILES, *_OF_SEGMENT}
+_NOMINAL_S = 1.0
+
+
+class Manifest(Corpus):
+    """The reader of a manifest; its file's name without the suffix names the corpus.
+
+    Labels: each column of `classes` as one of its classes, each column of `scores` as a float. Metadata: the other
+    columns. Tracks: `video` and `image`.
+    """
+
+    def __init__(self, file: Path, classes: Mapping[str, Sequence[str]] | None = None, scores: Sequence[str] = ()):
+        """Types the label columns: `classes` by column, in the order of their indices, and `scores`.
+
+        Raises:
+            DataError: no such file; its suffix is not .csv, .jsonl or .ndjson; a label's type or name cannot be.
+        """
+        if not file.is_file():
+            raise DataError(
+                f"{file}: no such manifest; name a .csv or .jsonl file, absolute or relative to the data folder"
+            )
+        if file.suffix.lower() not in _READERS:
+            raise DataError(f"{file}: a manifest is one of {', '.join(_READERS)}; convert the file")
+        super().__init__(file.parent)
+        self.file = file
+        self.name = f"manifest-{file.stem}"
+        self.classes = {column: tuple(names) for column, names in (classes or {}).items()}
+        self.scores = tuple(scores)
+        self._check_labels()
+
+    def scan(self) -> Iterator[Scanned]:
+        """The recordings in the order of their first rows; a manifest that cannot be read as a whole is one error."""
+        try:
+            columns, rows = _READERS[self.file.suffix.lower()](self.file)
+            require_columns(self.file, columns, (*_REQUIRED, *self.classes, *self.scores))
+            if not rows:
+                raise RuleError("empty-corpus", f"{self.file}: lists no recording; add a row")
+        except RuleError as error:
+            yield Scanned(self.file.name, None, (as_finding(error),))
+            return
+        by_id: dict[str, list[Row]] = {}
+        for row in rows:
+            by_id.setdefault(row["id"], []).append(row)
+        splits: dict[str, Row] = {}
+        for identifier, own in by_id.items():
+            yield self._scanned(identifier, own, columns, splits)
+
+    def _check_labels(self) -> None:
+        for column, names in self.classes.items():
+            if len(names) < 2 or len(set(names)) < len(names):
+                raise DataError(
+                    f"{self.file}: classes of {column!r} are {', '.join(names)}; give two or more, each once"
+                )
+        for column in (*self.classes, *self.scores):
+            if column.lower() in _RESERVED:
+                raise DataError(
+                    f"{self.file}: column {column!r} is no label, its meaning is fixed; rename the label's column"
+                )
+            if column in self.classes and column in self.scores:
+                raise DataError(f"{self.file}: label {column!r} is given both as classes and as a score; choose one")
+
+    def _scanned(self, identifier: str, rows: list[Row], columns: tuple[str, ...], splits: dict[str, Row]) -> Scanned:
+        try:
+            self._check_identity(rows, splits)
+            recording = self._recording(rows, columns)
+        except RuleError as error:
+            return Scanned(identifier or f"line {rows[0].line}", None, (as_finding(error),))
+        return Scanned(identifier, recording)
+
+    def _check_identity(self, rows: list[Row], splits: dict[str, Row]) -> None:
+        """`splits` collects by participant the first row seen, so that nobody stands in two splits."""
+        first = rows[0]
+        for column in _REQUIRED:
+            if not first[column]:
+                raise self._fault(first, f"empty-{column}", f"column {column} is empty; fill it")
+        earlier = splits.setdefault(first["participant"], first)
+        if _cell(earlier, "split") != _cell(first, "split"):
+            raise self._fault(
+                first,
+                "participant-in-two-splits",
+                f"participant {first['participant']!r} is in split {_cell(first, 'split')!r}, "
+                f"and on line {earlier.line} in {_cell(earlier, 'split')!r}; keep each participant in one",
+            )
+        for row in rows[1:]:
+            if not _cell(row, "start") or not _cell(first, "start"):
+                what = f"id {row['id']!r} stands on line {first.line} too; rename it, or give both rows start and stop"
+                raise self._fault(row, "duplicate-id", what)
+            differing = [
+                column
+                for column, cell in row.cells.items()
+                if column not in _OF_SEGMENT and cell != first.cells[column]
+            ]
+            if differing:
+                column = differing[0]
+                what = f"{column} is {row[column]!r}, on line {first.line} of the same id {first[column]!r}"
+                raise self._fault(row, "contradictory-rows", f"{what}; make them equal")
+
+    def _recording(self, rows: list[Row], columns: tuple[str, ...]) -> Recording:
+        first = rows[0]
+        wav = self._path(first, "audio")
+        duration_s = audio.header(wav).duration_s if wav is not None else None
+        tracks = {kind: path for kind in ("video", "image") if (path := self._path(first, kind)) is not None}
+        segments = sorted(
+            (self._segment(row, duration_s) for row in rows), key=lambda part: (part.start_s, part.stop_s)
+        )
+        if wav is None and not tracks and not any(segment.text for segment in segments):
+            raise self._fault(
+                first, "empty-row", "points at no audio, video, image, transcript or text; fill one of these columns"
+            )
+        known = _RESERVED | {column.lower() for column in (*self.classes, *self.scores)}
+        others = [column for column in columns if column.lower() not in known]
+        return Recording(
+            id=first["id"],
+            participant=first["participant"],
+            split=_cell(first, "split"),
+            segments=tuple(segments),
+            labels=self._labels(first),
+            metadata={column: first[column] for column in others if first[column]},
+            audio=wav,
+            tracks=tracks,
+        )
+
+    def _segment(self, row: Row, duration_s: float | None) -> Segment:
+        start_s, stop_s = self._seconds(row, "start"), self._seconds(row, "stop")
+        if (start_s is None) != (stop_s is None):
+            raise self._fault(row, "broken-times", "only one of start and stop is given; give both or neither")
+        if start_s is None or stop_s is None:
+            start_s, stop_s = 0.0, _NOMINAL_S if duration_s is None else duration_s
+        if stop_s <= start_s:
+            raise self._fault(row, "broken-times", f"stop {stop_s} is not after start {start_s}; correct the times")
+        if duration_s is not None and start_s >= duration_s:
+            raise self._fault(
+                row, "broken-times", f"start {start_s} is past the audio's end at {duration_s:.3f} s; correct the times"
+            )
+        stop_s = stop_s if duration_s is None else min(stop_s, duration_s)
+        return Segment(start_s, stop_s, _cell(row, "speaker") or PARTICIPANT, self._text(row))
+
+    def _text(self, row: Row) -> str:
+        path = self._path(row, "transcript")
+        if path is None:
+            return _cell(row, "text")
+        if _cell(row, "text"):
+            raise self._fault(row, "contradictory-rows", "both text and transcript are given; leave one empty")
+        if path.suffix.lower() != ".txt":
+            raise self._fault(
+                row,
+                "unknown-transcript",
+                f"transcript {path.name!r} is no .txt file; give its turns as rows with start, stop and text",
+            )
+        return " ".join(read_text(path).split())
+
+    def _path(self, row: Row, column: str) -> Path | None:
+        cell = _cell(row, column)
+        if not cell:
+            return None
+        path = self.root / cell  # an absolute cell replaces the root
+        if not path.is_file():
+            raise self._fault(row, "missing-file", f"{column} points at {path}, which is no file; correct the path")
+        return path
+
+    def _labels(self, row: Row) -> dict[str, str | int | float]:
+        labels: dict[str, str | int | float] = {}
+        for column, names in self.classes.items():
+            if row[column] and row[column] not in names:
+                near = difflib.get_close_matches(row[column], names, n=1)
+                advice = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
+                raise self._fault(row, "unknown-class", f"{column} is {row[column]!r}; {advice}")
+            if row[column]:
+                labels[column] = row[column]
+        for column in self.scores:
+            value = self._number(row, column)
+            if value is not None:
+                labels[column] = value
+        return labels
+
+    def _seconds(self, row: Row, column: str) -> float | None:
+        value = self._number(row, column) if column in row.cells else None
+        if value is not None and value < 0:
+            raise self._fault(row, "broken-times", f"{column} is {value}, expected seconds of 0 or more; correct it")
+        return value
+
+    def _number(self, row: Row, column: str) -> float | None:
+        if not row[column]:
+            return None
+        try:
+            value = float(row[column])
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self._fault(row, "not-a-number", f"{column} is {row[column]!r}, expected a number; correct it")
+        return value
+
+    def _fault(self, row: Row, rule: str, what: str) -> RuleError:
+        return RuleError(rule, f"{self.file}, line {row.line}: {what}")
+
+
+def _cell(row: Row, column: str) -> str:
+    return row.cells.get(column, "")
+
+
+def _read_json_lines(path: Path) -> tuple[tuple[str, ...], list[Row]]:
+    """The keys of all objects, in the order met, and the objects as rows; a key that an object lacks is empty."""
+    objects: list[tuple[int, dict[str, str]]] = []
+    columns: dict[str, None] = {}
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            found = _json_cells(path, number, line)
+            columns |= dict.fromkeys(found)
+            objects.append((number, found))
+    names = {column.lower() for column in columns}
+    if len(names) < len(columns):
+        raise RuleError(
+            "duplicate-column", f"{path}: keys that differ in case alone ({', '.join(sorted(columns))}); rename them"
+        )
+    rows = [Row(line, {column.lower(): found.get(column, "") for column in columns}) for line, found in objects]
+    return tuple(columns), rows
+
+
+def _json_cells(path: Path, line: int, text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise RuleError("broken-json", f"{path}, line {line}: not JSON ({error}); correct the line") from None
+    if not isinstance(found, dict):
+        raise RuleError(
+            "broken-json", f"{path}, line {line}: a JSON object is expected, found {text[:40]!r}; correct the line"
+        )
+    return {key: _json_cell(path, line, key, value) for key, value in found.items()}
+
+
+def _json_cell(path: Path, line: int, key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value).strip()
+    raise RuleError(
+        "broken-json",
+        f"{path}, line {line}: {key} holds a {type(value).__name__}, expected text or a number; correct it",
+    )
+
+
+_READERS = {".csv": read_csv, ".jsonl": _read_json_lines, ".ndjson": _read_json_lines}

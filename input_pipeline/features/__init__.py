@@ -1,0 +1,9 @@
+"""Features of recordings: each a typed config that knows its arithmetic, from a `Recording` to frames and lengths."""
+
+from input_pipeline.features.fbank import LogMel
+from input_pipeline.features.segmentation import RecordingFeature, Segmentation
+from input_pipeline.features.text import Encoder, Encoders, Sentences
+
+Feature = LogMel | Sentences
+
+__all__ = ["Encoder", "Encoders", "Feature", "LogMel", "RecordingFeature", "Segmentation", "Sentences"]

@@ -1,0 +1,164 @@
+"""The log-mel filterbank of a recording's segments, with its derivatives."""
+
+import dataclasses
+import functools
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from input_pipeline.config import Config, ConfigError
+from input_pipeline.errors import DataError
+from input_pipeline.features.segmentation import RecordingFeature, Segmentation
+from input_pipeline.recording import Recording, Segment
+
+_FLOOR = 1e-10  # of the filters' power before the logarithm; 16-bit quantisation noise lies near 1e-8
+_MIN_DEVIATION = 1e-5  # a dimension that never changes becomes zero, not noise blown up
+_DELTA_WIDTH = 5  # two frames to each side
+_OVERHANG_S = 0.5  # how far behind the audio's end a segment may start before its times are taken for wrong
+
+
+@dataclasses.dataclass
+class LogMel(Config):
+    """Log-mel filterbank in the manner of HTK (The HTK Book 3.4, sections 5.2 to 5.9), on a power spectrum.
+
+    Each segment is framed on its own: nothing that is said outside it enters its frames. Frames lie wholly inside the
+    segment, without padding or centring: 1 + (samples - frame) // hop of them; a segment shorter than one frame is
+    padded with zeros at its end and gives one. A frame is weighted by a periodic Hamming window and transformed by an
+    FFT of the next power of two in samples (doubled until no filter is empty). `n_mels` filters, triangles over
+    frequency of height 1, stand evenly between `low_hz` and `high_hz` on the HTK mel scale, 2595 log10(1 + f / 700).
+    The feature is the natural logarithm of their power, floored at 1e-10; the waveform lies in -1..1; there is no
+    pre-emphasis.
+
+    The derivatives are HTK's regression over two frames to each side within the segment, edge frames repeated; the
+    second order is the regression of the first. 40 filters, 25 ms frames every 10 ms and the first derivative are the
+    80 dimensions of Wu, Wu and Woodland, "Climate and Weather" (ICASSP 2022), section 4.1.
+
+    Attributes:
+        deltas: how many orders of derivatives follow the filters.
+        high_hz: the upper edge of the last filter (0: half of `rate_hz`).
+        pool_frames: so many consecutive frames of a segment become their mean, one vector; the last of a segment is the
+            mean of what remains. Pooling is the last step.
+        normalize: "recording" brings every dimension to mean 0 and deviation 1 over all kept frames of the recording.
+    """
+
+    version: ClassVar[int] = 1
+    kind: ClassVar[str] = "log_mel"
+
+    n_mels: int = 40
+    frame_s: float = 0.025
+    hop_s: float = 0.010
+    deltas: int = 1
+    low_hz: float = 20.0
+    high_hz: float = 0.0
+    rate_hz: int = 16000
+    pool_frames: int = 1
+    normalize: Literal["none", "recording"] = "recording"
+    segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
+
+    @property
+    def dim(self) -> int:
+        """The length of one frame's vector."""
+        return self.n_mels * (1 + self.deltas)
+
+    def check(self) -> None:
+        for name in ("n_mels", "rate_hz", "pool_frames"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)!r}")
+        for name in ("frame_s", "hop_s"):
+            if not getattr(self, name) * self.rate_hz >= 1:
+                raise ConfigError(
+                    f"{name}: expected one sample or more at {self.rate_hz} Hz, found {getattr(self, name)!r} s"
+                )
+        if not 0 <= self.deltas <= 2:
+            raise ConfigError(f"deltas: expected 0, 1 or 2, found {self.deltas!r}")
+        if not 0 <= self.low_hz < self._high_hz <= self.rate_hz / 2:
+            raise ConfigError(
+                f"high_hz: expected low_hz < high_hz <= {self.rate_hz / 2:g} (half of rate_hz), "
+                f"found {self.low_hz!r} and {self.high_hz!r}"
+            )
+        self._filters()
+
+    def extract(self, recording: Recording) -> RecordingFeature:
+        """The filterbank of the recording's kept segments.
+
+        Raises:
+            DataError: there is no audio, it cannot be used, no segment is kept, or one lies behind the audio's end.
+        """
+        from input_pipeline import audio  # needs libraries that, as librosa, only an extraction needs
+
+        if recording.audio is None:
+            raise DataError(f"recording {recording.id}: {self.kind} needs audio, and the recording has none")
+        segments = self.segmentation.apply(recording)
+        waveform = audio.load(recording.audio, rate_hz=self.rate_hz).astype(np.float64)
+        frames = [self.frames(self._cut(waveform, segment, recording)) for segment in segments]
+        if self.normalize == "recording":
+            frames = _normalized(frames)
+        pooled = [_pooled(segment, self.pool_frames) for segment in frames]
+        lengths = np.array([len(segment) for segment in pooled], np.int32)
+        return RecordingFeature(np.concatenate(pooled).astype(np.float32), lengths)
+
+    def frames(self, samples: Float[np.ndarray, " samples"]) -> Float64[np.ndarray, "frames dim"]:
+        """Filterbank and derivatives of one stretch of a waveform, neither normalised nor pooled."""
+        import librosa  # where features are only read, it need not be installed
+
+        frame, hop = round(self.frame_s * self.rate_hz), round(self.hop_s * self.rate_hz)
+        filters, n_fft = self._filters()
+        samples = np.pad(samples.astype(np.float64), (0, max(0, frame - len(samples))))
+        # librosa centres the window in the FFT's frame: zeros around the samples put it where they start.
+        before = (n_fft - frame) // 2
+        padded = np.pad(samples, (before, n_fft - frame - before))
+        spectrum = librosa.stft(padded, n_fft=n_fft, hop_length=hop, win_length=frame, window="hamming", center=False)
+        static = np.log(np.maximum(filters @ np.abs(spectrum) ** 2, _FLOOR))  # [n_mels, frames]
+        orders = [static]
+        for _ in range(self.deltas):
+            orders.append(librosa.feature.delta(orders[-1], width=_DELTA_WIDTH, mode="nearest"))
+        return np.concatenate(orders).T
+
+    @property
+    def _high_hz(self) -> float:
+        return self.high_hz or self.rate_hz / 2
+
+    def _filters(self) -> tuple[Float64[np.ndarray, "n_mels bins"], int]:
+        return _mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, round(self.frame_s * self.rate_hz))
+
+    def _cut(self, waveform: Float64[np.ndarray, " samples"], segment: Segment, recording: Recording) -> np.ndarray:
+        duration_s = len(waveform) / self.rate_hz
+        if segment.start_s >= duration_s + _OVERHANG_S:
+            raise DataError(
+                f"{recording.audio}: lasts {duration_s:.2f} s, but a segment of recording {recording.id} starts at "
+                f"{segment.start_s:.2f} s; compare the transcript's times with the audio"
+            )
+        return waveform[round(segment.start_s * self.rate_hz) : round(segment.stop_s * self.rate_hz)]
+
+
+@functools.lru_cache(maxsize=8)
+def _mel_filters(n_mels: int, low_hz: float, high_hz: float, rate_hz: int, frame: int) -> tuple[np.ndarray, int]:
+    shortest = 1 << (frame - 1).bit_length()
+    edges_hz = 700 * (10 ** (np.linspace(_mel(low_hz), _mel(high_hz), n_mels + 2) / 2595) - 1)
+    for n_fft in (shortest, 2 * shortest, 4 * shortest, 8 * shortest):
+        bins_hz = np.linspace(0, rate_hz / 2, n_fft // 2 + 1)
+        up = (bins_hz - edges_hz[:-2, None]) / np.diff(edges_hz)[:-1, None]
+        down = (edges_hz[2:, None] - bins_hz) / np.diff(edges_hz)[1:, None]
+        filters = np.maximum(0.0, np.minimum(up, down))
+        if filters.any(axis=1).all():
+            return filters, n_fft
+    raise ConfigError(
+        f"n_mels: {n_mels} filters between {low_hz:g} and {high_hz:g} Hz are too narrow for frames of {frame} samples"
+    )
+
+
+def _mel(hz: float) -> float:
+    return 2595 * np.log10(1 + hz / 700)
+
+
+def _normalized(frames: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64[np.ndarray, "frames dim"]]:
+    everything = np.concatenate(frames)
+    mean, deviation = everything.mean(axis=0), np.maximum(everything.std(axis=0), _MIN_DEVIATION)
+    return [(segment - mean) / deviation for segment in frames]
+
+
+def _pooled(frames: Float64[np.ndarray, "frames dim"], size: int) -> Float64[np.ndarray, "vectors dim"]:
+    starts = np.arange(0, len(frames), size)
+    counts = np.minimum(size, len(frames) - starts)
+    return np.add.reduceat(frames, starts, axis=0) / counts[:, None]

@@ -1,0 +1,112 @@
+"""Which stretches of a recording a feature is taken from, and the form in which every feature hands them on."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from input_pipeline.config import Config, ConfigError
+from input_pipeline.errors import DataError
+from input_pipeline.recording import PARTICIPANT, Recording, Segment
+
+_ROUNDING_S = 1e-6  # far below one audio sample; times that differ by less are the same time
+
+
+class RecordingFeature(NamedTuple):
+    """A feature of one recording.
+
+    Attributes:
+        values: the frames of all kept segments, one segment after another.
+        lengths: how many of the frames each segment has; at least one.
+    """
+
+    values: Float32[np.ndarray, "frames dim"]
+    lengths: Int32[np.ndarray, " segments"]
+
+
+@dataclasses.dataclass
+class Segmentation(Config):
+    """Rules that turn a recording's segments into those that a feature is taken from, in the order of their use.
+
+    Attributes:
+        speakers: whose segments are kept; empty: everybody's. The participant alone by default, because the
+            interviewer's prompts give the label away (Burdisso et al. 2024).
+        merge_gap_s: consecutive segments of one speaker with a gap below this many seconds become one (0: never),
+            unless somebody else's segment reaches into the gap.
+        window_s: segments longer than this are cut into windows of this length (0: never). The last window is shorter
+            where the segment does not divide. Every window carries the words of its whole segment, since words have no
+            times of their own.
+        hop_s: seconds from the start of one window to that of the next (0: `window_s`).
+        min_s: segments and windows shorter than this are dropped.
+    """
+
+    speakers: tuple[str, ...] = (PARTICIPANT,)
+    merge_gap_s: float = 0.0
+    window_s: float = 0.0
+    hop_s: float = 0.0
+    min_s: float = 0.0
+
+    def check(self) -> None:
+        for name in ("merge_gap_s", "window_s", "hop_s", "min_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name}: expected a number of seconds, 0 or more, found {value!r}")
+        if self.hop_s and not self.window_s:
+            raise ConfigError(f"hop_s: {self.hop_s!r} has no meaning without window_s")
+
+    def apply(self, recording: Recording) -> tuple[Segment, ...]:
+        """The kept segments, in order of time.
+
+        Raises:
+            DataError: no segment is kept.
+        """
+        spoken = [segment for segment in recording.segments if not self.speakers or segment.speaker in self.speakers]
+        merged = _merge(spoken, recording.segments, self.merge_gap_s)
+        windows = [window for segment in merged for window in self._windows(segment)]
+        kept = tuple(window for window in windows if window.stop_s - window.start_s >= self.min_s - _ROUNDING_S)
+        if not kept:
+            raise DataError(
+                f"recording {recording.id}: none of its {len(recording.segments)} segments is kept: {len(spoken)} are "
+                f"by {' or '.join(self.speakers) or 'any speaker'}, none of those lasts {self.min_s:g} s (min_s); "
+                "change the segmentation, or leave the recording out of the corpus"
+            )
+        return kept
+
+    def _windows(self, segment: Segment) -> list[Segment]:
+        duration_s = segment.stop_s - segment.start_s
+        if not self.window_s or duration_s <= self.window_s + _ROUNDING_S:
+            return [segment]
+        hop_s = self.hop_s or self.window_s
+        whole = 1 + math.floor((duration_s - self.window_s + _ROUNDING_S) / hop_s)
+        starts = [segment.start_s + index * hop_s for index in range(whole)]
+        if starts[-1] + self.window_s < segment.stop_s - _ROUNDING_S:
+            starts.append(segment.start_s + whole * hop_s)
+        return [
+            dataclasses.replace(segment, start_s=start, stop_s=min(start + self.window_s, segment.stop_s))
+            for start in starts
+            if start < segment.stop_s - _ROUNDING_S  # a hop beyond the window can step over the end
+        ]
+
+
+def _merge(spoken: list[Segment], everybody: tuple[Segment, ...], gap_s: float) -> list[Segment]:
+    merged: list[Segment] = []
+    for segment in spoken:
+        last = merged[-1] if merged else None
+        if last and last.speaker == segment.speaker and _adjoin(last, segment, everybody, gap_s):
+            merged[-1] = dataclasses.replace(
+                last, stop_s=max(last.stop_s, segment.stop_s), text=f"{last.text} {segment.text}".strip()
+            )
+        else:
+            merged.append(segment)
+    return merged
+
+
+def _adjoin(first: Segment, second: Segment, everybody: tuple[Segment, ...], gap_s: float) -> bool:
+    if second.start_s - first.stop_s >= gap_s or not gap_s:
+        return False
+    return not any(
+        other.speaker != first.speaker and other.start_s < second.start_s and other.stop_s > first.stop_s
+        for other in everybody
+    )

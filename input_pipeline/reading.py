@@ -1,0 +1,94 @@
+"""Reads the shards that `builder` wrote: TFRecord through tf.data, ArrayRecord without TensorFlow."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from jaxtyping import Float32, Float64, Int32
+
+from input_pipeline.builder import SPLIT, Description, describe, load_tensorflow, quiet
+from input_pipeline.errors import DataError
+
+
+class Stored(NamedTuple):
+    """One recording as it lies in the shards: fields of `recording.Recording` and of `features.RecordingFeature`."""
+
+    id: str
+    participant: str
+    split: str
+    labels: Mapping[str, str | int | float]
+    metadata: Mapping[str, str]
+    values: Float32[np.ndarray, "frames dim"]
+    lengths: Int32[np.ndarray, " segments"]
+    starts_s: Float64[np.ndarray, " segments"]
+    stops_s: Float64[np.ndarray, " segments"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSet:
+    """One feature of all recordings of a corpus, in the corpus's order."""
+
+    description: Description
+    recordings: tuple[Stored, ...]
+
+
+def read(path: Path) -> FeatureSet:
+    """The feature set in a folder that `builder.ensure` wrote, bit for bit as it was extracted.
+
+    Raises:
+        DataError: a shard is missing or damaged, recordings are missing, or TensorFlow is needed and absent.
+    """
+    description = describe(path)
+    errors = _errors_of_damage(path, description)
+    try:
+        with quiet():
+            stored = {item.id: item for item in map(_stored, _shards(path, description))}
+    except errors as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: a shard cannot be read ({reason}); delete the folder and prepare it again") from None
+    if set(stored) != set(description.recordings):
+        raise DataError(
+            f"{path}: holds {len(set(stored) & set(description.recordings))} of the {len(description.recordings)} "
+            "recordings that were prepared; delete the folder and prepare it again"
+        )
+    return FeatureSet(description, tuple(stored[name] for name in description.recordings))
+
+
+def _errors_of_damage(path: Path, description: Description) -> tuple[type[Exception], ...]:
+    """What TFDS and the libraries below it raise over a missing or damaged file of the dataset."""
+    errors = (RuntimeError, OSError, ValueError, AssertionError, KeyError, json_format.Error, DecodeError)
+    if description.file_format == "array_record":
+        return errors
+    try:
+        return (*errors, load_tensorflow().errors.OpError)
+    except ImportError:
+        raise DataError(
+            f"{path}: TFRecord shards need TensorFlow, which is not installed here; install it, or prepare the "
+            "features with file_format 'array_record'"
+        ) from None
+
+
+def _shards(path: Path, description: Description) -> Iterator[Mapping[str, Any]]:
+    builder = tfds.builder_from_directory(path)
+    if description.file_format == "array_record":
+        source = builder.as_data_source(split=SPLIT)
+        yield from (source[index] for index in range(len(source)))
+    else:
+        reading = tfds.ReadConfig(try_autocache=False)
+        dataset = builder.as_dataset(split=SPLIT, shuffle_files=False, read_config=reading)
+        yield from tfds.as_numpy(dataset.prefetch(load_tensorflow().data.AUTOTUNE))
+
+
+def _stored(example: Mapping[str, Any]) -> Stored:
+    texts = {name: example[name].decode() for name in ("id", "participant", "split")}
+    dicts = {name: json.loads(example[name]) for name in ("labels", "metadata")}
+    arrays = {name: example[name] for name in ("values", "lengths", "starts_s", "stops_s")}
+    if arrays["lengths"].min(initial=1) < 1 or arrays["lengths"].sum() != len(arrays["values"]):
+        raise ValueError(f"the segments of {texts['id']} do not add up to its {len(arrays['values'])} frames")
+    return Stored(**texts, **dicts, **arrays)

@@ -1,0 +1,84 @@
+"""The feature files beside a stand-in session: COVAREP, FORMANT and CLNF, in DAIC-WOZ's columns and rates.
+
+Pitch, voicing and formants are those of the synthesised speech. The rest, and all of the face, is smooth noise around
+plausible means that the label does not move.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+VOCAL_RATE_HZ = 100
+FACE_RATE_HZ = 30
+COVAREP_COLUMNS = 74
+ACTION_UNITS = (
+    *(f"AU{unit}_r" for unit in ("01", "02", "04", "05", "06", "09", "10", "12", "14", "15", "17", "20", "25", "26")),
+    *(f"AU{unit}_c" for unit in ("04", "12", "15", "23", "28", "45")),
+)
+_GAZE = tuple(f"{axis}_{ray}" for ray in ("0", "1", "h0", "h1") for axis in "xyz")
+_POSE = ("Tx", "Ty", "Tz", "Rx", "Ry", "Rz")
+_LANDMARKS = 68
+
+
+def write_vocal(
+    stem: Path,
+    pitch_hz: Float[np.ndarray, " frames"],
+    formants_hz: Float[np.ndarray, "frames 5"],
+    rng: np.random.Generator,
+) -> None:
+    """Writes `<stem>_COVAREP.csv` and `<stem>_FORMANT.csv`, without headers, one row a VOCAL_RATE_HZ frame."""
+    frames = len(pitch_hz)
+    voiced = pitch_hz > 0
+    covarep = 0.1 * rng.standard_normal((frames, COVAREP_COLUMNS))
+    covarep[:, 0], covarep[:, 1] = np.round(pitch_hz), voiced
+    covarep[:, 2:10] += (0.1, 0.4, 5.0, 0.3, 0.1, -0.3, 1.2, 0.6)  # NAQ, QOQ, H1H2, PSP, MDQ, peakSlope, Rd, Rd_conf
+    covarep[:, 11:36] += np.geomspace(2.0, 0.02, 25)  # MCEP
+    covarep[~voiced & (rng.random(frames) < 0.02), 7] = -np.inf
+    _write_rows(
+        stem.with_name(f"{stem.name}_COVAREP.csv"), "", covarep, ["%d", "%d"] + ["%.1f"] * (COVAREP_COLUMNS - 2)
+    )
+    _write_rows(stem.with_name(f"{stem.name}_FORMANT.csv"), "", formants_hz, ["%.0f"] * 5)
+
+
+def write_face(stem: Path, frames: int, rng: np.random.Generator) -> None:
+    """Writes the CLNF files of `frames` video frames: landmarks in 2-d and 3-d, gaze, pose and action units."""
+    time = np.arange(frames) / FACE_RATE_HZ
+    success = rng.random(frames) > 0.02
+    lead = np.stack([np.arange(1, frames + 1), time, np.where(success, 0.95, 0.1), success], axis=1)
+    angle = np.linspace(0, 2 * np.pi, _LANDMARKS, endpoint=False)
+    mean_face = np.stack([320 + 80 * np.cos(angle), 240 + 100 * np.sin(angle)])  # [2, 68] pixels
+    flat = mean_face.reshape(-1) + _drift(frames, 2 * _LANDMARKS, 2.0, rng)
+    solid = np.concatenate([mean_face[0] - 320, mean_face[1] - 240, 600 + 20 * np.cos(angle)])
+    solid = solid + _drift(frames, 3 * _LANDMARKS, 2.0, rng)
+    gaze = np.tile((0.05, 0.1, -0.99), 4) + _drift(frames, len(_GAZE), 0.05, rng)
+    pose = np.array((0.0, 0.0, 600.0, 0.1, 0.0, 0.0)) + _drift(frames, len(_POSE), 0.05, rng)
+    units = np.abs(_drift(frames, len(ACTION_UNITS), 0.6, rng))
+    units[:, 14:] = units[:, 14:] > 0.9
+    axes_2d, axes_3d = ([f"{axis}{point}" for axis in axes for point in range(_LANDMARKS)] for axes in ("xy", "XYZ"))
+    _write_clnf(stem, "features", lead, axes_2d, flat, "%.0f")
+    _write_clnf(stem, "features3D", lead, axes_3d, solid, "%.0f")
+    _write_clnf(stem, "gaze", lead, _GAZE, gaze, "%.2f")
+    _write_clnf(stem, "pose", lead, _POSE, pose, "%.2f")
+    _write_clnf(stem, "AUs", lead, ACTION_UNITS, units, "%.1f")
+
+
+def _write_clnf(stem: Path, kind: str, lead: np.ndarray, columns: Sequence[str], values: np.ndarray, fmt: str) -> None:
+    header = ", ".join(("frame", "timestamp", "confidence", "success", *columns)) + "\n"
+    formats = ["%d", "%.3f", "%.2f", "%d", *[fmt] * len(columns)]
+    _write_rows(stem.with_name(f"{stem.name}_CLNF_{kind}.txt"), header, np.hstack([lead, values]), formats, ", ")
+
+
+def _write_rows(path: Path, header: str, rows: np.ndarray, formats: Sequence[str], separator: str = ",") -> None:
+    line = separator.join(formats) + "\n"
+    path.write_bytes((header + line * len(rows) % tuple(rows.reshape(-1))).encode())
+
+
+def _drift(frames: int, columns: int, size: float, rng: np.random.Generator) -> Float[np.ndarray, "frames columns"]:
+    """Smooth random movement: values at one-second knots, joined by lines."""
+    knots = size * rng.standard_normal((frames // FACE_RATE_HZ + 2, columns))
+    position = np.arange(frames) / FACE_RATE_HZ
+    left = position.astype(int)
+    weight = (position - left)[:, None]
+    return (1 - weight) * knots[left] + weight * knots[left + 1]

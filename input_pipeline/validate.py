@@ -1,0 +1,164 @@
+"""Tells what is wrong with a corpus, session by session.
+
+    python -m input_pipeline.validate --corpus=NAME --data_dir=DIR
+
+Everything that the readers check is checked, and every waveform is read to its end. The findings go to the standard
+output, one line each, and a count last; the progress bar goes to the standard error.
+Exit codes: 0 no error, 1 errors found or no corpus there, 2 wrong usage.
+"""
+
+import dataclasses
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from absl import app, flags
+
+from input_pipeline import audio
+from input_pipeline.corpora import CORPORA, MANIFEST, open_corpus
+from input_pipeline.corpora.text_files import as_finding
+from input_pipeline.errors import DataError, RuleError
+from input_pipeline.progress import progress
+from input_pipeline.recording import PARTICIPANT, Corpus, Finding, Recording, Scanned
+
+
+@dataclasses.dataclass
+class Count:
+    """What a validated corpus holds; only sessions without an error are counted as sessions."""
+
+    sessions: int = 0
+    participants: set[str] = dataclasses.field(default_factory=set)
+    splits: Counter[str] = dataclasses.field(default_factory=Counter)
+    classes: dict[str, Counter[str]] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    applied: Counter[str] = dataclasses.field(default_factory=Counter)
+    errors: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def add(self, session: Scanned, seconds: float, tasks: Sequence[str]) -> None:
+        for finding in session.findings:
+            (self.errors if finding.severity == "error" else self.applied)[finding.rule] += 1
+        if session.recording is None:
+            return
+        self.sessions += 1
+        self.participants.add(session.recording.participant)
+        self.splits[session.recording.split or "no split"] += 1
+        self.seconds += seconds
+        for task in tasks:
+            label = session.recording.labels.get(task, "no label")
+            self.classes.setdefault(task, Counter())[str(label)] += 1
+
+
+def validate(corpus: Corpus) -> Count:
+    """Prints what is found in each session, then the count, and returns it.
+
+    Raises:
+        DataError: the corpus cannot be looked through at all.
+    """
+    count = Count()
+    if corpus.synthetic:
+        print(f"{corpus.root}: SYNTHETIC corpus, a stand-in and not the real data")
+    scanned = list(corpus.scan())
+    for session in progress(scanned, len(scanned), "reading waveforms", "sessions"):
+        checked, seconds = _with_waveform(session)
+        count.add(checked, seconds, tuple(corpus.classes))
+        _print_session(checked, seconds)
+    _print_count(corpus, count)
+    return count
+
+
+def _with_waveform(session: Scanned) -> tuple[Scanned, float]:
+    """The session, and the seconds of its audio; an error in the samples takes its recording away."""
+    recording = session.recording
+    if recording is None or recording.audio is None:
+        return session, 0.0
+    try:
+        return session, audio.check_waveform(recording.audio).duration_s
+    except RuleError as error:
+        return Scanned(session.id, None, (*session.findings, as_finding(error))), 0.0
+
+
+def _print_session(session: Scanned, seconds: float) -> None:
+    if session.recording is not None:
+        print(_summary(session.recording, seconds))
+    for finding in session.findings:
+        print(_line(session.id, finding))
+
+
+def _summary(recording: Recording, seconds: float) -> str:
+    own = sum(segment.speaker == PARTICIPANT for segment in recording.segments)
+    segments = f"{own} of {len(recording.segments)} segments the participant's"
+    labels = ", ".join(f"{task} {_label(label)}" for task, label in recording.labels.items()) or "no labels"
+    split = f"{recording.split}, " if recording.split else ""
+    return f"{recording.id}: {split}{seconds:.1f} s, {segments}; {labels}"
+
+
+def _label(label: str | int | float) -> str:
+    return f"{label:g}" if isinstance(label, float) else str(label)
+
+
+def _line(session: str, finding: Finding) -> str:
+    return f"{session}: {finding.severity.upper()} [{finding.rule}] {finding.message}"
+
+
+def _print_count(corpus: Corpus, count: Count) -> None:
+    kind = "synthetic " if corpus.synthetic else ""
+    parts = [
+        f"{count.sessions} sessions",
+        f"{len(count.participants)} participants",
+        f"splits: {_listed(count.splits)}",
+        *(f"{task}: {_listed(classes)}" for task, classes in count.classes.items()),
+        f"{count.seconds / 3600:.2f} h of audio",
+        f"rules applied: {_listed(count.applied)}",
+        f"errors: {_listed(count.errors)}",
+    ]
+    print(f"{kind}{corpus.name}: {'; '.join(parts)}")
+
+
+def _listed(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(counter.items())) or "none"
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("corpus", None, f"Corpus: {', '.join(CORPORA)}, or {MANIFEST}FILE.csv.", required=True)
+    flags.DEFINE_string("data_dir", None, "Folder that holds one folder a corpus.", required=True)
+    flags.DEFINE_multi_string("classes", [], "Of a manifest: COLUMN=CLASS,CLASS,...; once a column.")
+    flags.DEFINE_list("scores", [], "Of a manifest: columns that are numbers.")
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    """The arguments that are no flags; a wrong flag ends the program with exit code 2."""
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f"usage: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _classes(texts: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """The flag's texts, "emotion=sad,happy", by column."""
+    columns = {}
+    for text in texts:
+        column, equals, names = text.partition("=")
+        if not equals or not column:
+            print(f"usage: --classes={text}: expected COLUMN=CLASS,CLASS,...", file=sys.stderr)
+            sys.exit(2)
+        columns[column] = tuple(name.strip() for name in names.split(","))
+    return columns
+
+
+def _main(arguments: list[str]) -> int:
+    if arguments[1:]:
+        print(f"usage: unexpected argument {arguments[1]!r}; options begin with --", file=sys.stderr)
+        return 2
+    options = flags.FLAGS
+    try:
+        corpus = open_corpus(options.corpus, options.data_dir, _classes(options.classes), options.scores)
+        return 1 if validate(corpus).errors else 0
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    _define_flags()
+    app.run(_main, flags_parser=_parse)

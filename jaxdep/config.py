@@ -1,0 +1,255 @@
+"""An experiment's config: typed dataclasses that a config file fills and the command line overrides.
+
+A config file's `get_config()` returns an `Experiment`. Every field can be overridden by its path,
+`--config.seeds.count=100` or `--config.stages.text.training.epochs=5`; a wrong path or type is one line.
+"""
+
+import dataclasses
+from typing import Literal
+
+from input_pipeline.batching import Arrangement
+from input_pipeline.config import Config, ConfigError
+from input_pipeline.features import LogMel, Sentences
+from jaxdep.models import ModelConfig
+from jaxdep.report.published import Published
+
+STREAMS = ("init", "order", "dropout", "split")
+
+
+@dataclasses.dataclass
+class Seeds(Config):
+    """Which seeds are trained, and what differs between them.
+
+    Attributes:
+        count, first: the global seed ids are first, ..., first + count - 1; a chunk of a sweep is another `first`.
+        root: the key of the whole sweep; seed i of one root never equals seed i of another.
+        vary: the random streams that differ between seeds; the others are those of seed 0 for all.
+    """
+
+    count: int = 20
+    first: int = 0
+    root: int = 0
+    vary: tuple[str, ...] = STREAMS
+
+    def check(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"count: at least one seed is needed, found {self.count}")
+        if self.first < 0:
+            raise ConfigError(f"first: seed ids start at 0, found {self.first}")
+        unknown = set(self.vary) - set(STREAMS)
+        if unknown:
+            raise ConfigError(
+                f"vary: no random stream is called {sorted(unknown)[0]!r}; there are {', '.join(STREAMS)}"
+            )
+
+
+@dataclasses.dataclass
+class Mapping(Config):
+    """How the seed axis is laid on the devices; results agree to rounding whatever stands here.
+
+    Attributes:
+        mapper: `vmap` trains all seeds of a device as one batch; `map` one group of `group` seeds after another
+            inside the compiled program (`lax.map`); `loop` one seed after another from the host; `pmap` is `map`
+            under `jax.pmap`; `auto` times vmap, map and loop for a few steps and keeps the fastest.
+        group: seeds at a time under `map` and `pmap`.
+        data_shards: devices that share one seed's batch; the other devices share the seeds.
+    """
+
+    mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
+    group: int = 1
+    data_shards: int = 1
+
+
+@dataclasses.dataclass
+class Splits(Config):
+    """Who trains, who validates, who is reported: always whole participants.
+
+    Attributes:
+        by: `split` lists the corpus's own split names below, `participant` lists participants.
+        train: an empty tuple with `by="participant"` means everybody who is not listed elsewhere.
+        validation: chooses the epoch, stops training, lowers the learning rate.
+        test: reported only.
+        validation_fraction: if validation is empty, this share of the training participants, stratified by the
+            first task's label and drawn by each seed's `split` stream.
+    """
+
+    by: Literal["split", "participant"] = "split"
+    train: tuple[str, ...] = ("train",)
+    validation: tuple[str, ...] = ("dev",)
+    test: tuple[str, ...] = ("test",)
+    validation_fraction: float = 0.0
+
+    def check(self) -> None:
+        if not 0 <= self.validation_fraction < 1:
+            raise ConfigError(
+                f"validation_fraction: a share of the training participants, found {self.validation_fraction}"
+            )
+        if self.validation and self.validation_fraction:
+            raise ConfigError("validation_fraction: give either it or the names in `validation`, not both")
+        parts = [*self.train, *self.validation, *self.test]
+        twice = sorted({name for name in parts if parts.count(name) > 1})
+        if twice:
+            raise ConfigError(f"test: {twice[0]!r} is listed twice; nobody may stand in two splits")
+
+
+@dataclasses.dataclass
+class StandIn(Config):
+    """The stand-in corpus that is written where `Data.stand_in` asks for one (input_pipeline/synthesis)."""
+
+    sessions: int = 120
+    effect: float = 1.0
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class Data(Config):
+    """What a stage reads.
+
+    Attributes:
+        corpus: the folder's name below `--data_dir`, or `manifest:FILE.csv`.
+        classes, scores: of a manifest alone: its label columns, those with classes (in the order of their indices) and
+            those that are numbers.
+        stand_in: read a synthetic corpus of the same layout instead of the real one, and write it if need be.
+        features, arrangements: by feature name, how it is computed, and how it is laid out as an example.
+        normalize: subtract mean and divide by standard deviation of each feature dimension, both of each seed's
+            training split alone.
+        file_format: of the shards; `array_record` can be read where TensorFlow is not installed.
+    """
+
+    corpus: str = "daic_woz"
+    classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    scores: tuple[str, ...] = ()
+    stand_in: StandIn | None = None
+    features: dict[str, LogMel | Sentences] = dataclasses.field(default_factory=dict)
+    arrangements: dict[str, Arrangement] = dataclasses.field(default_factory=dict)
+    splits: Splits = dataclasses.field(default_factory=Splits)
+    normalize: bool = True
+    file_format: Literal["tfrecord", "array_record"] = "tfrecord"
+
+    def check(self) -> None:
+        if not self.features:
+            raise ConfigError("features: at least one feature is needed")
+        if set(self.features) != set(self.arrangements):
+            raise ConfigError(
+                f"arrangements: has {sorted(self.arrangements)}, the features are {sorted(self.features)}"
+            )
+
+
+@dataclasses.dataclass
+class Task(Config):
+    """One output of a model and its loss; tasks of one model are summed by weight.
+
+    Attributes:
+        loss: `cross_entropy` for a label with classes; `huber` or `squared` for a score.
+        weight: in the sum over tasks.
+        balanced: weigh the classes inversely to their count in the seed's training split.
+        huber_delta: where the Huber loss turns from quadratic to linear.
+    """
+
+    loss: Literal["cross_entropy", "huber", "squared"] = "cross_entropy"
+    weight: float = 1.0
+    balanced: bool = True
+    huber_delta: float = 1.0
+
+
+@dataclasses.dataclass
+class Optimizer(Config):
+    """Attributes: clip_norm 0 leaves gradients as they are; weight_decay is AdamW's for adamw, L2 otherwise."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    clip_norm: float = 0.0
+
+
+@dataclasses.dataclass
+class Training(Config):
+    """The schedule of one seed.
+
+    Attributes:
+        monitor: the validation metric that chooses the epoch, stops and lowers the learning rate: `loss` or a name
+            of jaxdep.metrics of the first task.
+        select: report each seed's `best` epoch by `monitor`, or its `last`.
+        patience: epochs without improvement before a seed stops (0: never).
+        plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
+            never), down to `plateau_floor` times the first.
+        epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
+    """
+
+    epochs: int = 100
+    batch_size: int = 32
+    monitor: str = "loss"
+    select: Literal["best", "last"] = "best"
+    patience: int = 0
+    plateau_patience: int = 0
+    plateau_factor: float = 0.5
+    plateau_floor: float = 1e-3
+    epochs_per_call: int = 5
+
+    def check(self) -> None:
+        for name in ("epochs", "batch_size", "epochs_per_call"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
+
+
+@dataclasses.dataclass
+class StageConfig(Config):
+    """What every stage has: a row of the table.
+
+    Attributes:
+        label: the row's name in the report.
+        metrics: columns of the row, by their names in jaxdep.metrics; the first is the headline.
+        report: the splits that are reported.
+        published: the paper's figures for this row.
+        note: a line under the table.
+    """
+
+    label: str = ""
+    data: Data = dataclasses.field(default_factory=Data)
+    tasks: dict[str, Task] = dataclasses.field(default_factory=dict)
+    metrics: tuple[str, ...] = ("f1", "accuracy", "unweighted_accuracy", "f1_macro")
+    report: tuple[Literal["validation", "test"], ...] = ("test",)
+    published: tuple[Published, ...] = ()
+    note: str = ""
+
+    def check(self) -> None:
+        if not self.tasks:
+            raise ConfigError("tasks: at least one task is needed")
+
+
+@dataclasses.dataclass
+class TrainStage(StageConfig):
+    """Trains one model over all seeds."""
+
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    training: Training = dataclasses.field(default_factory=Training)
+
+
+@dataclasses.dataclass
+class BaselineStage(StageConfig):
+    """A reference without seeds: a trivial classifier, or an SVM on mean and standard deviation of the features."""
+
+    kind: Literal["majority", "all_positive", "gender", "svm"] = "majority"
+
+
+@dataclasses.dataclass
+class Experiment(Config):
+    """One published table or figure: its stages in order, and what the page says of it."""
+
+    name: str = ""
+    title: str = ""
+    description: str = ""
+    system: str = ""
+    source: str = ""
+    seeds: Seeds = dataclasses.field(default_factory=Seeds)
+    mapping: Mapping = dataclasses.field(default_factory=Mapping)
+    stages: dict[str, TrainStage | BaselineStage] = dataclasses.field(default_factory=dict)
+
+    def check(self) -> None:
+        if not self.stages:
+            raise ConfigError("stages: the experiment has none")
+        for name in self.stages:
+            if not name.replace("_", "").isalnum():
+                raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")

@@ -1,0 +1,179 @@
+"""Runs the stages of an experiment in order inside a workdir, and makes its report. A finished stage is not run twice."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from input_pipeline.config import ConfigError
+from jaxdep import report
+from jaxdep.config import BaselineStage, Experiment, StageConfig, TrainStage
+from jaxdep.files import read_json, write_json
+from jaxdep.sources import Sources
+from jaxdep.stages import StageRun, baseline, train
+
+RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {TrainStage: train.run, BaselineStage: baseline.run}
+REPORTED_PACKAGES = (
+    "jaxdep",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "scikit-learn",
+    "librosa",
+    "tensorflow-datasets",
+)
+
+
+def run(experiment: Experiment, workdir: Path, sources: Sources, *, command: str, overwrite: bool = False) -> None:
+    """Runs what of the experiment is not finished in `workdir`, and writes the report.
+
+    Args:
+        experiment: frozen.
+        command: the line that makes this run, for the page.
+        overwrite: takes a workdir of another config; stages that are the same in both are kept.
+
+    Raises:
+        ConfigError: the workdir holds another config; the message shows the difference.
+        DataError: the data cannot be used.
+    """
+    console = sources.console
+    _claim(workdir, experiment.as_dict(), overwrite)
+    if not (workdir / "environment.json").exists():
+        write_json(workdir / "environment.json", environment())
+    for name, config in experiment.stages.items():
+        _run_stage(name, config, experiment, workdir, sources)
+    started = time.perf_counter()
+    report.write(_report(experiment, workdir, command), workdir, console)
+    console.print(
+        f"report: {workdir / 'report' / 'report.html'} ({time.perf_counter() - started:.1f} s)", highlight=False
+    )
+
+
+def environment() -> dict[str, str]:
+    """What a run depends on besides its config: versions, backend, devices, the code's revision."""
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "backend": jax.default_backend(),
+        "devices": f"{len(devices)} x {devices[0].device_kind}",
+        "revision": _revision(),
+        **{name: _version(name) for name in REPORTED_PACKAGES},
+    }
+
+
+def _run_stage(name: str, config: StageConfig, experiment: Experiment, workdir: Path, sources: Sources) -> None:
+    folder = workdir / "stages" / name
+    started = time.perf_counter()
+    examples = sources.examples(config.data)
+    prepare_s = time.perf_counter() - started
+    stage = StageRun(name, folder, examples, experiment.seeds, experiment.mapping, sources.console)
+    inputs = {"config": config.as_dict(), "seeds": experiment.seeds.as_dict(), "features": examples.fingerprints}
+    fingerprint = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=16).hexdigest()
+    record = stage.record
+    if record.get("fingerprint") != fingerprint:
+        shutil.rmtree(folder, ignore_errors=True)
+        task = next(iter(config.tasks))
+        stage.remember(
+            status="running",
+            fingerprint=fingerprint,
+            synthetic=examples.synthetic,
+            classes=examples.classes.get(task, ()),
+            validated=bool(config.data.splits.validation or config.data.splits.validation_fraction),
+            prepare_s=prepare_s,
+        )
+    elif record.get("status") == "finished":
+        sources.console.print(f"{name}: finished before", highlight=False)
+        return
+    RUNNERS[type(config)](config, stage)
+    seconds = time.perf_counter() - started
+    stage.remember(status="finished", seconds=float(record.get("seconds", 0.0)) + seconds)
+    sources.console.print(f"{name}: finished in {seconds:.1f} s", highlight=False)
+
+
+def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
+    """Makes the workdir this experiment's; refuses one that holds another config."""
+    before = read_json(workdir / "config.json")
+    config = json.loads(json.dumps(config))
+    if before is not None and before != config and not overwrite:
+        lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in _differences(before, config)]
+        raise ConfigError(
+            f"{workdir} holds another config ({'; '.join(lines)}); choose another --workdir, or --overwrite it"
+        )
+    if before != config:
+        write_json(workdir / "config.json", config)
+
+
+def _differences(old: Any, new: Any, path: str = "config") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [found for key in keys for found in _differences(old.get(key), new.get(key), f"{path}.{key}")]
+    return [] if old == new else [(path, old, new)]
+
+
+def _report(experiment: Experiment, workdir: Path, command: str) -> report.Report:
+    records = {name: read_json(workdir / "stages" / name / "stage.json") for name in experiment.stages}
+    return report.Report(
+        title=experiment.title,
+        description=experiment.description,
+        system=experiment.system,
+        rows=tuple(row for name, config in experiment.stages.items() for row in _rows(name, config, records[name])),
+        synthetic=any(record["synthetic"] for record in records.values()),
+        environment=read_json(workdir / "environment.json"),
+        command=command,
+        config=experiment.as_dict(),
+        source=experiment.source,
+    )
+
+
+def _rows(name: str, config: StageConfig, record: dict[str, Any]) -> list[report.Row]:
+    classes = tuple(record["classes"])
+    selected = isinstance(config, TrainStage) and config.training.select == "best" and record["validated"]
+    return [
+        report.Row(
+            stage=name,
+            label=config.label,
+            split=split,
+            metrics=config.metrics,
+            positive=classes[1] if len(classes) == 2 else None,
+            classes=classes,
+            published=config.published,
+            note=config.note,
+            selected_on="validation" if selected else "",
+            baseline=isinstance(config, BaselineStage),
+        )
+        for split in config.report
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _revision() -> str:
+    """The commit of the checkout that the code runs from, or that it is none."""
+    folder = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() if found.returncode == 0 else "no git checkout"
+
+
+__all__ = ["RUNNERS", "environment", "run"]

@@ -1,0 +1,104 @@
+"""The command line: `python -m jaxdep.main --config=FILE --workdir=DIR [--data_dir=DIR] [--config.seeds.count=100 ...]`.
+
+Exit codes: 0 done, 1 failed (one line says why), 2 usage.
+"""
+
+import difflib
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import jax
+from absl import app, flags
+from ml_collections import config_flags
+from rich.console import Console
+
+from input_pipeline.config import Config, ConfigError, field_names
+from input_pipeline.errors import DataError
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file; its fields are flags too.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where everything that the experiment makes is written.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Holds one folder a corpus, by name.")
+_FEATURES_DIR = flags.DEFINE_string(
+    "features_dir", None, "Holds the prepared features; by default a folder of the user's cache."
+)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Take a workdir that holds another config.")
+
+
+def main(argv: list[str]) -> None:
+    """Runs the experiment that the flags describe."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected argument {argv[1]!r}")
+    use_every_core()
+    from jaxdep import experiment  # after the devices are chosen
+    from jaxdep.models import encoders
+    from jaxdep.sources import Sources
+
+    console = Console()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxdep"
+    use_compilation_cache(cache / "xla")
+    try:
+        sources = Sources(
+            data_dir=Path(_DATA_DIR.value),
+            features_dir=Path(_FEATURES_DIR.value or cache / "features"),
+            encoders=encoders.TEXT_ENCODERS,
+            console=console,
+        )
+        command = shlex.join(["python", "-m", "jaxdep.main", *sys.argv[1:]])
+        experiment.run(
+            _CONFIG.value.freeze(), Path(_WORKDIR.value), sources, command=command, overwrite=_OVERWRITE.value
+        )
+    except (ConfigError, DataError) as error:
+        sys.exit(f"error: {error}")
+
+
+def use_every_core() -> None:
+    """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays."""
+    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def use_compilation_cache(folder: Path) -> None:
+    """Compiled programs are kept between runs, however quickly they compiled."""
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parses the command line; what is wrong with it is one line and exit code 2."""
+    try:
+        return flags.FLAGS(argv)
+    except KeyError as error:  # config_flags on a path that the config does not have
+        message = _wrong_path(argv) or str(error)
+    except (flags.Error, ConfigError, OSError, ValueError, TypeError, AttributeError) as error:
+        message = str(error).splitlines()[0]
+    print(f"usage error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _wrong_path(argv: list[str]) -> str | None:
+    """The line for the first `--config.path=` of the command line that is no path of its config."""
+    file = next((arg.partition("=")[2] for arg in argv if arg.startswith("--config=")), None)
+    if file is None:
+        return None
+    root = config_flags.ConfigFileFlagParser("config", lock_config=False).parse(file)
+    for arg in argv:
+        if not arg.startswith("--config."):
+            continue
+        at, walked = root, "config"
+        for name in arg.removeprefix("--config.").partition("=")[0].split("."):
+            known = [*at] if isinstance(at, dict) else field_names(at) if isinstance(at, Config) else []
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+                return f"{walked}.{name}: there is no such field" + (f"; did you mean {near[0]!r}?" if near else "")
+            at, walked = at[name] if isinstance(at, dict) else getattr(at, name), f"{walked}.{name}"
+    return None
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["config", "workdir"])
+    app.run(main, flags_parser=parse_flags)

@@ -1,0 +1,101 @@
+"""How a function of one seed becomes a compiled one over all seeds, [S, ...], of all devices.
+
+A compiler takes (function, example arguments, mesh, seeds at a time, whether to donate the states); its arguments are
+(states, data, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis, the last one
+replicated. What a mapper yields agrees with any other's to rounding.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from input_pipeline.config import ConfigError
+
+Tree = Any
+OneSeed = Callable[[Tree, Tree, Tree], Tree]  # (state, data, shared) of one seed -> what it yields
+Compiled = Callable[[Tree, Tree, Tree], Tree]  # the same over [S, ...]
+
+_SEEDS, _EVERYWHERE = PartitionSpec("seed"), PartitionSpec()
+
+
+def _over_vmap(fn: OneSeed, group: int) -> OneSeed:
+    return lambda states, seeds, shared: jax.vmap(fn, in_axes=(0, 0, None))(states, seeds, shared)
+
+
+def _over_map(fn: OneSeed, group: int) -> OneSeed:
+    def mapped(states: Tree, seeds: Tree, shared: Tree) -> Tree:
+        return lax.map(lambda one: fn(*one, shared), (states, seeds), batch_size=group if group > 1 else None)
+
+    return mapped
+
+
+def _compile_sharded(
+    over: Callable[[OneSeed, int], OneSeed], fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool
+) -> Compiled:
+    sharded = jax.shard_map(
+        over(fn, group), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
+    )
+    return jax.jit(sharded, donate_argnums=(0,) if donate else ()).lower(*args).compile()
+
+
+def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Compiled:
+    """One compiled call trains one seed of each device; the results gather in a donated buffer."""
+
+    def one(results: Tree, index: jax.Array, states: Tree, data: Tree, shared: Tree) -> Tree:
+        of_seed = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, index, keepdims=False), (states, data))
+        result = fn(*of_seed, shared)
+        return jax.tree.map(lambda all_, x: lax.dynamic_update_index_in_dim(all_, x, index, 0), results, result)
+
+    sharded = jax.shard_map(
+        one, mesh=mesh, in_specs=(_SEEDS, _EVERYWHERE, _SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
+    )
+    shapes = jax.eval_shape(_over_vmap(fn, group), *args)
+    sharding = NamedSharding(mesh, _SEEDS)
+
+    def empty() -> Tree:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    make_results = jax.jit(empty, out_shardings=sharding).lower().compile()
+    step = jax.jit(sharded, donate_argnums=0).lower(make_results(), np.int32(0), *args).compile()
+    n_local = jax.tree.leaves(shapes)[0].shape[0] // mesh.shape["seed"]
+
+    def looped(states: Tree, data: Tree, shared: Tree) -> Tree:
+        results = make_results()
+        for index in range(n_local):
+            results = step(results, np.int32(index), states, data, shared)
+        return results
+
+    return looped
+
+
+def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Compiled:
+    if mesh.shape["data"] > 1:
+        raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
+    n_shards, sharding = mesh.shape["seed"], NamedSharding(mesh, _SEEDS)
+    lifted = jax.pmap(
+        _over_map(fn, group),
+        in_axes=(0, 0, None),
+        devices=list(mesh.devices.flat),
+        donate_argnums=(0,) if donate else (),
+    )
+
+    def mapped(states: Tree, data: Tree, shared: Tree) -> Tree:
+        split = jax.tree.map(lambda x: x.reshape(n_shards, -1, *x.shape[1:]), (states, data))
+        results = lifted(*split, shared)
+        return jax.device_put(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results), sharding)
+
+    return mapped
+
+
+COMPILERS: dict[str, Callable[..., Compiled]] = {
+    "vmap": partial(_compile_sharded, _over_vmap),
+    "map": partial(_compile_sharded, _over_map),
+    "loop": _compile_loop,
+    "pmap": _compile_pmap,
+}

@@ -1,0 +1,57 @@
+"""Architectures, one file a paper; what a model takes and returns is defined here.
+
+A model is a Flax NNX module that owns parameters (and batch statistics) and nothing else: no random state, no seed
+axis. Its config is a dataclass with a `build` method, so that a config file chooses a model by naming it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from input_pipeline.config import Config, ConfigError
+
+
+class Masked(NamedTuple):
+    """A feature of a batch: `values` [B, ..., D], and `mask` [B, ...], False where padded."""
+
+    values: Float[Array, " batch *time dim"]
+    mask: Bool[Array, " batch *time"]
+
+
+class Outputs(NamedTuple):
+    """What a model returns.
+
+    Attributes:
+        logits: by task, [B, classes], or [B, 1] for a score.
+        penalty: [B], added to each example's loss; zeros where a model has none.
+        intermediates: by name, [B, ...], what other stages may extract.
+    """
+
+    logits: Mapping[str, Float[Array, "batch outputs"]]
+    penalty: Float[Array, " batch"]
+    intermediates: Mapping[str, Array]
+
+
+class Model(Protocol):
+    """A callable module: `model(features, key=key)`; without a key it is deterministic (dropout off)."""
+
+    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs: ...
+
+
+@dataclasses.dataclass
+class ModelConfig(Config):
+    """Base of the models' configs."""
+
+    def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
+        """Makes the module.
+
+        Args:
+            inputs: by feature name, its dimension D.
+            outputs: by task, the number of logits.
+            rngs: the stream `params` initialises every parameter.
+        """
+        raise ConfigError("model: no model was chosen; name a config of jaxdep.models")

@@ -1,0 +1,59 @@
+"""Structured self-attentive pooling (Lin et al. 2017) over padded sequences, and its penalty."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float
+
+from jaxdep.models.layers.dense import linear
+
+
+class SelfAttentivePooling(nnx.Module):
+    """Several heads pool h_1 .. h_T: A = softmax over t of W2 tanh(W1 h), output A H (Lin et al. 2017, eqs. 6, 7)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        units: int,
+        heads: int = 5,
+        *,
+        rngs: nnx.Rngs,
+        initializer: str = "uniform_0.1",
+        use_bias: bool = False,
+        dtype: DTypeLike = jnp.float32,
+    ):
+        """`units` is the width between W1 and W2. Raises ConfigError where `initializer` names none."""
+        self.hidden = linear(in_features, units, rngs=rngs, initializer=initializer, use_bias=use_bias, dtype=dtype)
+        self.scores = linear(units, heads, rngs=rngs, initializer=initializer, use_bias=use_bias, dtype=dtype)
+
+    def __call__(
+        self, h: Float[Array, "B T D"], mask: Bool[Array, "B T"]
+    ) -> tuple[Float[Array, "B R*D"], Float[Array, "B R T"]]:
+        """The pooled heads one after another, and A, whose rows sum to 1, or to 0 where no frame is valid."""
+        h = jnp.where(mask[:, :, None], h, 0)
+        scores = self.scores(jnp.tanh(self.hidden(h)))  # [B, T, R]
+        A = masked_softmax(jnp.swapaxes(scores, 1, 2), mask[:, None, :])
+        pooled = jnp.einsum("brt,btd->brd", A.astype(h.dtype), h)
+        return pooled.reshape(h.shape[0], -1), A
+
+
+def masked_softmax(scores: Float[Array, "... T"], mask: Bool[Array, "... T"]) -> Float[Array, "... T"]:
+    """Softmax over the last axis in float32, zero at masked positions, and zero throughout where all are masked."""
+    scores = jnp.where(mask, scores.astype(jnp.float32), jnp.finfo(jnp.float32).min)
+    return jnp.where(mask, jax.nn.softmax(scores, axis=-1), 0)
+
+
+def penalty(A: Float[Array, "B R T"], diagonal: Float[Array, " R"]) -> Float[Array, " B"]:
+    """||A Aᵀ - diag(diagonal)||² in the Frobenius norm, of each member of the batch.
+
+    A head whose entry is near 1 is driven to a spike, one with an entry near 1/T to a flat average, and different
+    heads to different frames: the modified penalty of the emotion model's "spiky" and "smooth" heads; with all
+    entries 1 it is that of Lin et al. 2017, eq. 8.
+
+    Args:
+        A: attention weights, one row a head.
+        diagonal: the wanted Σ_t A² of each head.
+    """
+    difference = jnp.einsum("brt,bst->brs", A, A) - jnp.diag(diagonal)[None]
+    return jnp.sum(difference**2, axis=(1, 2))

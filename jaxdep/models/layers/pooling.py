@@ -1,0 +1,49 @@
+"""Pooling over the valid frames of padded sequences: x [B, T, D] and a mask [B, T] give [B, D].
+
+A sequence without any valid frame gives zeros, and its gradient is zero: never NaN. Means and deviations are float32.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def masked_mean(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+    """The mean over the valid frames."""
+    return jnp.sum(_zeroed(x, mask), axis=1, dtype=jnp.float32) / _count(mask)
+
+
+def masked_std(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+    """The standard deviation over the valid frames, with divisor n, as in statistics pooling (Snyder et al. 2018).
+
+    A constant sequence has deviation 0, and there the gradient, which does not exist, is taken as 0.
+    """
+    deviation = _zeroed(x - masked_mean(x, mask)[:, None, :], mask)
+    variance = jnp.sum(deviation**2, axis=1) / _count(mask)
+    varies = variance > 0
+    return jnp.where(varies, jnp.sqrt(jnp.where(varies, variance, 1)), 0)
+
+
+def masked_mean_std(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B 2*D"]:
+    """`masked_mean` and `masked_std` side by side."""
+    return jnp.concatenate([masked_mean(x, mask), masked_std(x, mask)], axis=-1)
+
+
+def masked_max(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+    """The maximum over the valid frames."""
+    largest = jnp.max(jnp.where(mask[:, :, None], x, jnp.finfo(x.dtype).min), axis=1)
+    return jnp.where(jnp.any(mask, axis=1)[:, None], largest, 0)
+
+
+def last_valid(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+    """The last valid frame."""
+    last = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], axis=1)
+    frame = jnp.take_along_axis(x, last[:, None, None], axis=1)[:, 0]
+    return jnp.where(jnp.any(mask, axis=1)[:, None], frame, 0)
+
+
+def _zeroed(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B T D"]:
+    return jnp.where(mask[:, :, None], x, 0)
+
+
+def _count(mask: Bool[Array, "B T"]) -> Float[Array, "B 1"]:
+    return jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1).astype(jnp.float32)

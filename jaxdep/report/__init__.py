@@ -1,0 +1,110 @@
+"""Tables, figures and the page of a finished experiment, made from the files in its workdir."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from input_pipeline.config import ConfigError
+from jaxdep.report.published import Published
+
+__all__ = ["Published", "Report", "Row", "write"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a published table: one stage's predictions on one split.
+
+    Attributes:
+        stage: folder below `stages/`.
+        label: what the row is called in the table; unique together with `split`.
+        split: the split scored.
+        metrics: names as in `jaxdep.metrics`, in the table's order.
+        positive: the class that a binary task looks for, or None.
+        classes: the task's classes as predictions.csv writes them; empty for a regression task. Where all are numbers,
+            the metrics of regression are there as well.
+        published: the paper's figures, at most one a metric.
+        note: anything a reader of the row must know.
+        selected_on: the split on which the epoch was chosen; empty where nothing was.
+        baseline: whether the row is a trivial baseline, drawn as a line beside the others.
+    """
+
+    stage: str
+    label: str
+    split: str
+    metrics: tuple[str, ...]
+    positive: str | None
+    classes: tuple[str, ...]
+    published: tuple[Published, ...] = ()
+    note: str = ""
+    selected_on: str = ""
+    baseline: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError where the parts of the row do not fit each other."""
+        names = [figure.metric for figure in self.published]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"row {self.label!r}: published: more than one entry for a metric, found {names}; keep one each"
+            )
+        if self.positive is not None and self.positive not in self.classes:
+            raise ConfigError(f"row {self.label!r}: positive: {self.positive!r} is none of the classes {self.classes}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a report says besides the scores, which it reads from the workdir.
+
+    Attributes:
+        title, description: heading and first paragraph.
+        system: name of the system, the first column of table.csv.
+        rows: in the table's order, trivial baselines among them.
+        synthetic: whether the data are a stand-in corpus; published figures are then shown nowhere.
+        environment: versions, backend, devices, revision. No times: a report made again has the same bytes.
+        command: the line that makes the run.
+        config: the resolved config.
+        source: the paper.
+    """
+
+    title: str
+    description: str
+    system: str
+    rows: tuple[Row, ...]
+    synthetic: bool
+    environment: dict[str, str]
+    command: str
+    config: dict[str, Any]
+    source: str
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError where two rows could not be told apart."""
+        seen = set()
+        for row in self.rows:
+            if (row.label, row.split) in seen:
+                raise ConfigError(f"rows: two are called {row.label!r} on split {row.split!r}; give each its own label")
+            seen.add((row.label, row.split))
+
+
+def write(report: Report, workdir: Path, console: Console) -> None:
+    """Writes `report/` below `workdir` (table.csv, report.md, report.html, figures/*.png) and prints the table.
+
+    Raises:
+        DataError: a predictions.csv or stage.json is missing or wrong; the message names file, line and field.
+        ConfigError: a row asks for a metric that its predictions cannot give.
+    """
+    from jaxdep.report import figures, markdown, page, scores, table  # loads matplotlib: configs import this module
+
+    folder = workdir / "report"
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    scored = [scores.read(row, workdir) for row in report.rows]
+    lines = table.lines(report, scored)
+    drawn = figures.draw(report, scored, workdir)
+    for stale in (folder / "figures").glob("*.png"):
+        stale.unlink()
+    for drawing in drawn:
+        (folder / "figures" / drawing.name).write_bytes(drawing.png)
+    (folder / "table.csv").write_text(table.csv(report, lines), encoding="utf-8")
+    (folder / "report.md").write_text(markdown.render(report, scored, lines, drawn), encoding="utf-8")
+    (folder / "report.html").write_text(page.render(report, scored, lines, drawn), encoding="utf-8")
+    console.print(table.terminal(report, lines))

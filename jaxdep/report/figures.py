@@ -1,0 +1,321 @@
+"""Figures of a report as PNG: scores over the seeds, learning curves, confusion counts, predicted against target.
+
+Drawn without pyplot, with matplotlib's own fonts and no dates, so that the same scores give the same bytes.
+"""
+
+import dataclasses
+import io
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from jaxdep.report import Report
+from jaxdep.report.scores import RowScores, read_metrics
+from jaxdep.report.table import name, shared
+
+STAMP = "synthetic corpus"
+DPI = 160
+
+# Okabe and Ito's palette: told apart with every kind of colour vision, and in grey by lightness.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6B6B6B",
+)  # fmt: skip
+SPLIT_COLOURS = {"train": BLUE, "dev": VERMILION, "test": GREEN}
+_BASELINE_STYLES = ("--", ":", "-.", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)))
+
+_STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a corpus's labels are text, whatever they hold
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """A finished figure: file name, group and heading on the page, what it shows (also its alternative text), bytes."""
+
+    name: str
+    group: str
+    title: str
+    caption: str
+    png: bytes
+
+
+def draw(report: Report, scored: Sequence[RowScores], workdir: Path) -> list[Drawing]:
+    """Every figure of the report, in the order of the page."""
+    with matplotlib.style.context(["default", _STYLE]):
+        drawn = [_distribution(report, scored, split, metric) for split, metric in shared(scored)]
+        trained = [(index, row) for index, row in enumerate(scored) if not row.row.baseline]
+        drawn += [_confusion(report, row, index) for index, row in trained if row.counts is not None]
+        drawn += [_agreement(report, row, index) for index, row in trained if row.examples is not None]
+        for stage, metrics in _stages(scored).items():
+            path = workdir / "stages" / stage / "metrics.csv"
+            if path.exists():
+                drawn += _learning(report, stage, read_metrics(path), metrics)
+    return drawn
+
+
+def distribution(scored: Sequence[RowScores], split: str, metric: str, synthetic: bool) -> Figure:
+    """A strip and a box over the seeds for each row, published figures as markers, trivial baselines as lines."""
+    here = [row for row in scored if row.row.split == split and metric in row.row.metrics]
+    rows = [row for row in here if not row.row.baseline] or here
+    lines = [row for row in here if row.row.baseline and row.seeds and row not in rows]
+    figure = Figure(figsize=(7.2, 1.6 + 0.52 * len(rows) + 0.16 * len(lines)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, row in enumerate(rows):
+        _strip(axes, place, row.per_seed[metric])
+        if not synthetic:
+            _published(axes, place, row, metric)
+    for number, row in enumerate(lines):
+        value = float(row.per_seed[metric][0])
+        style = _BASELINE_STYLES[number % len(_BASELINE_STYLES)]
+        axes.axvline(value, color=GREY, linestyle=style, linewidth=1.2, zorder=1, label=f"{row.row.label}: {value:.3f}")
+    axes.set_yticks(range(len(rows)), [f"{_shortened(row.row.label)}\nn = {len(row.seeds)}" for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"{name(metric)}, {split} split")
+    axes.margins(x=0.05)
+    _legend_below(figure, axes)
+    return figure
+
+
+def learning(frame: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """A panel for each metric: median over the seeds by epoch and a band from the 10 to the 90 % quantile, by split."""
+    figure = Figure(figsize=(7.2, 2.7 * -(-len(metrics) // 2) + 0.4), layout="constrained")
+    panels = figure.subplots(-(-len(metrics) // 2), 2 if len(metrics) > 1 else 1, squeeze=False).ravel()
+    for axes, metric in zip(panels, metrics, strict=False):
+        _curves(axes, frame[frame["metric"] == metric])
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss" if metric == "loss" else name(metric))
+    for axes in panels[len(metrics) :]:
+        axes.remove()
+    _legend_below(figure, *panels[: len(metrics)])
+    return figure
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str], n_seeds: int) -> Figure:
+    """Mean counts over the seeds with their share of the row; colour shows the share."""
+    size = len(classes)
+    side = min(9.0, max(2.6, 0.8 * size))
+    figure = Figure(figsize=(side + 1.9, side + 0.9), layout="constrained")
+    axes = figure.add_subplot()
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(counts):
+        percent = f"\n{100 * share[row, column]:.0f} %" if totals[row] > 0 else "\n–"
+        text = f"{value:.1f}" if n_seeds > 1 else f"{value:.0f}"
+        axes.text(
+            column, row, text + (percent if size <= 10 else ""), ha="center", va="center",
+            color="white" if share[row, column] > 0.55 else "black",
+            fontsize=11 if size <= 3 else 8 if size <= 10 else 5,
+        )  # fmt: skip
+    labels = [_shortened(label, 16) for label in classes]
+    wide = max(map(len, labels)) > 10
+    tilt: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if wide else {}
+    axes.set_xticks(range(size), labels, **tilt)
+    axes.set_yticks(range(size), labels)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("target")
+    figure.colorbar(image, ax=axes, label="share of the target's examples", shrink=0.85)
+    return figure
+
+
+def agreement(examples: pd.DataFrame) -> Figure:
+    """Predicted against target: median over the seeds of each example, with a bar from the 10 to the 90 % quantile."""
+    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    lowest, highest = examples.to_numpy().min(), examples.to_numpy().max()
+    margin = 0.04 * (highest - lowest) or 1.0
+    ends = lowest - margin, highest + margin
+    axes.plot(ends, ends, color=GREY, linewidth=1, linestyle="--", label="target = prediction")
+    axes.vlines(
+        examples["target"], examples["q10"], examples["q90"], color=SKY, linewidth=1.4, label="10 to 90 % of the seeds"
+    )
+    axes.plot(
+        examples["target"], examples["q50"], "o", color=BLUE, markersize=4, alpha=0.8, label="median over the seeds"
+    )
+    axes.set_xlabel("target")
+    axes.set_ylabel("prediction")
+    axes.set(xlim=ends, ylim=ends, aspect="equal")
+    _legend_below(figure, axes)
+    return figure
+
+
+def _distribution(report: Report, scored: Sequence[RowScores], split: str, metric: str) -> Drawing:
+    figure = distribution(scored, split, metric, report.synthetic)
+    title = f"{name(metric)} over the seeds, {split} split"
+    title = title[0].upper() + title[1:]
+    caption = (
+        "Each dot is a seed; the box holds the middle half of the seeds, its bar the median; the whiskers reach all."
+    )
+    if any(row.row.baseline and row.row.split == split and metric in row.row.metrics for row in scored):
+        caption += " Grey lines are trivial baselines."
+    return _finished(
+        report, figure, f"distribution_{_slug(split)}_{_slug(metric)}.png", "Scores over the seeds", title, caption
+    )
+
+
+def _learning(report: Report, stage: str, frame: pd.DataFrame, metrics: Sequence[str]) -> list[Drawing]:
+    recorded = list(dict.fromkeys(frame["metric"]))
+    panels = [metric for metric in ("loss", *metrics) if metric in recorded]
+    if not panels:
+        return []
+    title = f"Learning curves, {stage}"
+    caption = (
+        "Median over the seeds at each epoch, with a band from the 10 to the 90 % quantile. Only seeds that still train"
+        " at that epoch count (dotted where fewer than half do), and only finite values."
+    )
+    return [
+        _finished(report, learning(frame, panels), f"learning_{_slug(stage)}.png", "Learning curves", title, caption)
+    ]
+
+
+def _confusion(report: Report, row: RowScores, index: int) -> Drawing:
+    assert row.counts is not None
+    seeds = f"mean over {len(row.seeds)} seeds" if len(row.seeds) > 1 else "one seed"
+    title = f"Confusion, {row.row.label} ({row.row.split})"
+    caption = f"Examples by target (rows) and prediction (columns), {seeds}, with the share of each row."
+    figure = confusion(row.counts, row.row.classes, len(row.seeds))
+    return _finished(
+        report, figure, f"confusion_{index + 1:02d}_{_slug(row.row.label)}.png", "Confusion", title, caption
+    )
+
+
+def _agreement(report: Report, row: RowScores, index: int) -> Drawing:
+    assert row.examples is not None
+    title = f"Predicted against target, {row.row.label} ({row.row.split})"
+    caption = "Each dot is an example: the median of its predictions over the seeds, with a bar from the 10 to the 90 % quantile."
+    file_name = f"agreement_{index + 1:02d}_{_slug(row.row.label)}.png"
+    return _finished(report, agreement(row.examples), file_name, "Predicted against target", title, caption)
+
+
+def _strip(axes: Axes, place: int, scores: np.ndarray) -> None:
+    if scores.size > 1:
+        axes.boxplot(
+            scores, positions=[place], orientation="horizontal", widths=0.5, whis=(0, 100), manage_ticks=False,
+            patch_artist=True, medianprops={"color": "black", "linewidth": 1.6},
+            boxprops={"facecolor": "#CFE4F2", "edgecolor": BLUE}, whiskerprops={"color": BLUE},
+            capprops={"color": BLUE},
+        )  # fmt: skip
+    rank = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
+    offset = (rank * 0.618034) % 1 - 0.5  # golden ratio: neighbours in score lie apart, without chance
+    size = 16 if scores.size <= 50 else 6
+    alpha = 0.75 if scores.size <= 50 else 0.35
+    offset = offset * (0.4 if scores.size > 1 else 0)
+    axes.scatter(scores, place + offset, s=size, color=BLUE, alpha=alpha, linewidths=0, zorder=3, label="one seed")
+
+
+def _published(axes: Axes, place: int, row: RowScores, metric: str) -> None:
+    for figure in row.row.published:
+        if figure.metric != metric:
+            continue
+        for value, marker, label in ((figure.max, "v", "published MAX"), (figure.avg, "D", "published AVG")):
+            if np.isfinite(value):
+                axes.plot(
+                    value,
+                    place - 0.36,
+                    marker,
+                    color=VERMILION,
+                    markersize=6,
+                    markeredgecolor="white",
+                    zorder=4,
+                    label=label,
+                )
+        if np.isfinite(figure.avg) and np.isfinite(figure.std):
+            ends = (figure.avg - figure.std, figure.avg + figure.std)
+            axes.plot(
+                ends, (place - 0.36,) * 2, color=VERMILION, linewidth=1.2, zorder=3.5, label="published AVG ± STD"
+            )
+
+
+def _curves(axes: Axes, frame: pd.DataFrame) -> None:
+    finite = frame[np.isfinite(frame["value"])]
+    spare = iter((PURPLE, ORANGE, SKY))
+    for split in dict.fromkeys(finite["split"]):
+        colour = SPLIT_COLOURS.get(split) or next(spare, GREY)
+        groups = finite[finite["split"] == split].groupby("epoch")["value"]
+        low, median, high = (groups.quantile(level) for level in (0.1, 0.5, 0.9))
+        axes.fill_between(median.index, low, high, color=colour, alpha=0.2, linewidth=0)
+        marker = "o" if len(median) == 1 else None
+        few = groups.count() < groups.count().max() / 2
+        axes.plot(median.index, median, ":", color=colour, linewidth=1.2)
+        axes.plot(
+            median.index,
+            median.mask(few),
+            color=colour,
+            linewidth=1.6,
+            marker=marker,
+            label=f"{split}: median, 10 to 90 %",
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _legend_below(figure: Figure, *panels: Axes) -> None:
+    """One legend for all panels below them, every label once."""
+    entries = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if entries:
+        columns = min(max(1, int(figure.get_figwidth() / 2.3)), len(entries))
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+
+
+def _finished(report: Report, figure: Figure, file_name: str, group: str, title: str, caption: str) -> Drawing:
+    width = figure.get_figwidth()
+    heading = textwrap.fill(title, int(width * 11.5))
+    if report.synthetic:
+        caption = f"Synthetic corpus. {caption}"
+        heading = f"\n{heading}"  # an empty line, where the stamp stands
+        pill: dict[str, Any] = {"boxstyle": "round,pad=0.3", "facecolor": VERMILION, "edgecolor": "none"}
+        x, y = 0.1 / width, 1 - 0.07 / figure.get_figheight()
+        stamp = figure.text(x, y, STAMP, color="white", weight="bold", fontsize=8, va="top", bbox=pill)
+        stamp.set_in_layout(False)
+    figure.suptitle(heading, fontsize=10, fontweight="bold", x=0.05 / width, ha="left", linespacing=1.5)
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Drawing(file_name, group, title, caption, buffer.getvalue())
+
+
+def _stages(scored: Sequence[RowScores]) -> dict[str, list[str]]:
+    """The stages of the rows with the metrics that their rows ask for."""
+    stages: dict[str, list[str]] = {}
+    for row in scored:
+        wanted = stages.setdefault(row.row.stage, [])
+        wanted += [metric for metric in row.row.metrics if metric not in wanted]
+    return stages
+
+
+def _shortened(text: str, length: int = 34) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "row"

@@ -1,0 +1,70 @@
+"""The report as Markdown, report.md: the main table, what each row needs to be read, and links to the figures."""
+
+import html
+import json
+from collections.abc import Sequence
+
+from jaxdep.report import Report, table
+from jaxdep.report.figures import Drawing
+from jaxdep.report.scores import RowScores
+
+_HEADINGS = ("Row", "Split", "Metric", "n", "MAX", "AVG", "STD", "95 % interval", "Published MAX", "AVG", "STD")
+
+
+def render(report: Report, scored: Sequence[RowScores], lines: Sequence[table.Line], drawn: Sequence[Drawing]) -> str:
+    """The text of report.md."""
+    parts = [f"# {_plain(report.title)}"]
+    if report.synthetic:
+        parts.append(
+            "> **Synthetic corpus.** A stand-in with a planted effect: no figure here says anything about people."
+        )
+    parts += [_plain(report.description), f"Paper: {_plain(report.source)}" if report.source else ""]
+    parts += [_block(report.command, "sh"), "## Results", _results(lines), _plain(table.caption(report))]
+    parts += ["## Notes", *(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))]
+    parts += [_confusion(row) for row in scored if row.counts is not None]
+    parts += ["## Figures"]
+    parts += [f"![{_plain(f'{item.title}. {item.caption}')}](figures/{item.name})" for item in drawn]
+    parts += ["## Environment", _block("\n".join(f"{key}: {value}" for key, value in report.environment.items()))]
+    parts += ["## Config", _block(json.dumps(report.config, indent=2, ensure_ascii=False, default=str), "json")]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _results(lines: Sequence[table.Line]) -> str:
+    body = [
+        (line.scored.row.label, line.scored.row.split, table.name(line.metric), *table.cells(line)) for line in lines
+    ]
+    return _grid(_HEADINGS, body, text_columns=3)
+
+
+def _confusion(row: RowScores) -> str:
+    assert row.counts is not None
+    classes = row.row.classes
+    body = [(label, *(f"{count:.1f}" for count in counts)) for label, counts in zip(classes, row.counts, strict=True)]
+    heading = (
+        f"### Confusion counts, {_plain(row.row.label)} ({_plain(row.row.split)}), mean over {len(row.seeds)} seed(s)"
+    )
+    return heading + "\n\n" + _grid(("target (rows), predicted", *classes), body, text_columns=1)
+
+
+def _grid(headings: Sequence[str], body: Sequence[Sequence[str]], text_columns: int) -> str:
+    rule = [":--" if index < text_columns else "--:" for index in range(len(headings))]
+    rows = [[_plain(cell) for cell in headings], rule, *([_plain(cell) for cell in row] for row in body)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no line breaks, no cell borders."""
+    text = html.escape(" ".join(text.split()), quote=False)
+    for mark in "\\`|[]*_":
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def _block(text: str, language: str = "") -> str:
+    """A code block whose fence the text cannot close."""
+    fence = "`" * max(3, *(len(run) + 1 for run in _runs(text)))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _runs(text: str) -> list[str]:
+    return ["", *("`" * len(run) for run in "".join(c if c == "`" else " " for c in text).split())]

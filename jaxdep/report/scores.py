@@ -1,0 +1,193 @@
+"""Computes every seed's final scores from predictions.csv, the one place that a report's figures come from."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float
+
+from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
+from jaxdep import metrics
+from jaxdep.report import Row
+
+_KEYS = ["seed", "split", "example", "participant", "target", "prediction"]
+
+_classification = jax.jit(metrics.classification, static_argnames=("n_classes", "positive", "classes"))
+_of_probabilities = jax.jit(metrics.of_probabilities, static_argnames=("positive",))
+_regression = jax.jit(metrics.regression)
+
+
+@dataclasses.dataclass(frozen=True)
+class RowScores:
+    """A row with what its seeds scored. Seeds that diverged are in `diverged` and nowhere else.
+
+    Attributes:
+        seeds: global ids, ascending.
+        per_seed: by metric of the row, one score a seed.
+        counts: confusion counts, rows = target, mean over seeds; None for a regression task.
+        examples: for a regression task one line an example: target and the 10, 50 and 90 % quantiles of the predictions
+            over seeds, in columns target, q10, q50, q90; None for a classification task.
+        n_examples: in the split, for one seed (the most of any seed).
+    """
+
+    row: Row
+    seeds: tuple[int, ...]
+    diverged: tuple[int, ...]
+    per_seed: dict[str, Float[np.ndarray, " S"]]
+    counts: Float[np.ndarray, "C C"] | None
+    examples: pd.DataFrame | None
+    n_examples: int
+
+
+def read(row: Row, workdir: Path) -> RowScores:
+    """The scores of a row from the files of its stage.
+
+    Raises:
+        DataError: a file is missing or wrong; the message names file, line and field.
+        ConfigError: the row asks for a metric that the predictions cannot give.
+    """
+    path = workdir / "stages" / row.stage / "predictions.csv"
+    diverged = _diverged(path.with_name("stage.json"))
+    frame = _predictions(path, row.split, diverged)
+    seeds = tuple(int(seed) for seed in np.unique(frame["seed"]))
+    found: dict[str, Array] = {}
+    counts = examples = None
+    if not frame.empty:
+        with jax.enable_x64(True):  # figures of a table are exact to the last digit shown, on every backend
+            found, counts = _classified(row, path, frame) if row.classes else (_regressed(path, frame), None)
+        examples = None if row.classes else _examples(path, frame)
+    per_seed = {name: np.asarray(found[name]) for name in row.metrics if name in found}
+    unknown = [name for name in row.metrics if name not in found]
+    if unknown and not frame.empty:
+        raise ConfigError(
+            f"row {row.label!r}: metrics: no {unknown[0]!r} from {path}; there are {', '.join(sorted(found))}"
+        )
+    per_seed |= {name: np.zeros(0) for name in unknown}
+    n_examples = 0 if frame.empty else int(frame.groupby("seed").size().max())
+    return RowScores(row, seeds, diverged, per_seed, counts, examples, n_examples)
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """A stage's metrics.csv: columns seed, split, epoch, metric, value. Raises DataError naming what is wrong in it."""
+    frame = _csv(path, ["seed", "split", "epoch", "metric", "value"])
+    for name in ("seed", "epoch"):
+        frame[name] = _numbers(path, frame, name, whole=True)
+    return frame.assign(value=_numbers(path, frame, "value"))
+
+
+def _classified(row: Row, path: Path, frame: pd.DataFrame) -> tuple[dict[str, Array], Float[np.ndarray, "C C"]]:
+    index = {label: number for number, label in enumerate(row.classes)}
+    for name in ("target", "prediction"):
+        _refuse(path, frame, name, ~frame[name].isin(index.keys()), f"is none of the classes {', '.join(row.classes)}")
+    target, weight = _by_seed(frame, frame["target"].map(index).to_numpy(np.int64))
+    prediction, _ = _by_seed(frame, frame["prediction"].map(index).to_numpy(np.int64))
+    positive = None if row.positive is None else row.classes.index(row.positive)
+    n_classes = len(row.classes)
+    found = _classification(target, prediction, n_classes, weight, positive, row.classes)
+    columns = [f"p_{label}" for label in row.classes]
+    if set(columns) <= set(frame.columns):
+        values = np.stack([_numbers(path, frame, name) for name in columns], axis=-1)
+        found |= _of_probabilities(target, _by_seed(frame, values)[0], weight, positive)
+    if (levels := _levels(row.classes)) is not None:
+        found |= _regression(levels[target], levels[prediction], weight)
+    counts = metrics.confusion(target, prediction, n_classes, weight)
+    return found, np.asarray(counts).mean(axis=0)
+
+
+def _regressed(path: Path, frame: pd.DataFrame) -> dict[str, Array]:
+    target, weight = _by_seed(frame, _numbers(path, frame, "target"))
+    prediction, _ = _by_seed(frame, _numbers(path, frame, "prediction"))
+    return _regression(target, prediction, weight)
+
+
+def _examples(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    values = frame.assign(target=_numbers(path, frame, "target"), prediction=_numbers(path, frame, "prediction"))
+    groups = values.groupby("example", sort=True)
+    quantiles = {f"q{percent}": groups["prediction"].quantile(percent / 100) for percent in (10, 50, 90)}
+    return pd.DataFrame({"target": groups["target"].first()} | quantiles).reset_index(drop=True)
+
+
+def _by_seed(frame: pd.DataFrame, values: np.ndarray) -> tuple[Array, Float[Array, "S N"]]:
+    """Values [rows, ...] as [S, N, ...] with their weights: seeds with fewer examples than others end in weight 0."""
+    seed = np.unique(frame["seed"].to_numpy(), return_inverse=True)[1]
+    place = frame.groupby("seed").cumcount().to_numpy()
+    shape = (seed.max() + 1, place.max() + 1)
+    table, weight = np.zeros((*shape, *values.shape[1:]), values.dtype), np.zeros(shape)
+    table[seed, place], weight[seed, place] = values, 1
+    return jax.numpy.asarray(table), jax.numpy.asarray(weight)
+
+
+def _levels(classes: tuple[str, ...]) -> Float[Array, " C"] | None:
+    """What the classes stand for where every one is a number (the values of a score), else None."""
+    try:
+        return jax.numpy.asarray([float(label) for label in classes])
+    except ValueError:
+        return None
+
+
+def _predictions(path: Path, split: str, diverged: tuple[int, ...]) -> pd.DataFrame:
+    """The rows of one split and the seeds that did not diverge, ordered by seed and example, text as written."""
+    frame = _csv(path, _KEYS)
+    frame["seed"] = _numbers(path, frame, "seed", whole=True)
+    found = sorted(frame["split"].unique())
+    frame = frame[frame["split"] == split]
+    if frame.empty and not diverged:
+        raise DataError(
+            f"{path}: split: no row of {split!r}, found {found}; run the stage again or correct the row's split"
+        )
+    again = frame.duplicated(["seed", "example"])
+    _refuse(
+        path, frame, "example", again, "stands there twice for one seed; delete the stage's folder and run it again"
+    )
+    return frame[~frame["seed"].isin(diverged)].sort_values(["seed", "example"], kind="stable")
+
+
+def _csv(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run the stage {path.parent.name!r} first") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: not a CSV file ({str(error).strip()}); delete the stage's folder and run it again"
+        ) from None
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise DataError(f"{path}: header: no column {missing[0]!r}, found {list(frame.columns)}; expected {columns}")
+    return frame
+
+
+def _numbers(path: Path, frame: pd.DataFrame, name: str, whole: bool = False) -> np.ndarray:
+    """A column as numbers. `nan` is a number (the loss of a seed that diverged), an empty cell is not."""
+    values = pd.to_numeric(frame[name].replace({"nan": "NaN"}), errors="coerce")
+    wrong = values.isna() & (frame[name].str.lower() != "nan")
+    _refuse(path, frame, name, wrong, "is not a number")
+    if whole:
+        _refuse(path, frame, name, values.isna() | (values % 1 != 0), "is not a whole number")
+    return values.to_numpy(np.int64 if whole else np.float64)
+
+
+def _refuse(path: Path, frame: pd.DataFrame, name: str, wrong: "pd.Series[bool]", reason: str) -> None:
+    """Raises DataError for the first row that is wrong; the frame's index counts the file's rows after its header."""
+    if wrong.any():
+        first = int(np.flatnonzero(wrong.to_numpy())[0])
+        line = int(frame.index[first]) + 2
+        raise DataError(f"{path}: line {line}: {name}: {frame[name].iloc[first]!r} {reason}")
+
+
+def _diverged(path: Path) -> tuple[int, ...]:
+    """The seeds that stage.json marks as diverged; none where a stage has no such file."""
+    if not path.exists():
+        return ()
+    try:
+        stage: Any = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(sorted(int(seed) for seed in stage.get("diverged", ())))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: diverged: expected a JSON object with a list of seeds ({error}); run the stage again"
+        ) from None

@@ -1,0 +1,196 @@
+"""The table of an experiment, a line for each row and metric, as CSV, on the terminal and as text for the pages."""
+
+import dataclasses
+import io
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import rich.box
+from rich.table import Table
+from rich.text import Text
+
+from jaxdep import metrics, stability
+from jaxdep.report import Published, Report
+from jaxdep.report.scores import RowScores
+
+COLUMNS = (
+    "system", "row", "split", "metric", "n_seeds", "max", "avg", "std", "ci_low", "ci_high",
+    "published_max", "published_avg", "published_std",
+)  # fmt: skip
+
+_NAMES = {
+    "accuracy": "accuracy (WA)",
+    "unweighted_accuracy": "UA (mean recall)",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision (positive)",
+    "recall": "recall (positive)",
+    "f1": "F1 (positive)",
+    "roc_auc": "ROC AUC",
+    "rmse_one_hot": "RMSE to one-hot",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "pearson": "Pearson CC",
+    "ccc": "CCC",
+    "tn": "true negatives",
+    "fp": "false positives",
+    "fn": "false negatives",
+    "tp": "true positives",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One metric of one row; `published` is None where a paper gives none or the data are synthetic."""
+
+    scored: RowScores
+    metric: str
+    summary: stability.Summary
+    published: Published | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Duels:
+    """P(row beats column) for the rows that share a split and a metric; the diagonal is None."""
+
+    split: str
+    metric: str
+    labels: tuple[str, ...]
+    cells: tuple[tuple[stability.Comparison | None, ...], ...]
+
+
+def lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
+    """The table's lines in the order of the rows and of their metrics."""
+    return [
+        Line(row, metric, stability.summary(row.per_seed[metric], len(row.diverged)), _published(report, row, metric))
+        for row in scored
+        for metric in row.row.metrics
+    ]
+
+
+def duels(scored: Sequence[RowScores]) -> list[Duels]:
+    """The rows against each other, for every split and metric that two or more rows share (counts left out)."""
+    found = []
+    for split, metric in shared(scored):
+        rivals = [row for row in scored if row.row.split == split and metric in row.row.metrics and row.seeds]
+        if len(rivals) < 2:
+            continue
+        sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+        values = [sign * row.per_seed[metric] for row in rivals]
+        cells = tuple(
+            tuple(None if a is b else stability.probability_of_improvement(a, b) for b in values) for a in values
+        )
+        found.append(Duels(split, metric, tuple(row.row.label for row in rivals), cells))
+    return found
+
+
+def shared(scored: Sequence[RowScores]) -> list[tuple[str, str]]:
+    """The pairs of split and metric that the rows score, in the order of their first appearance, counts left out."""
+    pairs = ((row.row.split, metric) for row in scored for metric in row.row.metrics if metric not in metrics.COUNTS)
+    return list(dict.fromkeys(pairs))
+
+
+def csv(report: Report, lines: Sequence[Line]) -> str:
+    """table.csv: `COLUMNS`, six decimals, an empty cell where there is no figure."""
+    records = [
+        (
+            *(report.system, line.scored.row.label, line.scored.row.split, line.metric, line.summary.n_seeds),
+            *(getattr(line.summary, name) for name in ("max", "avg", "std", "ci_low", "ci_high")),
+            *(published(line, name) for name in ("max", "avg", "std")),
+        )
+        for line in lines
+    ]
+    buffer = io.StringIO()
+    pd.DataFrame(records, columns=list(COLUMNS)).to_csv(buffer, index=False, float_format="%.6f", lineterminator="\n")
+    return buffer.getvalue()
+
+
+def terminal(report: Report, lines: Sequence[Line]) -> Table:
+    """The same figures for rich's console."""
+    title = Text(report.title + (" (synthetic corpus)" if report.synthetic else ""))
+    table = Table(title=title, box=rich.box.SIMPLE_HEAVY, pad_edge=False, collapse_padding=True)
+    table.caption, table.caption_justify = Text(caption(report)), "left"
+    compared = any(line.published for line in lines)
+    table.add_column("row (split), metric", overflow="fold", min_width=18)
+    for heading in ("n", "MAX", "AVG", "STD", "95 % interval", *(("published\nMAX AVG STD",) if compared else ())):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row, group in itertools.groupby(lines, key=lambda line: line.scored.row):
+        table.add_section()
+        table.add_row(Text(f"{row.label} ({row.split})", style="bold"))
+        for line in group:
+            *ours, interval, published_max, published_avg, published_std = cells(line)
+            theirs = " ".join(text or "–" for text in (published_max, published_avg, published_std))
+            shown = (f"  {name(line.metric)}", *ours, interval.replace(" to ", "–"), theirs if line.published else "")
+            table.add_row(*map(Text, shown[: len(table.columns)]))
+    return table
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """A line's figures as text: n, MAX, AVG, STD, interval, published MAX, AVG, STD."""
+    summary, unit = line.summary, line.metric
+    ours = tuple(number(value, unit) for value in (summary.max, summary.avg, summary.std))
+    theirs = tuple(number(published(line, name), unit, "") for name in ("max", "avg", "std"))
+    return (str(summary.n_seeds), *ours, interval(summary.ci_low, summary.ci_high, unit), *theirs)
+
+
+def published(line: Line, field: str) -> float:
+    """A published figure of the line, NaN where there is none."""
+    return math.nan if line.published is None else float(getattr(line.published, field))
+
+
+def number(value: float, metric: str, missing: str = "–") -> str:
+    """A score as text: three decimals, a count one."""
+    if not np.isfinite(value):
+        return missing
+    return f"{value:.1f}" if metric in metrics.COUNTS else f"{value:.3f}"
+
+
+def interval(low: float, high: float, metric: str) -> str:
+    """An interval as text."""
+    return "–" if not np.isfinite(low) else f"{number(low, metric)} to {number(high, metric)}"
+
+
+def name(metric: str) -> str:
+    """A metric's name for readers."""
+    if metric in _NAMES:
+        return _NAMES[metric]
+    kind, _, of = metric.partition("_of_" if "_of_" in metric else "_")
+    return f"{kind.replace('f1', 'F1')} ({of})" if of else kind
+
+
+def caption(report: Report) -> str:
+    """What the columns mean, for under the table."""
+    text = "MAX, AVG, STD: over the seeds (n), STD with n - 1. 95 % interval: of AVG, by percentile bootstrap."
+    if any(metric in metrics.LOWER_IS_BETTER for row in report.rows for metric in row.metrics):
+        text += " Of errors, lower is better, and MAX is the worst seed."
+    if report.synthetic:
+        text += " Synthetic corpus: nothing here may be compared with published figures, which are left out."
+    return text
+
+
+def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
+    """What must be known of each row: (label and split, text)."""
+    found = []
+    for row in scored:
+        parts = [row.row.note]
+        if row.row.selected_on:
+            same = ", the split scored here: optimistic" if row.row.selected_on == row.row.split else ""
+            parts.append(f"Epoch chosen on {row.row.selected_on}{same}.")
+        if row.diverged:
+            ids = ", ".join(map(str, row.diverged))
+            parts.append(f"{len(row.diverged)} diverged seed{'s' * (len(row.diverged) > 1)} left out: {ids}.")
+        if row.row.published and not report.synthetic:
+            sources = dict.fromkeys(figure.source for figure in row.row.published if figure.source)
+            parts.append(f"Published: {'; '.join(sources)}." if sources else "")
+        text = " ".join(part for part in parts if part)
+        if text:
+            found.append((f"{row.row.label} ({row.row.split})", text))
+    return found
+
+
+def _published(report: Report, row: RowScores, metric: str) -> Published | None:
+    if report.synthetic:
+        return None
+    return next((figure for figure in row.row.published if figure.metric == metric), None)

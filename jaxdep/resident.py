@@ -1,0 +1,228 @@
+"""From padded examples to what a compiled program reads: resident buckets, and one seed's own view of them."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
+
+from input_pipeline.batching import Examples
+from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
+from jaxdep.config import Splits, Task
+from jaxdep.models import Masked
+from jaxdep.splits import assign
+
+
+class SeedKeys(NamedTuple):
+    """A seed's four separate random streams."""
+
+    init: PRNGKeyArray
+    order: PRNGKeyArray
+    dropout: PRNGKeyArray
+    split: PRNGKeyArray
+
+
+class Part(NamedTuple):
+    """The examples of one split of one seed, and the units that decisions are taken for.
+
+    Attributes:
+        positions: by bucket, [n_b], rows of that bucket; filled up with row 0 where `valid` is False.
+        valid: by bucket, [n_b].
+        units: by bucket, [n_b], the unit (0 ... U - 1) whose decision the example takes part in.
+        targets: by task, [U], each unit's class index (-1 unknown) or score (NaN unknown).
+    """
+
+    positions: tuple[Int[Array, " n"], ...]
+    valid: tuple[Bool[Array, " n"], ...]
+    units: tuple[Int[Array, " n"], ...]
+    targets: Mapping[str, Num[Array, " units"]]
+
+
+class Normalizer(NamedTuple):
+    """Mean and reciprocal standard deviation [D] of a feature over a training split."""
+
+    mean: Float[Array, " dim"]
+    scale: Float[Array, " dim"]
+
+
+class SeedData(NamedTuple):
+    """All of the data that differs between seeds."""
+
+    keys: SeedKeys
+    parts: Mapping[str, Part]
+    normalizers: Mapping[str, Normalizer]
+    class_weights: Mapping[str, Float[Array, " classes"]]
+
+
+class ResidentBucket(NamedTuple):
+    """Examples of about the same length: features by name, targets by task."""
+
+    features: Mapping[str, Masked]
+    targets: Mapping[str, Num[Array, " n"]]
+
+
+class Resident(NamedTuple):
+    """What all seeds share: the buckets, and the key of the order in which batches alternate between them."""
+
+    buckets: tuple[ResidentBucket, ...]
+    bucket_key: PRNGKeyArray
+
+
+@dataclasses.dataclass(frozen=True)
+class Units:
+    """What the predictions of a part stand for, in their order: decision units, each one recording.
+
+    Attributes:
+        groups: [U], indices into `Examples.group_ids`.
+        participants: [U].
+    """
+
+    groups: Int[np.ndarray, " units"]
+    participants: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One seed's splits as numpy arrays, still without keys.
+
+    Attributes:
+        parts, normalizers, class_weights: as in `SeedData`.
+        units: by part, what its decisions stand for.
+    """
+
+    parts: Mapping[str, Part]
+    normalizers: Mapping[str, Normalizer]
+    class_weights: Mapping[str, np.ndarray]
+    units: Mapping[str, Units]
+
+
+class Viewer:
+    """Makes the views of the seeds over one set of examples; what all views share is computed once.
+
+    Args:
+        tasks: by the name of a label of the corpus; the first one stratifies a drawn validation split.
+        normalize: whether features are standardised by each seed's training split.
+
+    Raises:
+        ConfigError: a task has no label in the corpus, or a loss that does not fit it.
+    """
+
+    def __init__(self, examples: Examples, tasks: Mapping[str, Task], splits: Splits, normalize: bool):
+        _check_tasks(examples, tasks)
+        self.examples, self.tasks, self.splits, self.normalize = examples, tasks, splits, normalize
+        self._moments = {name: _example_moments(examples, name) for name in examples.buckets[0].features}
+        self._place = _places(examples)
+        self._views: dict[int, View] = {}
+
+    def view(self, split_seed: int) -> View:
+        """The view of a seed whose `split` stream draws `split_seed`; raises DataError as `splits.assign` does."""
+        draw = split_seed if self.splits.validation_fraction else 0  # listed splits are the same for all seeds
+        if draw not in self._views:
+            self._views[draw] = self._make_view(draw)
+        return self._views[draw]
+
+    def resident(self) -> tuple[ResidentBucket, ...]:
+        """The features and targets of all examples, bucket by bucket, as numpy arrays."""
+        examples = self.examples
+        return tuple(
+            ResidentBucket(
+                features={name: Masked(*padded) for name, padded in bucket.features.items()},
+                targets={task: examples.labels[task][bucket.rows] for task in self.tasks},
+            )
+            for bucket in examples.buckets
+        )
+
+    def _make_view(self, split_seed: int) -> View:
+        stratify_by = self.examples.labels[next(iter(self.tasks))]
+        rows = assign(self.examples, self.splits, stratify_by, split_seed)
+        units = {name: self._units(part_rows) for name, part_rows in rows.items()}
+        return View(
+            parts={name: self._part(rows[name], units[name]) for name in rows},
+            normalizers={name: self._normalizer(name, rows["train"]) for name in self._moments},
+            class_weights={name: self._class_weights(name, rows["train"]) for name in self.tasks},
+            units=units,
+        )
+
+    def _units(self, rows: np.ndarray) -> Units:
+        groups, first = np.unique(self.examples.groups[rows], return_index=True)
+        return Units(groups, self.examples.participants[rows[first]])
+
+    def _part(self, rows: np.ndarray, units: Units) -> Part:
+        buckets, positions = self._place[rows].T
+        unit_of_row = np.searchsorted(units.groups, self.examples.groups[rows]).astype(np.int32)
+        in_bucket = [buckets == bucket for bucket in range(len(self.examples.buckets))]
+        first_row = {group: row for row, group in zip(rows[::-1], self.examples.groups[rows[::-1]], strict=True)}
+        unit_rows = np.array([first_row[group] for group in units.groups])
+        return Part(
+            positions=tuple(positions[chosen].astype(np.int32) for chosen in in_bucket),
+            valid=tuple(np.ones(chosen.sum(), bool) for chosen in in_bucket),
+            units=tuple(unit_of_row[chosen] for chosen in in_bucket),
+            targets={task: self.examples.labels[task][unit_rows] for task in self.tasks},
+        )
+
+    def _normalizer(self, feature: str, rows: np.ndarray) -> Normalizer:
+        counts, sums, squares, offset = self._moments[feature]
+        if not self.normalize:
+            return Normalizer(np.zeros(len(offset), np.float32), np.ones(len(offset), np.float32))
+        total = counts[rows].sum()
+        mean = sums[rows].sum(0) / total
+        variance = np.maximum(squares[rows].sum(0) / total - mean**2, 0)
+        # A dimension that does not vary in training is only centred: its scale would be noise.
+        deviation = np.where(variance > 1e-12, np.sqrt(variance), 1.0)
+        return Normalizer((mean + offset).astype(np.float32), (1 / deviation).astype(np.float32))
+
+    def _class_weights(self, task: str, rows: np.ndarray) -> np.ndarray:
+        """N / (C N_c) over the training examples that have the label (scikit-learn's "balanced")."""
+        if task not in self.examples.classes:
+            return np.ones(1, np.float32)
+        labels = self.examples.labels[task][rows]
+        counts = np.bincount(labels[labels >= 0], minlength=len(self.examples.classes[task]))
+        if not self.tasks[task].balanced:
+            return np.ones(len(counts), np.float32)
+        if (counts == 0).any():
+            missing = self.examples.classes[task][int(counts.argmin())]
+            raise DataError(f"tasks.{task}: the training split has no example of class {missing!r}; set balanced=False")
+        return (counts.sum() / (len(counts) * counts)).astype(np.float32)
+
+
+def _check_tasks(examples: Examples, tasks: Mapping[str, Task]) -> None:
+    for name, task in tasks.items():
+        if name not in examples.labels:
+            raise ConfigError(
+                f"tasks.{name}: the corpus has no such label; it has {', '.join(sorted(examples.labels))}"
+            )
+        if (task.loss == "cross_entropy") != (name in examples.classes):
+            kind = "classes: use cross_entropy" if name in examples.classes else "a score: use huber or squared"
+            raise ConfigError(f"tasks.{name}.loss: {task.loss!r} does not fit a label that is {kind}")
+
+
+def _places(examples: Examples) -> Int[np.ndarray, "N 2"]:
+    """Of each example, its bucket and its row there."""
+    places = np.zeros((len(examples.ids), 2), np.int32)
+    for index, bucket in enumerate(examples.buckets):
+        places[bucket.rows] = np.stack([np.full(len(bucket.rows), index), np.arange(len(bucket.rows))], axis=1)
+    return places
+
+
+def _example_moments(
+    examples: Examples, feature: str
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N D"], Float[np.ndarray, "N D"], Float[np.ndarray, " D"]]:
+    """Of each example the number of vectors, their sum and sum of squares in float64, about a common offset.
+
+    The offset only keeps the sum of squares from losing digits; it cancels in every statistic.
+    """
+    dim = examples.buckets[0].features[feature].values.shape[-1]
+    counts, sums, squares = (
+        np.zeros(len(examples.ids)),
+        np.zeros((len(examples.ids), dim)),
+        np.zeros((len(examples.ids), dim)),
+    )
+    first_values, first_mask = examples.buckets[0].features[feature]
+    offset = first_values[0][first_mask[0]].mean(0, dtype=np.float64)
+    for bucket in examples.buckets:
+        for row, values, mask in zip(bucket.rows, *bucket.features[feature], strict=True):
+            vectors = values[mask].astype(np.float64) - offset
+            counts[row], sums[row], squares[row] = len(vectors), vectors.sum(0), (vectors**2).sum(0)
+    return counts, sums, squares, offset

@@ -1,0 +1,75 @@
+"""Where a stage's examples come from: a corpus or its stand-in, its features on disk, and their arrangement."""
+
+import dataclasses
+from pathlib import Path
+
+from rich.console import Console
+
+from input_pipeline import batching, builder
+from input_pipeline.corpora import open_corpus
+from input_pipeline.errors import DataError
+from input_pipeline.features import Encoders, Feature
+from input_pipeline.recording import Corpus
+from input_pipeline.synthesis import synthesize
+from jaxdep.config import Data, StandIn
+
+
+@dataclasses.dataclass
+class Sources:
+    """Prepares what stages read; stages with the same data share it.
+
+    Attributes:
+        data_dir: holds one folder a corpus; stand-ins are written to its folder `synthetic`.
+        features_dir: holds the prepared features of all corpora.
+        encoders: by name, what makes a text encoder that needs a model.
+    """
+
+    data_dir: Path
+    features_dir: Path
+    encoders: Encoders
+    console: Console
+    _examples: dict[str, batching.Examples] = dataclasses.field(default_factory=dict)
+    _corpora: dict[str, Corpus] = dataclasses.field(default_factory=dict)
+
+    def examples(self, data: Data) -> batching.Examples:
+        """The padded examples of a stage's data; features that are not on disk are computed first.
+
+        Raises:
+            DataError: the corpus is not there or broken, or the features cannot be written or read.
+        """
+        key = str(data.as_dict() | {"splits": None, "normalize": None})
+        if key not in self._examples:
+            sets = {name: batching.read(self._shards(data, feature)) for name, feature in data.features.items()}
+            self._examples[key] = batching.arrange(sets, data.arrangements)
+            self.console.print(f"{data.corpus}: {self._examples[key].summary()}", highlight=False)
+        return self._examples[key]
+
+    def _shards(self, data: Data, feature: Feature) -> Path:
+        try:
+            corpus = self._corpus(data)
+        except DataError:
+            # Where the corpus is not, its features may still have come from elsewhere.
+            shards = builder.find(self.features_dir, data.corpus, feature)
+            if data.stand_in is not None or shards is None:
+                raise
+            self.console.print(
+                f"{data.corpus}: the corpus is not here; using the features in {shards}", highlight=False
+            )
+            return shards
+        return builder.ensure(
+            feature, corpus, features_dir=self.features_dir, encoders=self.encoders, file_format=data.file_format
+        )
+
+    def _corpus(self, data: Data) -> Corpus:
+        folder = self.data_dir
+        if data.stand_in is not None:
+            folder = folder / "synthetic" / _folder_name(data.stand_in)
+            synthesize(data.corpus, folder, **{f: getattr(data.stand_in, f) for f in ("sessions", "effect", "seed")})
+        key = f"{folder}/{data.corpus}"
+        if key not in self._corpora:
+            self._corpora[key] = open_corpus(data.corpus, folder, data.classes, data.scores)
+        return self._corpora[key]
+
+
+def _folder_name(stand_in: StandIn) -> str:
+    return f"sessions{stand_in.sessions}_effect{stand_in.effect:g}_seed{stand_in.seed}"

@@ -1,0 +1,71 @@
+"""Who trains, who validates, who is tested: always whole participants."""
+
+import numpy as np
+from jaxtyping import Int
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from input_pipeline.batching import Examples
+from input_pipeline.errors import DataError
+from jaxdep.config import Splits
+
+PARTS = ("train", "validation", "test")
+
+
+def assign(
+    examples: Examples, splits: Splits, labels: Int[np.ndarray, " N"], split_seed: int
+) -> dict[str, Int[np.ndarray, " n"]]:
+    """The examples of each part that has any, as ascending indices into the example axis.
+
+    Args:
+        labels: by which a drawn validation split is stratified; a participant counts with the first of its own.
+        split_seed: what the drawn validation split depends on; of no effect where the config lists the participants.
+
+    Raises:
+        DataError: a name of the config is not in the corpus, nobody is left to train on, or a participant stands in
+            two parts; the line names it.
+    """
+    names = examples.splits if splits.by == "split" else examples.participants
+    listed = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    for part, wanted in listed.items():
+        unknown = sorted(set(wanted) - set(names))
+        if unknown:
+            known = ", ".join(sorted(set(names))) or "none"
+            raise DataError(f"splits.{part}: the corpus has no {splits.by} {unknown[0]!r}; it has: {known}")
+    parts = {part: np.flatnonzero(np.isin(names, wanted)) for part, wanted in listed.items()}
+    if splits.by == "participant" and not splits.train:
+        parts["train"] = np.flatnonzero(~np.isin(names, [*splits.validation, *splits.test]))
+    if splits.validation_fraction:
+        parts["train"], parts["validation"] = _draw(examples, parts["train"], labels, splits, split_seed)
+    if parts["train"].size == 0:
+        raise DataError(f"splits.train: {splits.train!r} leaves no example to train on")
+    _check_disjoint(examples, parts)
+    return {part: rows for part, rows in parts.items() if rows.size}
+
+
+def _draw(
+    examples: Examples, pool: np.ndarray, labels: np.ndarray, splits: Splits, split_seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divides the pool's participants, stratified by label, into training and validation examples."""
+    participants, first = np.unique(examples.participants[pool], return_index=True)
+    draw = StratifiedShuffleSplit(1, test_size=splits.validation_fraction, random_state=split_seed)
+    try:
+        _, held_out = next(draw.split(participants, labels[pool][first]))
+    except ValueError as error:
+        raise DataError(
+            f"splits.validation_fraction={splits.validation_fraction}: cannot divide {len(participants)} participants"
+            f" so that every class stands in both parts ({error})"
+        ) from None
+    is_held_out = np.isin(examples.participants[pool], participants[held_out])
+    return pool[~is_held_out], pool[is_held_out]
+
+
+def _check_disjoint(examples: Examples, parts: dict[str, np.ndarray]) -> None:
+    seen: dict[str, str] = {}
+    for part, rows in parts.items():
+        for participant in np.unique(examples.participants[rows]):
+            if participant in seen:
+                raise DataError(
+                    f"participant {participant!r} stands in both {seen[participant]} and {part};"
+                    " correct the corpus's split files or name participants instead of splits"
+                )
+            seen[participant] = part

@@ -1,0 +1,118 @@
+"""What a score does over the seeds: highest, mean, spread, an interval of the mean, and whether A beats B."""
+
+import dataclasses
+import math
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_BOOTSTRAP_SEED = 0  # fixed, so that a report made again is the same to the byte
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """One metric over the seeds. NaN stands where there are too few seeds to say.
+
+    Attributes:
+        n_seeds: seeds that count; n_diverged: seeds left out of everything here.
+        max, min, avg: of the seeds' scores. `max` is the highest figure, for an error therefore the worst seed.
+        std: with n - 1 (the papers do not say which); NaN for one seed.
+        iqm: mean of the scores between the quartiles.
+        ci_low, ci_high: bootstrap interval of `avg`; NaN for one seed.
+        quantiles: at `QUANTILES`, interpolated linearly.
+    """
+
+    n_seeds: int
+    n_diverged: int
+    max: float
+    min: float
+    avg: float
+    std: float
+    iqm: float
+    ci_low: float
+    ci_high: float
+    quantiles: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The probability that a random seed of A scores above a random seed of B, with its bootstrap interval."""
+
+    probability: float
+    ci_low: float
+    ci_high: float
+
+
+def summary(scores: Float[np.ndarray, " S"], n_diverged: int = 0) -> Summary:
+    """The statistics of one score a seed; scores that are not finite count as diverged seeds."""
+    scores = np.asarray(scores, np.float64)
+    kept = scores[np.isfinite(scores)]
+    n_diverged += scores.size - kept.size
+    if kept.size == 0:
+        nan = math.nan
+        return Summary(0, n_diverged, nan, nan, nan, nan, nan, nan, nan, (nan,) * len(QUANTILES))
+    low, high = mean_interval(kept)
+    return Summary(
+        n_seeds=kept.size,
+        n_diverged=n_diverged,
+        max=float(kept.max()),
+        min=float(kept.min()),
+        avg=float(kept.mean()),
+        std=float(kept.std(ddof=1)) if kept.size > 1 else math.nan,
+        iqm=interquartile_mean(kept),
+        ci_low=low,
+        ci_high=high,
+        quantiles=tuple(float(value) for value in np.quantile(kept, QUANTILES)),
+    )
+
+
+def mean_interval(scores: Float[np.ndarray, " S"]) -> tuple[float, float]:
+    """The percentile bootstrap interval of the mean; NaN for one seed.
+
+    The percentile form, as rliable (Agarwal et al. 2021) uses it, is defined for equal scores too, where BCa is not.
+    With few seeds it is somewhat too narrow.
+    """
+    if len(scores) < 2:
+        return math.nan, math.nan
+    if np.ptp(scores) == 0:
+        return float(scores[0]), float(scores[0])
+    interval = scipy.stats.bootstrap(
+        (scores,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=1000,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(_BOOTSTRAP_SEED),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def interquartile_mean(scores: Float[np.ndarray, " S"]) -> float:
+    """The mean without the lowest and the highest quarter of the seeds (each rounded down); Agarwal et al. 2021."""
+    return float(scipy.stats.trim_mean(scores, 0.25))
+
+
+def probability_of_improvement(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " T"]) -> Comparison:
+    """P(A > B) + P(A = B) / 2 over all pairs of a seed of A and a seed of B; Agarwal et al. 2021.
+
+    It is the Mann-Whitney statistic by the number of pairs. The scores are better the higher: give errors negated.
+    Seeds that are not finite are left out. The interval is NaN where both have one seed; all is NaN where one has none.
+    """
+    a, b = (values[np.isfinite(values)] for values in (np.asarray(a, np.float64), np.asarray(b, np.float64)))
+    if min(a.size, b.size) == 0:
+        return Comparison(math.nan, math.nan, math.nan)
+    wins = (np.sign(a[:, None] - b[None, :]) + 1) / 2  # [S, T]
+    if a.size == b.size == 1:
+        return Comparison(float(wins[0, 0]), math.nan, math.nan)
+    rng = np.random.default_rng(_BOOTSTRAP_SEED)
+    # How often each seed is drawn stands for the drawn seeds: a resample costs a product, not a matrix of pairs.
+    drawn_a, drawn_b = (rng.multinomial(size, np.full(size, 1 / size), RESAMPLES) / size for size in wins.shape)
+    resampled = ((drawn_a @ wins) * drawn_b).sum(axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, (tail, 1 - tail))
+    return Comparison(float(wins.mean()), float(low), float(high))

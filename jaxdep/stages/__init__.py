@@ -1,0 +1,72 @@
+"""What an experiment is made of. Each stage reads examples and leaves predictions.csv and stage.json in its folder."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from input_pipeline.batching import Examples
+from jaxdep import config
+from jaxdep.files import read_json, write_json, write_text
+from jaxdep.resident import Units
+
+PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
+
+
+@dataclasses.dataclass
+class StageRun:
+    """One stage of one experiment on its way.
+
+    Attributes:
+        name, folder: `folder` is `<workdir>/stages/<name>`.
+        examples: of the stage's data.
+        seeds, mapping: of the experiment.
+    """
+
+    name: str
+    folder: Path
+    examples: Examples
+    seeds: config.Seeds
+    mapping: config.Mapping
+    console: Console
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What stage.json says so far."""
+        return read_json(self.folder / "stage.json") or {}
+
+    def remember(self, **facts: Any) -> None:
+        """Adds facts to stage.json."""
+        write_json(self.folder / "stage.json", self.record | facts)
+
+    def write_csv(self, name: str, table: pd.DataFrame) -> None:
+        """Writes a table of the stage, whole or not at all."""
+        write_text(self.folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+    def predictions(self, task: str, split: str, seed: int, units: Units, values: np.ndarray) -> pd.DataFrame:
+        """A seed's decisions on one split in the columns of predictions.csv.
+
+        Args:
+            values: [U, classes] probabilities, or [U, 1] scores; units without the label are left out.
+        """
+        examples = self.examples
+        values = values[: len(units.groups)]
+        labels = examples.labels[task][np.searchsorted(examples.groups, units.groups)]
+        frame = pd.DataFrame(
+            {
+                "seed": seed,
+                "split": split,
+                "example": examples.group_ids[units.groups],
+                "participant": units.participants,
+            }
+        )
+        if task not in examples.classes:
+            return frame.assign(target=labels, prediction=values[:, 0])[np.isfinite(labels)]
+        classes = np.asarray(examples.classes[task])
+        # The binary rule of jaxdep.metrics.decide, p >= 0.5 for class 1, is argmax with ties to the last of two.
+        chosen = (values[:, 1] >= values[:, 0]).astype(int) if len(classes) == 2 else values.argmax(1)
+        frame = frame.assign(target=classes[labels], prediction=classes[chosen])
+        return frame.assign(**{f"p_{name}": values[:, index] for index, name in enumerate(classes)})[labels >= 0]

@@ -1,0 +1,88 @@
+"""References without seeds: trivial classifiers, and an SVM on mean and standard deviation of the same features."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from input_pipeline.batching import Examples
+from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
+from jaxdep.config import BaselineStage
+from jaxdep.resident import Viewer
+from jaxdep.stages import StageRun
+
+SEED = 0  # of the drawn validation split where the config asks for one; nothing else here is random
+
+
+def run(config: BaselineStage, stage: StageRun) -> None:
+    """Fits the baseline to the training split and writes predictions.csv under seed 0.
+
+    Raises:
+        ConfigError: the first task has no classes.
+        DataError: the splits cannot be made, or the baseline needs what the corpus does not tell.
+    """
+    examples, task = stage.examples, next(iter(config.tasks))
+    if task not in examples.classes:
+        raise ConfigError(f"stages.{stage.name}.tasks.{task}: a baseline needs classes, this label is a score")
+    units = Viewer(examples, config.tasks, config.data.splits, config.data.normalize).view(SEED).units
+    inputs = _inputs(config.kind, examples)
+    labels = examples.labels[task][_first_example(examples)]
+    train = units["train"].groups[labels[units["train"].groups] >= 0]
+    classifier = _classifier(config.kind).fit(inputs[train], labels[train])
+    tables = []
+    for part in ("validation", "test"):
+        if part in units:
+            chosen = classifier.predict(inputs[units[part].groups])
+            tables.append(stage.predictions(task, part, SEED, units[part], np.eye(len(examples.classes[task]))[chosen]))
+    stage.write_csv("predictions.csv", pd.concat(tables, ignore_index=True))
+    stage.remember(diverged=[])
+
+
+def _classifier(kind: str) -> ClassifierMixin:
+    return {
+        "majority": lambda: DummyClassifier(strategy="most_frequent"),
+        "all_positive": lambda: DummyClassifier(strategy="constant", constant=1),
+        # The class that is the likelier one given the gender, both classes counted as equally frequent.
+        "gender": lambda: DecisionTreeClassifier(max_depth=1, class_weight="balanced", random_state=SEED),
+        # The library's defaults, radial basis and C = 1, with the classes weighed as the networks' are.
+        "svm": lambda: make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
+    }[kind]()
+
+
+def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
+    """What the classifier sees of each decision unit."""
+    if kind == "svm":
+        return np.concatenate([_mean_and_deviation(examples, name) for name in examples.buckets[0].features], axis=1)
+    if kind == "gender":
+        genders = examples.metadata.get("gender", np.array([""]))[_first_example(examples)]
+        if "" in genders:
+            unit = examples.group_ids[int(np.argmax(genders == ""))]
+            raise DataError(f"recording {unit}: the gender is not known; leave the gender baseline out for this corpus")
+        return (genders == genders.min()).astype(np.float64)[:, None]
+    return np.zeros((len(examples.group_ids), 1))
+
+
+def _first_example(examples: Examples) -> Int[np.ndarray, " G"]:
+    """Of each decision unit the first example, which has the unit's labels and metadata."""
+    return np.unique(examples.groups, return_index=True)[1]
+
+
+def _mean_and_deviation(examples: Examples, feature: str) -> Float[np.ndarray, "G 2D"]:
+    """Mean and standard deviation of a feature over all vectors of each decision unit."""
+    dim = examples.buckets[0].features[feature].values.shape[-1]
+    count = np.zeros((len(examples.group_ids), 1))
+    total, squares = (np.zeros((len(examples.group_ids), dim)) for _ in range(2))
+    for bucket in examples.buckets:
+        for row, values, mask in zip(bucket.rows, *bucket.features[feature], strict=True):
+            vectors, group = values[mask].astype(np.float64), examples.groups[row]
+            count[group] += len(vectors)
+            total[group] += vectors.sum(0)
+            squares[group] += (vectors**2).sum(0)
+    mean = total / count
+    return np.concatenate([mean, np.sqrt(np.maximum(squares / count - mean**2, 0))], axis=1)

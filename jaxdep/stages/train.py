@@ -1,0 +1,134 @@
+"""Trains all seeds of one model at once, and writes what each of them learned and predicts."""
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from input_pipeline.progress import progress
+from jaxdep import training
+from jaxdep.checkpoints import Checkpoints, History
+from jaxdep.config import TrainStage
+from jaxdep.ensemble import Ensemble
+from jaxdep.report.tensorboard import write_events
+from jaxdep.resident import Viewer
+from jaxdep.stages import PREDICTION_COLUMNS, StageRun
+from jaxdep.training import SeedState
+
+CHECKPOINT_EVERY_S = 20.0
+
+
+def run(config: TrainStage, stage: StageRun) -> None:
+    """Trains, or goes on from the last checkpoint; writes metrics.csv, predictions.csv, TensorBoard events.
+
+    Raises:
+        ConfigError: the monitored metric does not exist, or the devices cannot be laid out as asked.
+        DataError: the splits cannot be made of this corpus.
+    """
+    ensemble = make_ensemble(config, stage)
+    seconds = _remember_ensemble(stage, ensemble)
+    with Checkpoints(stage.folder / "checkpoints", CHECKPOINT_EVERY_S) as checkpoints:
+        states, history = _fit(config, stage, ensemble, checkpoints, seconds)
+    _remember_training(stage, ensemble, states, history)
+    _write_metrics(stage, ensemble, history)
+    _write_predictions(config, stage, ensemble, states)
+
+
+def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
+    """The seeds of a stage over its examples, compiled."""
+    viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.normalize)
+    inputs = {name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()}
+    program = training.build(
+        config.model,
+        inputs,
+        {task: stage.examples.classes[task] for task in config.tasks if task in stage.examples.classes},
+        config.tasks,
+        config.optimizer,
+        config.training,
+        data_axis="data",
+        data_shards=stage.mapping.data_shards,
+    )
+    return Ensemble(program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"))
+
+
+def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
+    """Notes the mapper, without which a resumed run might round otherwise. Returns the seconds trained before."""
+    timings = {mapper: timing._asdict() for mapper, timing in ensemble.timings.items()}
+    record = stage.record
+    stage.remember(
+        mapper=ensemble.mapper,
+        mapper_timings=timings or record.get("mapper_timings", {}),
+        n_devices=ensemble.n_devices,
+        compile_s=ensemble.compile_s,
+    )
+    return float(record.get("train_s", 0.0))
+
+
+def _fit(
+    config: TrainStage, stage: StageRun, ensemble: Ensemble, checkpoints: Checkpoints, seconds: float
+) -> tuple[SeedState, History]:
+    epochs, per_call = config.training.epochs, config.training.epochs_per_call
+    history = {name: np.full((len(ensemble.ids), epochs), np.nan, np.float32) for name in ensemble.history_names}
+    saved = checkpoints.restore(ensemble.abstract_states, history)
+    if saved is None:
+        done, states = 0, ensemble.init()
+    else:
+        done, host_states, history = saved
+        states = ensemble.restore(host_states)
+        stage.console.print(f"{stage.name}: going on after epoch {done} of {epochs}", highlight=False)
+    calls = [range(first, min(first + per_call, epochs)) for first in range(done, epochs, per_call)]
+    label = f"training {stage.name}, {len(ensemble.ids)} seeds"
+    for call in progress(calls, epochs - done, label, "epochs", size=len):
+        if ensemble.all_ended(states):
+            break
+        started = time.perf_counter()
+        states, rows = ensemble.run(states, call.start, len(call))
+        for name, values in rows.items():
+            history[name][:, call.start : call.stop] = values
+        seconds += time.perf_counter() - started
+        if checkpoints.due() or call.stop == epochs:
+            checkpoints.save(call.stop, ensemble.fetch(states), history)
+            stage.remember(train_s=seconds)
+    return states, history
+
+
+def _remember_training(stage: StageRun, ensemble: Ensemble, states: SeedState, history: History) -> None:
+    """Notes what became of each seed, and the rate of training: epochs that seeds really ran, by second."""
+    final = ensemble.fetch(states)
+    seed_epochs = int(np.isfinite(history["train/learning_rate_scale"]).sum())
+    stage.remember(
+        diverged=ensemble.ids[final.diverged].tolist(),
+        stopped_early=int((final.stopped & ~final.diverged).sum()),
+        best_epoch=final.best.epoch.tolist(),
+        seed_epochs=seed_epochs,
+        seed_epochs_per_s=seed_epochs / max(float(stage.record.get("train_s", 0.0)), 1e-9),
+    )
+
+
+def _write_metrics(stage: StageRun, ensemble: Ensemble, history: History) -> None:
+    """metrics.csv (seed, split, epoch, metric, value) and its TensorBoard events; epochs count from 1."""
+    tables = []
+    for name, values in history.items():
+        split, metric = name.split("/")
+        seed, epoch = np.nonzero(np.isfinite(values))
+        table = pd.DataFrame({"seed": ensemble.ids[seed], "split": split, "epoch": epoch + 1, "metric": metric})
+        tables.append(table.assign(value=values[seed, epoch]))
+    metrics = pd.concat(tables, ignore_index=True)
+    stage.write_csv("metrics.csv", metrics)
+    write_events(stage.folder.parent.parent / "tensorboard" / stage.name, metrics)
+
+
+def _write_predictions(config: TrainStage, stage: StageRun, ensemble: Ensemble, states: SeedState) -> None:
+    """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds."""
+    kept = [index for index, seed in enumerate(ensemble.ids) if seed not in stage.record["diverged"]]
+    decided = {part: ensemble.predict(states, part) for part in ("validation", "test") if part in ensemble.units[0]}
+    for position, task in enumerate(config.tasks):
+        tables = [
+            stage.predictions(task, part, int(ensemble.ids[index]), ensemble.units[index][part], values[task][index])
+            for part, values in decided.items()
+            for index in kept
+        ]
+        name = "predictions.csv" if position == 0 else f"predictions_{task}.csv"
+        stage.write_csv(
+            name, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=PREDICTION_COLUMNS)
+        )

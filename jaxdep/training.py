@@ -1,0 +1,395 @@
+"""ONE seed's training as a pure function of its keys and data. Nothing here knows of other seeds.
+
+`build` makes a `Program`: `init`, `run_epochs`, `predict`. `ensemble.py` maps them over seeds. The features of all
+examples stay resident on the device; a seed owns only the positions of the examples in its splits, gathers its own
+permutation of them inside the compiled program, and carries the statistics of its own training split.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
+
+from input_pipeline.config import ConfigError
+from jaxdep import metrics
+from jaxdep.config import Optimizer, Task, Training
+from jaxdep.models import Masked, ModelConfig, Outputs
+from jaxdep.objectives import batch_loss, example_losses
+from jaxdep.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
+
+Tree = Any  # a pytree of arrays
+
+
+class Best(NamedTuple):
+    """The best epoch so far by the monitored validation metric (`score`: lower is better)."""
+
+    params: Tree
+    statistics: Tree
+    epoch: Int[Scalar, ""]
+    score: Float[Scalar, ""]
+
+
+class SeedState(NamedTuple):
+    """A seed between two epochs.
+
+    Attributes:
+        params, statistics: the model's parameters, and what else it owns (batch statistics), as pure dicts.
+        waited: epochs since the best one.
+        plateau_waited: epochs since the best one or since the learning rate was last lowered.
+        stopped: by patience; diverged: a loss was not finite, and the state is that before the epoch.
+    """
+
+    params: Tree
+    statistics: Tree
+    opt_state: Tree
+    learning_rate_scale: Float[Scalar, ""]
+    best: Best
+    waited: Int[Scalar, ""]
+    plateau_waited: Int[Scalar, ""]
+    stopped: Bool[Scalar, ""]
+    diverged: Bool[Scalar, ""]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The pure functions of one seed.
+
+    Attributes:
+        init: (SeedData) -> SeedState.
+        run_epochs: (SeedState, SeedData, Resident, first_epoch, n_epochs, max_steps) -> (SeedState, history), where
+            history holds [epochs_per_call] values by "split/metric", NaN where an epoch was not run. n_epochs and
+            max_steps (a limit on steps an epoch, for timing) are dynamic: one compilation serves all.
+        predict: (SeedState, SeedData, Resident, part's name) -> by task, [U, classes] probabilities or [U, 1] scores.
+    """
+
+    init: Callable[[SeedData], SeedState]
+    run_epochs: Callable[..., tuple[SeedState, dict[str, Array]]]
+    predict: Callable[[SeedState, SeedData, Resident, str], dict[str, Array]]
+
+
+def build(
+    model: ModelConfig,
+    inputs: Mapping[str, int],
+    classes: Mapping[str, tuple[str, ...]],
+    tasks: Mapping[str, Task],
+    optimizer: Optimizer,
+    training: Training,
+    *,
+    data_axis: str | None = None,
+    data_shards: int = 1,
+) -> Program:
+    """Makes the program of one seed.
+
+    Args:
+        inputs: by feature name, its dimension.
+        classes: by task with classes, their names.
+        data_axis, data_shards: the mesh axis over which one seed's batches are shared, and its size.
+
+    Raises:
+        ConfigError: there is no metric of the name that is monitored, or the batch size does not divide.
+    """
+    _check_monitor(training.monitor, tasks, classes)
+    if training.batch_size % data_shards:
+        raise ConfigError(f"training.batch_size: {training.batch_size} does not divide among {data_shards} data shards")
+    outputs = {name: len(classes[name]) if name in classes else 1 for name in tasks}
+    learner = _Learner(
+        make=lambda key: model.build(inputs, outputs, rngs=nnx.Rngs(params=key)),
+        classes=classes,
+        tasks=tasks,
+        transform=make_transform(optimizer),
+        training=training,
+        data_axis=data_axis if data_shards > 1 else None,
+        data_shards=data_shards,
+    )
+    return Program(learner.init, learner.run_epochs, learner.predict)
+
+
+def make_transform(config: Optimizer) -> optax.GradientTransformation:
+    """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale."""
+    rate = config.learning_rate
+    steps = {
+        "adam": lambda: optax.adam(rate),
+        "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
+        "sgd": lambda: optax.sgd(rate, momentum=config.momentum or None),
+        "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
+    }
+    chain = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
+    if config.weight_decay and config.name != "adamw":
+        chain.append(optax.add_decayed_weights(config.weight_decay))
+    return optax.chain(*chain, steps[config.name]())
+
+
+class _Batch(NamedTuple):
+    features: Mapping[str, Masked]
+    targets: Mapping[str, Num[Array, " batch"]]
+    weight: Float[Array, " batch"]
+
+
+class _Learned(NamedTuple):
+    """What one step hands to the next."""
+
+    params: Tree
+    statistics: Tree
+    opt_state: Tree
+    loss_sum: Float[Scalar, ""]
+    examples: Float[Scalar, ""]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Learner:
+    make: Callable[[PRNGKeyArray], nnx.Module]
+    classes: Mapping[str, tuple[str, ...]]
+    tasks: Mapping[str, Task]
+    transform: optax.GradientTransformation
+    training: Training
+    data_axis: str | None
+    data_shards: int
+
+    @cached_property
+    def graphdef(self) -> nnx.GraphDef[nnx.Module]:
+        return nnx.split(nnx.eval_shape(lambda: self.make(jax.random.key(0))))[0]
+
+    def init(self, seed: SeedData) -> SeedState:
+        _, params, statistics = nnx.split(self.make(seed.keys.init), nnx.Param, ...)
+        params, statistics = nnx.to_pure_dict(params), nnx.to_pure_dict(statistics)
+        return SeedState(
+            params=params,
+            statistics=statistics,
+            opt_state=self.transform.init(params),
+            learning_rate_scale=jnp.float32(1),
+            best=Best(params, statistics, jnp.int32(-1), jnp.float32(jnp.inf)),
+            waited=jnp.int32(0),
+            plateau_waited=jnp.int32(0),
+            stopped=jnp.bool_(False),
+            diverged=jnp.bool_(False),
+        )
+
+    def run_epochs(
+        self,
+        state: SeedState,
+        seed: SeedData,
+        resident: Resident,
+        first_epoch: Int[Scalar, ""],
+        n_epochs: Int[Scalar, ""],
+        max_steps: Int[Scalar, ""],
+    ) -> tuple[SeedState, dict[str, Array]]:
+        def run(state: SeedState, epoch: Array) -> tuple[SeedState, dict[str, Array]]:
+            return self._epoch(state, seed, resident, epoch, max_steps)
+
+        names = list(jax.eval_shape(run, state, first_epoch)[1])
+        nothing = dict.fromkeys(names, jnp.float32(jnp.nan))
+
+        def body(i: Array, carry: tuple[SeedState, dict[str, Array]]) -> tuple[SeedState, dict[str, Array]]:
+            state, history = carry
+            # Under lax.map and in a loop this skips the work of a seed that has ended; under vmap it selects.
+            ended = state.stopped | state.diverged
+            state, row = lax.cond(ended, lambda s: (s, nothing), lambda s: run(s, first_epoch + i), state)
+            return state, {name: history[name].at[i].set(row[name]) for name in names}
+
+        empty = {name: jnp.full(self.training.epochs_per_call, jnp.nan, jnp.float32) for name in names}
+        return lax.fori_loop(0, n_epochs, body, (state, empty))
+
+    def predict(self, state: SeedState, seed: SeedData, resident: Resident, part: str) -> dict[str, Array]:
+        selected: Any = state.best if self.training.select == "best" else state
+        logits = self._forward(selected.params, selected.statistics, seed, resident, seed.parts[part])
+        return self._decide(logits, seed.parts[part])
+
+    def _epoch(
+        self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array
+    ) -> tuple[SeedState, dict[str, Array]]:
+        learned = self._train(state, seed, resident, epoch, max_steps)
+        loss = learned.loss_sum / jnp.maximum(learned.examples, 1)
+        row = {
+            "train/loss": loss,
+            "train/learning_rate_scale": state.learning_rate_scale,
+        }
+        score = worst = loss
+        if "validation" in seed.parts:
+            measured = self._evaluate(learned.params, learned.statistics, seed, resident, seed.parts["validation"])
+            row |= {f"validation/{name}": value for name, value in measured.items()}
+            score = measured[self.training.monitor] * _direction(self.training.monitor)
+            worst = loss + measured["loss"]
+        after = state._replace(params=learned.params, statistics=learned.statistics, opt_state=learned.opt_state)
+        after = _judge(after, score, epoch, self.training)
+        finite = jnp.isfinite(worst)
+        after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
+        return after._replace(diverged=~finite), row
+
+    def _train(self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array) -> _Learned:
+        order_key, dropout_key = (jax.random.fold_in(key, epoch) for key in (seed.keys.order, seed.keys.dropout))
+        part = seed.parts["train"]
+        orders = [
+            _shuffle(jax.random.fold_in(order_key, bucket), positions, valid, self.training.batch_size)
+            for bucket, (positions, valid) in enumerate(zip(part.positions, part.valid, strict=True))
+        ]
+        plan = _batch_plan(jax.random.fold_in(resident.bucket_key, epoch), [len(positions) for positions, _ in orders])
+
+        def update(bucket: int, learned: _Learned, place: Array, key: PRNGKeyArray) -> _Learned:
+            positions, valid = (self._share(rows[place]) for rows in orders[bucket])
+            batch = _gather(resident.buckets[bucket], seed.normalizers, positions, valid)
+            updated = self._update(learned, batch, seed, state.learning_rate_scale, key)
+            # A seed's own split may leave a batch without any example: then nothing moves.
+            return jax.tree.map(lambda new, old: jnp.where(valid.any(), new, old), updated, learned)
+
+        branches = [partial(update, bucket) for bucket in range(len(orders))]
+
+        def step(i: Array, learned: _Learned) -> _Learned:
+            return lax.switch(plan[i, 0], branches, learned, plan[i, 1], jax.random.fold_in(dropout_key, i))
+
+        start = _Learned(state.params, state.statistics, state.opt_state, jnp.float32(0), jnp.float32(0))
+        return lax.fori_loop(0, jnp.minimum(len(plan), max_steps), step, start)
+
+    def _update(
+        self, learned: _Learned, batch: _Batch, seed: SeedData, learning_rate_scale: Array, key: PRNGKeyArray
+    ) -> _Learned:
+        def objective(params: Tree) -> tuple[Array, Tree]:
+            outputs, statistics = self._apply(params, learned.statistics, batch.features, key)
+            loss = batch_loss(self.tasks, outputs, batch.targets, batch.weight, seed.class_weights, self.data_axis)
+            return loss, statistics
+
+        (loss, statistics), gradient = jax.value_and_grad(objective, has_aux=True)(learned.params)
+        examples = batch.weight.sum()
+        if self.data_axis is not None:
+            loss, gradient, examples = lax.psum((loss, gradient, examples), self.data_axis)
+        updates, opt_state = self.transform.update(gradient, learned.opt_state, learned.params)
+        params = jax.tree.map(lambda param, move: param + learning_rate_scale * move, learned.params, updates)
+        return _Learned(params, statistics, opt_state, learned.loss_sum + loss * examples, learned.examples + examples)
+
+    def _apply(
+        self, params: Tree, statistics: Tree, features: Mapping[str, Masked], key: PRNGKeyArray | None
+    ) -> tuple[Outputs, Tree]:
+        model: Any = nnx.merge(self.graphdef, params, statistics, copy=True)
+        outputs = model(features, key=key)
+        return outputs, nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
+
+    def _share(self, rows: Array) -> Array:
+        """This device's part of a batch, where several devices share one seed's batches."""
+        if self.data_axis is None:
+            return rows
+        size = len(rows) // self.data_shards
+        return lax.dynamic_slice_in_dim(rows, lax.axis_index(self.data_axis) * size, size)
+
+    def _forward(
+        self, params: Tree, statistics: Tree, seed: SeedData, resident: Resident, part: Part
+    ) -> dict[str, Array]:
+        """The logits of a part's examples, by task, [n, outputs], bucket after bucket."""
+        size = self.training.batch_size
+
+        def logits(bucket: ResidentBucket, rows: tuple[Array, Array]) -> Mapping[str, Array]:
+            batch = _gather(bucket, seed.normalizers, *rows)
+            return self._apply(params, statistics, batch.features, None)[0].logits
+
+        by_bucket = []
+        for bucket, positions, valid in zip(resident.buckets, part.positions, part.valid, strict=True):
+            batches = (_batches(positions, size), _batches(valid, size))
+            found = lax.map(partial(logits, bucket), batches)  # {task: [n_batches, size, outputs]}
+            by_bucket.append({task: x.reshape(-1, x.shape[-1])[: len(positions)] for task, x in found.items()})
+        return {task: jnp.concatenate([found[task] for found in by_bucket]) for task in self.tasks}
+
+    def _decide(self, logits: Mapping[str, Array], part: Part) -> dict[str, Array]:
+        """Each unit's mean over its examples of the class probabilities, or of the score."""
+        units, weight = jnp.concatenate(part.units), jnp.concatenate(part.valid).astype(jnp.float32)
+        decisions = {}
+        for task, values in logits.items():
+            values = jax.nn.softmax(values) if task in self.classes else values
+            n_units = part.targets[task].shape[0]
+            total = jax.ops.segment_sum(values * weight[:, None], units, n_units)
+            count = jax.ops.segment_sum(weight, units, n_units)
+            decisions[task] = total / jnp.maximum(count, 1)[:, None]
+        return decisions
+
+    def _evaluate(
+        self, params: Tree, statistics: Tree, seed: SeedData, resident: Resident, part: Part
+    ) -> dict[str, Array]:
+        """The objective over a part's examples, and the metrics of its units; later tasks' names are prefixed."""
+        logits = self._forward(params, statistics, seed, resident, part)
+        decisions, valid = self._decide(logits, part), jnp.concatenate(part.valid)
+        measured = {"loss": jnp.float32(0)}
+        for index, (name, task) in enumerate(self.tasks.items()):
+            targets = jnp.concatenate(
+                [b.targets[name][rows] for b, rows in zip(resident.buckets, part.positions, strict=True)]
+            )
+            loss, weight = example_losses(task, logits[name], targets, seed.class_weights[name])
+            weight = weight * valid
+            measured["loss"] += task.weight * (loss * weight).sum() / jnp.maximum(weight.sum(), 1e-12)
+            found = _unit_metrics(part.targets[name], decisions[name], name in self.classes)
+            measured |= {metric if index == 0 else f"{name}_{metric}": value for metric, value in found.items()}
+        return measured
+
+
+def _check_monitor(monitor: str, tasks: Mapping[str, Task], classes: Mapping[str, tuple[str, ...]]) -> None:
+    known = ["loss"]
+    for index, name in enumerate(tasks):
+        target = jnp.zeros(2, jnp.int32 if name in classes else jnp.float32)
+        decision = jnp.zeros((2, len(classes.get(name, ("score",)))))
+        found = jax.eval_shape(partial(_unit_metrics, is_class=name in classes), target, decision)
+        known += [metric if index == 0 else f"{name}_{metric}" for metric in found]
+    if monitor not in known:
+        near = difflib.get_close_matches(monitor, known, n=1, cutoff=0.0)
+        raise ConfigError(f"training.monitor: no metric is called {monitor!r}; did you mean {near[0]!r}?")
+
+
+def _unit_metrics(target: Array, decision: Array, is_class: bool) -> dict[str, Array]:
+    if is_class:
+        return metrics.classification(target, decision, decision.shape[-1], weight=target >= 0)
+    return metrics.regression(target, decision[:, 0], weight=jnp.isfinite(target))
+
+
+def _direction(metric: str) -> int:
+    return 1 if metric == "loss" or metric in metrics.LOWER_IS_BETTER else -1
+
+
+def _judge(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:
+    """Best so far, early stopping and reduce-on-plateau after an epoch with this score (lower is better)."""
+    better = score < state.best.score
+    candidate = Best(state.params, state.statistics, epoch.astype(jnp.int32), score.astype(jnp.float32))
+    waited = jnp.where(better, 0, state.waited + 1)
+    plateau_waited = jnp.where(better, 0, state.plateau_waited + 1)
+    lower = (plateau_waited >= training.plateau_patience) & (training.plateau_patience > 0)
+    scale = jnp.maximum(state.learning_rate_scale * training.plateau_factor, training.plateau_floor)
+    return state._replace(
+        best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
+        waited=waited,
+        plateau_waited=jnp.where(lower, 0, plateau_waited),
+        learning_rate_scale=jnp.where(lower, scale, state.learning_rate_scale),
+        stopped=(waited >= training.patience) & (training.patience > 0),
+    )
+
+
+def _shuffle(key: PRNGKeyArray, positions: Array, valid: Array, size: int) -> tuple[Array, Array]:
+    """A permutation of a bucket's positions, the invalid ones last, as [steps, size] batches with their validity."""
+    rank = jnp.where(valid, jax.random.uniform(key, positions.shape), jnp.inf)
+    order = jnp.argsort(rank)
+    return _batches(positions[order], size), _batches(valid[order], size)
+
+
+def _batches(rows: Array, size: int) -> Array:
+    """[n] -> [ceil(n / size), size], filled up with zeros (row 0; not valid)."""
+    return jnp.pad(rows, (0, -len(rows) % size)).reshape(-1, size)
+
+
+def _batch_plan(key: PRNGKeyArray, steps: list[int]) -> Int[Array, "steps 2"]:
+    """The (bucket, batch of that bucket) of each step; buckets alternate at random, alike for all seeds."""
+    plan = jnp.array([(bucket, place) for bucket, count in enumerate(steps) for place in range(count)], jnp.int32)
+    return plan if len(steps) == 1 else jax.random.permutation(key, plan)
+
+
+def _gather(bucket: ResidentBucket, normalizers: Mapping[str, Normalizer], positions: Array, valid: Array) -> _Batch:
+    """The examples at `positions`, normalised by the seed's own statistics; padding stays zero."""
+
+    def normalized(name: str) -> Masked:
+        values, mask = (array[positions] for array in bucket.features[name])
+        mean, scale = (x.reshape((1,) * (values.ndim - 1) + x.shape) for x in normalizers[name])
+        return Masked(jnp.where(mask[..., None], (values - mean) * scale, 0.0), mask)
+
+    features = {name: normalized(name) for name in bucket.features}
+    targets = {task: values[positions] for task, values in bucket.targets.items()}
+    return _Batch(features, targets, valid.astype(jnp.float32))

@@ -1,0 +1,122 @@
+"""The validator on the command line: what it prints, and how it exits."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from input_pipeline.corpora.daic_woz import DaicWoz
+from input_pipeline.validate import validate
+
+
+def command(*arguments):
+    line = [sys.executable, "-m", "input_pipeline.validate", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def last_line(capsys):
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_healthy_corpus_is_counted(daic, capsys):
+    for number, split, score in ((300, "train", 4), (301, "train", 12), (302, "dev", 0)):
+        daic.session(number, split=split, score=score, seconds=12)
+    daic.session(303, split="test")
+    count = validate(DaicWoz(daic.root))
+    assert not count.errors
+    assert (count.sessions, len(count.participants)) == (4, 4)
+    assert count.splits == {"train": 2, "dev": 1, "test": 1}
+    assert count.classes["depressed"] == {"healthy": 2, "depressed": 1, "no label": 1}
+    assert count.seconds == pytest.approx(44.0)
+    line = last_line(capsys)
+    for part in ("4 sessions", "splits: dev 1, test 1, train 2", "depressed 1, healthy 2", "0.01 h", "errors: none"):
+        assert part in line
+
+
+def test_rules_applied_are_told_by_session_and_counted(daic, capsys):
+    rows = [*daic.dialogue, (7.6, 7.9, "Participant", "<sync>")]
+    daic.session(300, rows)
+    daic.session(301, rows)
+    assert validate(DaicWoz(daic.root)).applied["sync-row"] == 2
+    out = capsys.readouterr().out
+    assert re.search(r"^301: APPLIED \[sync-row\] .*301_TRANSCRIPT\.csv: 1 turn ", out, re.MULTILINE)
+    assert "sync-row 2" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("value", "rule"), [(0.0, "silent-audio"), (np.nan, "non-finite-audio")])
+def test_waveforms_are_read_to_their_end(daic, capsys, value, rule):
+    samples = np.full(8 * 16000, value if value == 0 else 0.1, np.float32)
+    samples[-1] = value
+    path = daic.session(300) / "300_AUDIO.wav"
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    daic.session(301)
+    count = validate(DaicWoz(daic.root))
+    assert count.errors == {rule: 1}
+    assert count.sessions == 1
+    out = capsys.readouterr().out
+    assert f"300: ERROR [{rule}] {path}" in out
+    assert f"errors: {rule} 1" in out.splitlines()[-1]
+
+
+def test_a_stand_in_is_called_synthetic_first_and_last(daic, capsys):
+    daic.session(300)
+    daic.mark_synthetic()
+    validate(DaicWoz(daic.root))
+    lines = capsys.readouterr().out.splitlines()
+    assert "SYNTHETIC" in lines[0]
+    assert lines[-1].startswith("synthetic daic_woz: ")
+
+
+def test_the_real_corpus_is_not_called_synthetic(daic, capsys):
+    daic.session(300)
+    validate(DaicWoz(daic.root))
+    assert "synthetic" not in capsys.readouterr().out.lower()
+
+
+def test_exit_0_and_1(daic):
+    daic.session(300)
+    arguments = ("--corpus=daic_woz", f"--data_dir={daic.root.parent}")
+    fine = command(*arguments)
+    assert fine.returncode == 0, fine.stderr
+    assert "reading waveforms" in fine.stderr
+    assert "reading waveforms" not in fine.stdout
+    daic.session(301, [])
+    broken = command(*arguments)
+    assert broken.returncode == 1
+    assert "empty-participant" in broken.stdout
+    assert "Traceback" not in broken.stderr
+
+
+def test_a_missing_corpus_is_one_line_and_exit_1(tmp_path):
+    done = command("--corpus=daic_woz", f"--data_dir={tmp_path}")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert str(tmp_path / "daic_woz") in line
+    assert "input_pipeline.synthesize" in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--corpus=daic_woz"],
+        ["--corpus=daic_woz", "--data_dir=.", "--colour=red"],
+        ["--corpus=daic_woz", "--data_dir=.", "more"],
+        ["--corpus=manifest:a.csv", "--data_dir=.", "--classes=mood"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(arguments):
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_manifests_labels_are_typed_by_flags(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(16000, 0.1), 16000)
+    (tmp_path / "mine.csv").write_text("id,participant,audio,mood,score\nr1,p1,a.wav,low,3\n")
+    done = command("--corpus=manifest:mine.csv", f"--data_dir={tmp_path}", "--classes=mood=low,high", "--scores=score")
+    assert done.returncode == 0, done.stderr
+    assert "mood low, score 3" in done.stdout
+    assert "mood: low 1" in done.stdout.splitlines()[-1]

@@ -1,0 +1,156 @@
+"""The recurrent layers' hand-written gradients agree with autodiff, and padding changes neither output nor gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from jaxdep.models.layers.recurrent import GRU, LSTM, BiGRU, BiLSTM, gru_scan, lstm_scan
+
+BATCH, FRAMES, FEATURES, HIDDEN = 3, 7, 5, 4
+LENGTHS = np.array([7, 3, 1])
+
+
+@pytest.fixture
+def x():
+    return jax.random.normal(jax.random.key(1), (BATCH, FRAMES, FEATURES))
+
+
+@pytest.fixture
+def mask():
+    return jnp.arange(FRAMES)[None, :] < LENGTHS[:, None]
+
+
+def _lstm_reference(inputs, kernel, mask):
+    def step(carry, now):
+        h, c = carry
+        product, valid = now
+        i, f, g, o = jnp.split(product + jnp.einsum("kbh,khg->kbg", h, kernel), 4, axis=-1)
+        c_next = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h_next = jax.nn.sigmoid(o) * jnp.tanh(c_next)
+        h, c = jnp.where(valid, h_next, h), jnp.where(valid, c_next, c)
+        return (h, c), h
+
+    zero = jnp.zeros((*inputs.shape[1:3], kernel.shape[1]))
+    return lax.scan(step, (zero, zero), (inputs, mask))[1]
+
+
+def _gru_reference(inputs, kernel, bias, mask):
+    def step(h, now):
+        product, valid = now
+        x_r, x_z, x_n = jnp.split(product, 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(jnp.einsum("kbh,khg->kbg", h, kernel), 3, axis=-1)
+        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+        n = jnp.tanh(x_n + r * (h_n + bias[:, None, :]))
+        h = jnp.where(valid, (1 - z) * n + z * h, h)
+        return h, h
+
+    return lax.scan(step, jnp.zeros((*inputs.shape[1:3], kernel.shape[1])), (inputs, mask))[1]
+
+
+def _scan_case(gates):
+    keys = jax.random.split(jax.random.key(0), 3)
+    inputs = jax.random.normal(keys[0], (FRAMES, 2, BATCH, gates * HIDDEN))
+    kernel = jax.random.normal(keys[1], (2, HIDDEN, gates * HIDDEN)) * 0.5
+    mask = jax.random.bernoulli(keys[2], 0.7, (FRAMES, 2, BATCH, 1))  # holes too: any mask holds the state
+    return inputs, kernel, mask
+
+
+@pytest.mark.parametrize("mapper", ["alone", "vmap", "lax.map"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_hand_written_gradient_is_that_of_autodiff(cell, mapper):
+    inputs, kernel, mask = _scan_case(4 if cell == "lstm" else 3)
+    bias = jax.random.normal(jax.random.key(5), (2, HIDDEN))
+    ours, reference, arguments = {
+        "lstm": (lstm_scan, _lstm_reference, (inputs, kernel)),
+        "gru": (gru_scan, _gru_reference, (inputs, kernel, bias)),
+    }[cell]
+    weight = jax.random.normal(jax.random.key(6), (FRAMES, 2, BATCH, HIDDEN))
+
+    def gradients(scan):
+        loss = jax.value_and_grad(lambda parts: jnp.sum(scan(*parts, mask) * weight))
+        if mapper == "alone":
+            return jax.jit(loss)(arguments)
+        seeds = jax.tree.map(lambda a: jnp.stack([a, 0.5 * a]), arguments)
+        return jax.jit(jax.vmap(loss) if mapper == "vmap" else lambda s: lax.map(loss, s))(seeds)
+
+    for found, expected in zip(jax.tree.leaves(gradients(ours)), jax.tree.leaves(gradients(reference)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [LSTM, BiLSTM, GRU, BiGRU])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_padding_changes_neither_output_nor_gradient(layer, layers, x, mask):
+    graphdef, state = nnx.split(layer(FEATURES, HIDDEN, layers=layers, rngs=nnx.Rngs(0)))
+
+    def loss(state, x, mask):
+        outputs, final = nnx.merge(graphdef, state, copy=True)(x, mask)
+        return jnp.sum(jnp.sin(outputs)) + jnp.sum(final**2), (outputs, final)
+
+    run = jax.value_and_grad(loss, has_aux=True)
+    padded = jnp.full((BATCH, 4, FEATURES), jnp.nan)
+    (_, (outputs, final)), gradient = run(state, x, mask)
+    longer = run(state, jnp.concatenate([x, padded], 1), jnp.concatenate([mask, jnp.zeros((BATCH, 4), bool)], 1))
+    (_, (outputs_longer, final_longer)), gradient_longer = longer
+    np.testing.assert_allclose(outputs_longer[:, :FRAMES], outputs, atol=1e-6)
+    assert not outputs_longer[:, FRAMES:].any()
+    np.testing.assert_allclose(final_longer, final, atol=1e-6)
+    for found, expected in zip(jax.tree.leaves(gradient_longer), jax.tree.leaves(gradient), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
+def test_each_sequence_is_read_as_if_it_were_alone(layer, x, mask):
+    model = layer(FEATURES, HIDDEN, rngs=nnx.Rngs(0))
+    outputs, final = model(x, mask)
+    for row, length in enumerate(LENGTHS):
+        alone, last = model(x[row : row + 1, :length], jnp.ones((1, length), bool))
+        np.testing.assert_allclose(outputs[row, :length], alone[0], atol=1e-6)
+        np.testing.assert_allclose(final[row], last[0], atol=1e-6)
+        np.testing.assert_allclose(last[0], jnp.concatenate([alone[0, -1, :HIDDEN], alone[0, 0, HIDDEN:]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
+def test_a_sequence_without_frames_gives_zeros_and_no_gradient(layer, x):
+    graphdef, state = nnx.split(layer(FEATURES, HIDDEN, rngs=nnx.Rngs(0)))
+
+    def loss(state, x):
+        outputs, final = nnx.merge(graphdef, state, copy=True)(x, jnp.zeros((BATCH, FRAMES), bool))
+        return jnp.sum(outputs) + jnp.sum(final)
+
+    value, gradients = jax.value_and_grad(loss, argnums=(0, 1))(state, x * jnp.nan)
+    assert value == 0
+    assert all(not leaf.any() for leaf in jax.tree.leaves(gradients))
+
+
+@pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
+def test_a_seed_is_the_same_alone_and_among_others(layer, x, mask):
+    def outputs(key):
+        return nnx.merge(*nnx.split(layer(FEATURES, HIDDEN, rngs=nnx.Rngs(key))), copy=True)(x, mask)[0]
+
+    keys = jax.random.split(jax.random.key(3), 3)
+    alone = jnp.stack([outputs(key) for key in keys])
+    np.testing.assert_allclose(jax.vmap(outputs)(keys), alone, atol=1e-6)
+    np.testing.assert_allclose(lax.map(outputs, keys), alone, atol=1e-6)
+    assert not np.allclose(alone[0], alone[1])
+
+
+@pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
+def test_bfloat16_computes_near_float32_with_float32_parameters_and_gradients(layer, x, mask):
+    exact = layer(FEATURES, HIDDEN, rngs=nnx.Rngs(0))
+    graphdef, state = nnx.split(layer(FEATURES, HIDDEN, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)))
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state))
+
+    def loss(graphdef, state):
+        outputs = nnx.merge(graphdef, state, copy=True)(x, mask)[0]
+        return jnp.sum(outputs.astype(jnp.float32) ** 2), outputs
+
+    gradient, outputs = jax.grad(loss, argnums=1, has_aux=True)(graphdef, state)
+    expected_gradient, expected = jax.grad(loss, argnums=1, has_aux=True)(*nnx.split(exact))
+    assert outputs.dtype == jnp.bfloat16
+    np.testing.assert_allclose(outputs.astype(jnp.float32), expected, atol=0.03)
+    for found, right in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected_gradient), strict=True):
+        assert found.dtype == jnp.float32
+        np.testing.assert_allclose(found, right, atol=0.06 * float(jnp.abs(right).max()))

@@ -1,0 +1,93 @@
+"""The statistics over seeds: worked by hand, and against scipy."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from jaxdep import stability
+
+
+def test_a_summary_worked_by_hand() -> None:
+    found = stability.summary(np.array([0.2, 0.4, 0.6, 0.8]))
+    assert (found.n_seeds, found.n_diverged, found.max, found.min) == (4, 0, 0.8, 0.2)
+    assert found.avg == pytest.approx(0.5)
+    assert found.std == pytest.approx(math.sqrt(0.2 / 3))  # divided by n - 1
+    assert found.iqm == pytest.approx(0.5)
+    assert found.quantiles == pytest.approx((0.26, 0.35, 0.5, 0.65, 0.74))
+
+
+def test_seeds_that_diverged_are_left_out_but_counted() -> None:
+    found = stability.summary(np.array([0.5, math.nan, 0.7, math.inf]), n_diverged=2)
+    assert (found.n_seeds, found.n_diverged) == (2, 4)
+    assert found.avg == pytest.approx(0.6)
+    assert found.max == 0.7
+
+
+def test_one_seed_has_no_spread_and_no_interval() -> None:
+    found = stability.summary(np.array([0.869]))
+    assert (found.n_seeds, found.max, found.avg) == (1, 0.869, 0.869)
+    assert all(math.isnan(value) for value in (found.std, found.ci_low, found.ci_high))
+
+
+def test_no_seed_at_all_gives_nan_and_not_an_error() -> None:
+    found = stability.summary(np.zeros(0), n_diverged=20)
+    assert (found.n_seeds, found.n_diverged) == (0, 20)
+    assert math.isnan(found.avg)
+
+
+def test_equal_scores_have_an_interval_of_no_width() -> None:
+    assert stability.mean_interval(np.full(20, 0.3)) == (0.3, 0.3)
+
+
+def test_the_interval_is_the_same_every_time_and_holds_the_mean() -> None:
+    scores = np.random.default_rng(3).normal(0.6, 0.05, 20)
+    low, high = stability.mean_interval(scores)
+    assert (low, high) == stability.mean_interval(scores)
+    assert low < scores.mean() < high
+    width = 2 * scipy.stats.norm.ppf(0.975) * scores.std(ddof=1) / math.sqrt(20)
+    assert high - low == pytest.approx(width, rel=0.15)
+
+
+def test_the_interval_covers_the_mean_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    inside = [low <= 0.5 <= high for low, high in (stability.mean_interval(rng.uniform(0, 1, 20)) for _ in range(60))]
+    assert 0.83 <= np.mean(inside) <= 1.0
+
+
+def test_the_interquartile_mean_ignores_the_tails() -> None:
+    assert stability.interquartile_mean(np.array([-100, 1, 2, 3, 4, 5, 6, 100.0])) == pytest.approx(3.5)
+
+
+def test_probability_of_improvement_is_mann_whitneys_statistic_by_the_number_of_pairs() -> None:
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(0, 6, 20) / 6, rng.integers(0, 5, 15) / 6  # with ties
+    found = stability.probability_of_improvement(a, b)
+    assert found.probability == pytest.approx(scipy.stats.mannwhitneyu(a, b).statistic / 300)
+    assert found.ci_low < found.probability < found.ci_high
+    assert stability.probability_of_improvement(b, a).probability == pytest.approx(1 - found.probability)
+    assert found == stability.probability_of_improvement(a, b)
+
+
+def test_its_interval_is_that_of_a_plain_bootstrap() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(0.62, 0.05, 12), rng.normal(0.6, 0.05, 9)
+    found = stability.probability_of_improvement(a, b)
+    drawn = [
+        np.mean(np.sign(rng.choice(a, 12)[:, None] - rng.choice(b, 9)) / 2 + 0.5)  # one resample after the other
+        for _ in range(4000)
+    ]
+    np.testing.assert_allclose([found.ci_low, found.ci_high], np.quantile(drawn, [0.025, 0.975]), atol=0.03)
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [([0.7], [0.5], 1.0), ([0.5], [0.5], 0.5), ([0.4], [0.5], 0.0)])
+def test_single_seeds_compare_without_an_interval(a: list[float], b: list[float], expected: float) -> None:
+    found = stability.probability_of_improvement(np.array(a), np.array(b))
+    assert found.probability == expected
+    assert math.isnan(found.ci_low)
+    assert math.isnan(found.ci_high)
+
+
+def test_a_system_without_seeds_cannot_be_compared() -> None:
+    assert math.isnan(stability.probability_of_improvement(np.zeros(0), np.array([0.5])).probability)

@@ -1,0 +1,107 @@
+"""BERT against transformers' PyTorch model: parameters, forward pass and gradients, with random weights."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxdep.models.encoders.bert import Bert, load_bert
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.parity
+
+
+def small_config(**changes: object):
+    sizes = {"vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
+    return transformers.BertConfig(**sizes | {"intermediate_size": 128, "max_position_embeddings": 48} | changes)
+
+
+def save(model_class: type, folder: Path, **changes: object):
+    """A random PyTorch model, saved in `folder`; its weights are larger than a fresh one's, so that each of them matters."""
+    torch.manual_seed(0)
+    model = model_class(small_config(**changes)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    assert (folder / "model.safetensors").exists()
+    return model
+
+
+@pytest.fixture
+def tokens() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    mask = np.arange(31)[None] < np.array([31, 17, 1, 8])[:, None]
+    return rng.integers(0, 200, mask.shape).astype(np.int32), mask, rng.integers(0, 2, mask.shape).astype(np.int32)
+
+
+def torch_states(model, ids: np.ndarray, mask: np.ndarray, types: np.ndarray | None):
+    types = None if types is None else torch.tensor(types, dtype=torch.long)
+    ids, mask = torch.tensor(ids, dtype=torch.long), torch.tensor(mask, dtype=torch.long)
+    return model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+
+
+def states_of(bert: Bert, ids: np.ndarray, mask: np.ndarray, types: np.ndarray | None) -> np.ndarray:
+    return np.asarray(jax.jit(lambda bert: bert(ids, mask, types))(bert))
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])
+@pytest.mark.parametrize("with_types", [True, False])
+def test_hidden_states_are_those_of_pytorch(tmp_path, tokens, activation, with_types):
+    reference = save(transformers.BertModel, tmp_path, hidden_act=activation, layer_norm_eps=1e-5)
+    ids, mask, types = tokens[0], tokens[1], tokens[2] if with_types else None
+    with torch.no_grad():
+        expected = torch_states(reference, ids, mask, types).numpy()
+    np.testing.assert_allclose(states_of(load_bert(str(tmp_path)), ids, mask, types)[mask], expected[mask], atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"])
+def test_an_encoder_saved_below_a_head_is_found(tmp_path, tokens, head):
+    reference = save(getattr(transformers, head), tmp_path).bert
+    with torch.no_grad():
+        expected = torch_states(reference, *tokens).numpy()
+    mask = tokens[1]
+    np.testing.assert_allclose(states_of(load_bert(str(tmp_path)), *tokens)[mask], expected[mask], atol=1e-5)
+
+
+def test_weights_sharded_by_transformers_are_read(tmp_path, tokens):
+    reference = save(transformers.BertModel, tmp_path / "whole")
+    reference.save_pretrained(tmp_path / "sharded", max_shard_size="200KB")
+    assert len(list((tmp_path / "sharded").glob("*.safetensors"))) > 1
+    whole, sharded = (load_bert(str(tmp_path / name)) for name in ("whole", "sharded"))
+    np.testing.assert_array_equal(states_of(whole, *tokens), states_of(sharded, *tokens))
+
+
+def test_as_many_parameters_as_pytorch_has_below_its_pooler(tmp_path):
+    reference = save(transformers.BertModel, tmp_path)
+    expected = sum(p.numel() for name, p in reference.named_parameters() if not name.startswith("pooler."))
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(load_bert(str(tmp_path)), nnx.Param))) == expected
+
+
+def test_gradients_are_those_of_pytorch(tmp_path, tokens):
+    reference = save(transformers.BertModel, tmp_path)
+    ids, mask, types = tokens
+    torch.tanh(torch_states(reference, *tokens))[torch.tensor(mask)].sum().backward()
+    graphdef, params = nnx.split(load_bert(str(tmp_path)))
+
+    def loss(params: nnx.State) -> jax.Array:
+        states = nnx.merge(graphdef, params, copy=True)(ids, mask, types)
+        return jax.numpy.tanh(states).sum()  # zero in the padding
+
+    ours = nnx.to_pure_dict(jax.jit(jax.grad(loss))(params))
+    theirs = dict(reference.named_parameters())
+    for gradient, name in [
+        (ours["word"]["embedding"], "embeddings.word_embeddings.weight"),
+        (ours["layers"][0]["query"]["kernel"].T, "encoder.layer.0.attention.self.query.weight"),
+        (ours["layers"][1]["intermediate"]["kernel"].T, "encoder.layer.1.intermediate.dense.weight"),
+        (ours["layers"][2]["output_norm"]["scale"], "encoder.layer.2.output.LayerNorm.weight"),
+    ]:
+        expected = theirs[name].grad.numpy()
+        if name.startswith("embeddings.word"):  # PyTorch keeps the padding word's gradient at zero
+            gradient, expected = gradient[1:], expected[1:]
+        assert np.abs(expected).max() > 0.1
+        np.testing.assert_allclose(gradient, expected, atol=2e-4)
