@@ -5,7 +5,7 @@ A config file's `get_config()` returns an `Experiment`. Every field can be overr
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
@@ -253,3 +253,18 @@ class Experiment(Config):
         for name in self.stages:
             if not name.replace("_", "").isalnum():
                 raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
+
+
+def trivial_baselines(data: Data, tasks: dict[str, Task], *, genders: bool = True, **row: Any) -> dict[str, BaselineStage]:
+    """The rows that stand beside every detector: majority, all-positive, and gender-only where genders are known.
+
+    Args:
+        row: what else the stages share (`metrics`, `report`).
+    """
+    kinds = {"majority": "Majority class", "all_positive": "All positive", "gender": "Gender only"}
+    if not genders:
+        del kinds["gender"]
+    return {
+        kind: BaselineStage(label=label, kind=kind, data=data, tasks=tasks, **row)  # type: ignore[arg-type]
+        for kind, label in kinds.items()
+    }

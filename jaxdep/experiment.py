@@ -93,12 +93,12 @@ def _run_stage(name: str, config: StageConfig, experiment: Experiment, workdir: 
             prepare_s=prepare_s,
         )
     elif record.get("status") == "finished":
-        sources.console.print(f"{name}: finished before", highlight=False)
+        sources.console.print(f"{name}: finished before")
         return
     RUNNERS[type(config)](config, stage)
     seconds = time.perf_counter() - started
     stage.remember(status="finished", seconds=float(record.get("seconds", 0.0)) + seconds)
-    sources.console.print(f"{name}: finished in {seconds:.1f} s", highlight=False)
+    sources.console.print(f"{name}: finished in {seconds:.1f} s")
 
 
 def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 from rich.console import Console
 
@@ -30,12 +30,13 @@ def main(argv: list[str]) -> None:
     """Runs the experiment that the flags describe."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
+    logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
     use_every_core()
     from jaxdep import experiment  # after the devices are chosen
     from jaxdep.models import encoders
     from jaxdep.sources import Sources
 
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True)
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxdep"
     use_compilation_cache(cache / "xla")
     try:

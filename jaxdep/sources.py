@@ -41,7 +41,7 @@ class Sources:
         if key not in self._examples:
             sets = {name: batching.read(self._shards(data, feature)) for name, feature in data.features.items()}
             self._examples[key] = batching.arrange(sets, data.arrangements)
-            self.console.print(f"{data.corpus}: {self._examples[key].summary()}", highlight=False)
+            self.console.print(f"{data.corpus}: {self._examples[key].summary()}")
         return self._examples[key]
 
     def _shards(self, data: Data, feature: Feature) -> Path:

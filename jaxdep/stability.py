@@ -8,6 +8,7 @@ import scipy.stats
 from jaxtyping import Float
 
 RESAMPLES = 10_000
+RESAMPLED_PAIRS = 2_000  # a comparison of 1000 seeds with 1000 is a matrix product a pair of rows
 CONFIDENCE = 0.95
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _BOOTSTRAP_SEED = 0  # fixed, so that a report made again is the same to the byte
@@ -45,6 +46,10 @@ class Comparison:
     probability: float
     ci_low: float
     ci_high: float
+
+    def reversed(self) -> "Comparison":
+        """B against A."""
+        return Comparison(1 - self.probability, 1 - self.ci_high, 1 - self.ci_low)
 
 
 def summary(scores: Float[np.ndarray, " S"], n_diverged: int = 0) -> Summary:
@@ -111,7 +116,7 @@ def probability_of_improvement(a: Float[np.ndarray, " S"], b: Float[np.ndarray, 
         return Comparison(float(wins[0, 0]), math.nan, math.nan)
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
     # How often each seed is drawn stands for the drawn seeds: a resample costs a product, not a matrix of pairs.
-    drawn_a, drawn_b = (rng.multinomial(size, np.full(size, 1 / size), RESAMPLES) / size for size in wins.shape)
+    drawn_a, drawn_b = (rng.multinomial(size, np.full(size, 1 / size), RESAMPLED_PAIRS) / size for size in wins.shape)
     resampled = ((drawn_a @ wins) * drawn_b).sum(axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail))

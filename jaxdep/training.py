@@ -7,7 +7,7 @@ permutation of them inside the compiled program, and carries the statistics of i
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -83,6 +83,7 @@ def build(
     optimizer: Optimizer,
     training: Training,
     *,
+    recorded: Collection[str] = (),
     data_axis: str | None = None,
     data_shards: int = 1,
 ) -> Program:
@@ -91,6 +92,7 @@ def build(
     Args:
         inputs: by feature name, its dimension.
         classes: by task with classes, their names.
+        recorded: validation metrics that enter the history besides the loss and the monitored one.
         data_axis, data_shards: the mesh axis over which one seed's batches are shared, and its size.
 
     Raises:
@@ -106,6 +108,7 @@ def build(
         tasks=tasks,
         transform=make_transform(optimizer),
         training=training,
+        recorded=frozenset({"loss", training.monitor, *recorded}),
         data_axis=data_axis if data_shards > 1 else None,
         data_shards=data_shards,
     )
@@ -150,6 +153,7 @@ class _Learner:
     tasks: Mapping[str, Task]
     transform: optax.GradientTransformation
     training: Training
+    recorded: frozenset[str]
     data_axis: str | None
     data_shards: int
 
@@ -214,7 +218,8 @@ class _Learner:
         score = worst = loss
         if "validation" in seed.parts:
             measured = self._evaluate(learned.params, learned.statistics, seed, resident, seed.parts["validation"])
-            row |= {f"validation/{name}": value for name, value in measured.items()}
+            # The compiler drops the metrics that nobody asked for; some cost seconds of compilation.
+            row |= {f"validation/{name}": value for name, value in measured.items() if name in self.recorded}
             score = measured[self.training.monitor] * _direction(self.training.monitor)
             worst = loss + measured["loss"]
         after = state._replace(params=learned.params, statistics=learned.statistics, opt_state=learned.opt_state)

@@ -5,6 +5,7 @@ import functools
 from typing import ClassVar, Literal
 
 import numpy as np
+import scipy.sparse
 from jaxtyping import Float, Float64
 
 from input_pipeline.config import Config, ConfigError
@@ -109,7 +110,8 @@ class LogMel(Config):
         before = (n_fft - frame) // 2
         padded = np.pad(samples, (before, n_fft - frame - before))
         spectrum = librosa.stft(padded, n_fft=n_fft, hop_length=hop, win_length=frame, window="hamming", center=False)
-        static = np.log(np.maximum(filters @ np.abs(spectrum) ** 2, _FLOOR))  # [n_mels, frames]
+        power = spectrum.real**2 + spectrum.imag**2
+        static = np.log(np.maximum(filters @ power, _FLOOR))  # [n_mels, frames]
         orders = [static]
         for _ in range(self.deltas):
             orders.append(librosa.feature.delta(orders[-1], width=_DELTA_WIDTH, mode="nearest"))
@@ -119,7 +121,7 @@ class LogMel(Config):
     def _high_hz(self) -> float:
         return self.high_hz or self.rate_hz / 2
 
-    def _filters(self) -> tuple[Float64[np.ndarray, "n_mels bins"], int]:
+    def _filters(self) -> tuple[scipy.sparse.csr_array, int]:
         return _mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, round(self.frame_s * self.rate_hz))
 
     def _cut(self, waveform: Float64[np.ndarray, " samples"], segment: Segment, recording: Recording) -> np.ndarray:
@@ -133,7 +135,10 @@ class LogMel(Config):
 
 
 @functools.lru_cache(maxsize=8)
-def _mel_filters(n_mels: int, low_hz: float, high_hz: float, rate_hz: int, frame: int) -> tuple[np.ndarray, int]:
+def _mel_filters(
+    n_mels: int, low_hz: float, high_hz: float, rate_hz: int, frame: int
+) -> tuple[scipy.sparse.csr_array, int]:
+    """The filters [n_mels, bins] and the length of the FFT whose bins they weight."""
     shortest = 1 << (frame - 1).bit_length()
     edges_hz = 700 * (10 ** (np.linspace(_mel(low_hz), _mel(high_hz), n_mels + 2) / 2595) - 1)
     for n_fft in (shortest, 2 * shortest, 4 * shortest, 8 * shortest):
@@ -142,7 +147,8 @@ def _mel_filters(n_mels: int, low_hz: float, high_hz: float, rate_hz: int, frame
         down = (edges_hz[2:, None] - bins_hz) / np.diff(edges_hz)[1:, None]
         filters = np.maximum(0.0, np.minimum(up, down))
         if filters.any(axis=1).all():
-            return filters, n_fft
+            # Sparse, because each bin is in two filters at most, and so that no BLAS threads start in every worker.
+            return scipy.sparse.csr_array(filters), n_fft
     raise ConfigError(
         f"n_mels: {n_mels} filters between {low_hz:g} and {high_hz:g} Hz are too narrow for frames of {frame} samples"
     )

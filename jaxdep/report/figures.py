@@ -220,7 +220,7 @@ def _strip(axes: Axes, place: int, scores: np.ndarray) -> None:
     if scores.size > 1:
         axes.boxplot(
             scores, positions=[place], orientation="horizontal", widths=0.5, whis=(0, 100), manage_ticks=False,
-            patch_artist=True, medianprops={"color": "black", "linewidth": 1.6},
+            patch_artist=True, medianprops={"color": "black", "linewidth": 1.6, "zorder": 5},
             boxprops={"facecolor": "#CFE4F2", "edgecolor": BLUE}, whiskerprops={"color": BLUE},
             capprops={"color": BLUE},
         )  # fmt: skip

@@ -20,8 +20,10 @@ def render(report: Report, scored: Sequence[RowScores], lines: Sequence[table.Li
         )
     parts += [_plain(report.description), f"Paper: {_plain(report.source)}" if report.source else ""]
     parts += [_block(report.command, "sh"), "## Results", _results(lines), _plain(table.caption(report))]
-    parts += ["## Notes", *(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))]
-    parts += [_confusion(row) for row in scored if row.counts is not None]
+    notes = "\n".join(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))
+    parts += ["## Notes", notes] if notes else []
+    confusions = [_confusion(row) for row in scored if row.counts is not None]
+    parts += ["## Confusion counts, mean over the seeds", *confusions] if confusions else []
     parts += ["## Figures"]
     parts += [f"![{_plain(f'{item.title}. {item.caption}')}](figures/{item.name})" for item in drawn]
     parts += ["## Environment", _block("\n".join(f"{key}: {value}" for key, value in report.environment.items()))]
@@ -40,9 +42,7 @@ def _confusion(row: RowScores) -> str:
     assert row.counts is not None
     classes = row.row.classes
     body = [(label, *(f"{count:.1f}" for count in counts)) for label, counts in zip(classes, row.counts, strict=True)]
-    heading = (
-        f"### Confusion counts, {_plain(row.row.label)} ({_plain(row.row.split)}), mean over {len(row.seeds)} seed(s)"
-    )
+    heading = f"### {_plain(row.row.label)} ({_plain(row.row.split)}), n = {len(row.seeds)}"
     return heading + "\n\n" + _grid(("target (rows), predicted", *classes), body, text_columns=1)
 
 

@@ -79,10 +79,8 @@ def duels(scored: Sequence[RowScores]) -> list[Duels]:
             continue
         sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
         values = [sign * row.per_seed[metric] for row in rivals]
-        cells = tuple(
-            tuple(None if a is b else stability.probability_of_improvement(a, b) for b in values) for a in values
-        )
-        found.append(Duels(split, metric, tuple(row.row.label for row in rivals), cells))
+        labels = tuple(row.row.label for row in rivals)
+        found.append(Duels(split, metric, labels, _against_each_other(values)))
     return found
 
 
@@ -188,6 +186,14 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
         if text:
             found.append((f"{row.row.label} ({row.row.split})", text))
     return found
+
+
+def _against_each_other(values: Sequence[np.ndarray]) -> tuple[tuple[stability.Comparison | None, ...], ...]:
+    pairs: dict[tuple[int, int], stability.Comparison] = {}
+    for a, b in itertools.combinations(range(len(values)), 2):
+        pairs[a, b] = stability.probability_of_improvement(values[a], values[b])
+        pairs[b, a] = pairs[a, b].reversed()
+    return tuple(tuple(pairs.get((a, b)) for b in range(len(values))) for a in range(len(values)))
 
 
 def _published(report: Report, row: RowScores, metric: str) -> Published | None:

@@ -64,7 +64,7 @@ def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
         if "" in genders:
             unit = examples.group_ids[int(np.argmax(genders == ""))]
             raise DataError(f"recording {unit}: the gender is not known; leave the gender baseline out for this corpus")
-        return (genders == genders.min()).astype(np.float64)[:, None]
+        return (genders == np.unique(genders)[0]).astype(np.float64)[:, None]
     return np.zeros((len(examples.group_ids), 1))
 
 

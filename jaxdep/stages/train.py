@@ -2,6 +2,7 @@
 
 import time
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -45,6 +46,7 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
         config.tasks,
         config.optimizer,
         config.training,
+        recorded=config.metrics,
         data_axis="data",
         data_shards=stage.mapping.data_shards,
     )
@@ -58,7 +60,7 @@ def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
     stage.remember(
         mapper=ensemble.mapper,
         mapper_timings=timings or record.get("mapper_timings", {}),
-        n_devices=ensemble.n_devices,
+        n_devices=jax.device_count(),
         compile_s=ensemble.compile_s,
     )
     return float(record.get("train_s", 0.0))
@@ -75,7 +77,7 @@ def _fit(
     else:
         done, host_states, history = saved
         states = ensemble.restore(host_states)
-        stage.console.print(f"{stage.name}: going on after epoch {done} of {epochs}", highlight=False)
+        stage.console.print(f"{stage.name}: going on after epoch {done} of {epochs}")
     calls = [range(first, min(first + per_call, epochs)) for first in range(done, epochs, per_call)]
     label = f"training {stage.name}, {len(ensemble.ids)} seeds"
     for call in progress(calls, epochs - done, label, "epochs", size=len):
