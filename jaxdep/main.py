@@ -1,6 +1,8 @@
 """The command line: `python -m jaxdep.main --config=FILE --workdir=DIR [--data_dir=DIR] [--config.seeds.count=100 ...]`.
 
 Exit codes: 0 done, 1 failed (one line says why), 2 usage.
+
+The processes that extract features import this module again: what takes seconds is imported inside functions.
 """
 
 import difflib
@@ -8,8 +10,8 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Literal
 
-import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 from rich.console import Console
@@ -17,6 +19,8 @@ from rich.console import Console
 from input_pipeline.config import Config, ConfigError, field_names
 from input_pipeline.errors import DataError
 
+# A choice is read as text; the config's freeze() checks it against what can be chosen.
+config_flags.register_flag_parser_for_type(Literal, flags.ArgumentParser())
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment's config file; its fields are flags too.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where everything that the experiment makes is written.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Holds one folder a corpus, by name.")
@@ -56,6 +60,8 @@ def main(argv: list[str]) -> None:
 
 def use_every_core() -> None:
     """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays."""
+    import jax
+
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
@@ -63,6 +69,8 @@ def use_every_core() -> None:
 
 def use_compilation_cache(folder: Path) -> None:
     """Compiled programs are kept between runs, however quickly they compiled."""
+    import jax
+
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -65,7 +65,7 @@ def test_padding_changes_neither_output_nor_gradient(edges):
 
 
 def test_residual_bias_starts_at_ones_and_dropout_needs_a_key():
-    model = ResTDNN(3, 8, rngs=nnx.Rngs(0))
+    model = ResTDNN(3, 8, taps=((-1, 2),), rngs=nnx.Rngs(0))
     assert all((block.bias[...] == 1).all() for block in model.blocks)
     x, mask = jax.random.normal(jax.random.key(1), (2, 30, 3)), _mask(30, [30, 25])
     np.testing.assert_array_equal(model(x, mask)[0], model(x, mask)[0])
@@ -75,15 +75,25 @@ def test_residual_bias_starts_at_ones_and_dropout_needs_a_key():
 
 
 def test_seeds_are_the_same_alone_and_mapped():
-    x, mask = jax.random.normal(jax.random.key(1), (2, 30, 3)), _mask(30, [30, 25])
+    x, mask = jax.random.normal(jax.random.key(1), (2, 12, 3)), _mask(12, [12, 9])
 
-    def outputs(key):
-        return nnx.merge(*nnx.split(ResTDNN(3, 8, rngs=nnx.Rngs(key))), copy=True)(x, mask, key)[0]
+    def model(key):
+        return nnx.split(ResTDNN(3, 8, taps=((-1, 2),), rngs=nnx.Rngs(key)))
 
     keys = jax.random.split(jax.random.key(3), 2)
-    alone = jnp.stack([jax.jit(outputs)(key) for key in keys])
-    np.testing.assert_allclose(jax.jit(jax.vmap(outputs))(keys), alone, atol=1e-5)
-    np.testing.assert_allclose(jax.jit(lambda keys: jax.lax.map(outputs, keys))(keys), alone, atol=1e-5)
+    graphdef, first = model(keys[0])
+    states = jax.vmap(lambda key: model(key)[1])(keys)
+
+    def outputs(state, key):
+        return nnx.merge(graphdef, state, copy=True)(x, mask, key)[0]
+
+    alone = jax.jit(outputs)(first, keys[0])
+    vmapped = jax.jit(jax.vmap(outputs))(states, keys)
+    np.testing.assert_allclose(vmapped[0], alone, atol=1e-5)
+    np.testing.assert_allclose(
+        jax.jit(lambda *seeds: jax.lax.map(lambda s: outputs(*s), seeds))(states, keys)[0], alone, atol=1e-5
+    )
+    assert not np.allclose(vmapped[1], alone)
 
 
 def test_too_few_frames_are_refused_with_the_number_needed():
