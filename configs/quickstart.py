@@ -12,7 +12,18 @@ With `:no_effect` the labels are independent of everything, and every row must b
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel, Sentences
-from jaxdep.config import Data, Experiment, Mapping, Optimizer, Seeds, StandIn, Task, TrainStage, Training, trivial_baselines
+from jaxdep.config import (
+    Data,
+    Experiment,
+    Mapping,
+    Optimizer,
+    Seeds,
+    StandIn,
+    Task,
+    Training,
+    TrainStage,
+    trivial_baselines,
+)
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 
 TASKS = {"depressed": Task()}

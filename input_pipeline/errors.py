@@ -14,3 +14,7 @@ class RuleError(DataError):
     def __init__(self, rule: str, message: str):
         super().__init__(message)
         self.rule = rule
+
+    def __reduce__(self) -> tuple[type["RuleError"], tuple[str, str]]:
+        """Exceptions are sent between processes by their arguments, of which `Exception` knows only the message."""
+        return type(self), (self.rule, str(self))

@@ -5,6 +5,7 @@ A config file's `get_config()` returns an `Experiment`. Every field can be overr
 """
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 from input_pipeline.batching import Arrangement
@@ -58,6 +59,11 @@ class Mapping(Config):
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
     group: int = 1
     data_shards: int = 1
+
+    def check(self) -> None:
+        for name in ("group", "data_shards"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
 
 
 @dataclasses.dataclass
@@ -162,6 +168,11 @@ class Optimizer(Config):
     momentum: float = 0.0
     clip_norm: float = 0.0
 
+    def check(self) -> None:
+        for name in ("learning_rate", "weight_decay", "momentum", "clip_norm"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: a number of 0 or more, found {getattr(self, name)}")
+
 
 @dataclasses.dataclass
 class Training(Config):
@@ -175,6 +186,7 @@ class Training(Config):
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
             never), down to `plateau_floor` times the first.
         epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
+        checkpoint_every_s: seconds between two checkpoints at least (0: after every call).
     """
 
     epochs: int = 100
@@ -186,11 +198,15 @@ class Training(Config):
     plateau_factor: float = 0.5
     plateau_floor: float = 1e-3
     epochs_per_call: int = 5
+    checkpoint_every_s: float = 20.0
 
     def check(self) -> None:
         for name in ("epochs", "batch_size", "epochs_per_call"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
+        for name in ("patience", "plateau_patience", "checkpoint_every_s"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
 
 
 @dataclasses.dataclass
@@ -255,7 +271,9 @@ class Experiment(Config):
                 raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
 
 
-def trivial_baselines(data: Data, tasks: dict[str, Task], *, genders: bool = True, **row: Any) -> dict[str, BaselineStage]:
+def trivial_baselines(
+    data: Data, tasks: dict[str, Task], *, genders: bool = True, **row: Any
+) -> dict[str, BaselineStage]:
     """The rows that stand beside every detector: majority, all-positive, and gender-only where genders are known.
 
     Args:

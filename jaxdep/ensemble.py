@@ -196,7 +196,8 @@ def _run(program: Program, state: SeedState, seed: SeedData, shared: Tree) -> Tr
 
 
 def _predict(program: Program, part: str, state: SeedState, seed: SeedData, shared: Tree) -> Tree:
-    return program.predict(state, seed, *shared, part)
+    (resident,) = shared
+    return program.predict(state, seed, resident, part)
 
 
 def _stack_views(views: Sequence[View]) -> tuple[Tree, Tree, Tree]:
@@ -219,6 +220,6 @@ def _stack_views(views: Sequence[View]) -> tuple[Tree, Tree, Tree]:
     return parts, *alike
 
 
-def _stack(arrays: Sequence[np.ndarray], fill: float) -> np.ndarray:
+def _stack(arrays: Sequence[Any], fill: float) -> Any:
     longest = max(map(len, arrays))
     return np.stack([np.pad(array, (0, longest - len(array)), constant_values=fill) for array in arrays])

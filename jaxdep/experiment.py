@@ -82,7 +82,9 @@ def _run_stage(name: str, config: StageConfig, experiment: Experiment, workdir: 
     fingerprint = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=16).hexdigest()
     record = stage.record
     if record.get("fingerprint") != fingerprint:
-        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
+        if folder.exists():
+            shutil.rmtree(folder)
         task = next(iter(config.tasks))
         stage.remember(
             status="running",
@@ -150,7 +152,7 @@ def _rows(name: str, config: StageConfig, record: dict[str, Any]) -> list[report
             published=config.published,
             note=config.note,
             selected_on="validation" if selected else "",
-            baseline=isinstance(config, BaselineStage),
+            baseline=isinstance(config, BaselineStage) and config.kind != "svm",
         )
         for split in config.report
     ]

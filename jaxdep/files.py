@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import DataError
+
 
 def write_text(path: Path, text: str) -> None:
     """Writes `path` through a temporary file beside it, so that a kill leaves the old file or the new one."""
@@ -26,5 +28,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file, or None where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """The value in a JSON file, or None where there is no such file. Raises DataError where it is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); delete the file and run again") from None

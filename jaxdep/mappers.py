@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from input_pipeline.config import ConfigError
 
 Tree = Any
-OneSeed = Callable[[Tree, Tree, Tree], Tree]  # (state, data, shared) of one seed -> what it yields
+OneSeed = Callable[..., Tree]  # (state, data, shared) of one seed -> what it yields
 Compiled = Callable[[Tree, Tree, Tree], Tree]  # the same over [S, ...]
 
 _SEEDS, _EVERYWHERE = PartitionSpec("seed"), PartitionSpec()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
@@ -85,7 +85,7 @@ class Units:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One seed's splits as numpy arrays, still without keys.
+    """One seed's splits, still as numpy arrays and without keys.
 
     Attributes:
         parts, normalizers, class_weights: as in `SeedData`.
@@ -94,7 +94,7 @@ class View:
 
     parts: Mapping[str, Part]
     normalizers: Mapping[str, Normalizer]
-    class_weights: Mapping[str, np.ndarray]
+    class_weights: Mapping[str, Float[Array, " classes"]]
     units: Mapping[str, Units]
 
 
@@ -125,14 +125,12 @@ class Viewer:
 
     def resident(self) -> tuple[ResidentBucket, ...]:
         """The features and targets of all examples, bucket by bucket, as numpy arrays."""
-        examples = self.examples
-        return tuple(
-            ResidentBucket(
-                features={name: Masked(*padded) for name, padded in bucket.features.items()},
-                targets={task: examples.labels[task][bucket.rows] for task in self.tasks},
-            )
-            for bucket in examples.buckets
-        )
+
+        def of_bucket(features: Mapping[str, Any], rows: np.ndarray) -> ResidentBucket:
+            targets: dict[str, Any] = {task: self.examples.labels[task][rows] for task in self.tasks}
+            return ResidentBucket({name: Masked(*padded) for name, padded in features.items()}, targets)
+
+        return tuple(of_bucket(bucket.features, bucket.rows) for bucket in self.examples.buckets)
 
     def _make_view(self, split_seed: int) -> View:
         stratify_by = self.examples.labels[next(iter(self.tasks))]
@@ -153,27 +151,31 @@ class Viewer:
         buckets, positions = self._place[rows].T
         unit_of_row = np.searchsorted(units.groups, self.examples.groups[rows]).astype(np.int32)
         in_bucket = [buckets == bucket for bucket in range(len(self.examples.buckets))]
-        first_row = {group: row for row, group in zip(rows[::-1], self.examples.groups[rows[::-1]], strict=True)}
-        unit_rows = np.array([first_row[group] for group in units.groups])
-        return Part(
-            positions=tuple(positions[chosen].astype(np.int32) for chosen in in_bucket),
-            valid=tuple(np.ones(chosen.sum(), bool) for chosen in in_bucket),
-            units=tuple(unit_of_row[chosen] for chosen in in_bucket),
-            targets={task: self.examples.labels[task][unit_rows] for task in self.tasks},
-        )
+        first = rows[np.unique(self.examples.groups[rows], return_index=True)[1]]
+        arrays: dict[str, Any] = {
+            "positions": tuple(positions[chosen].astype(np.int32) for chosen in in_bucket),
+            "valid": tuple(np.ones(chosen.sum(), bool) for chosen in in_bucket),
+            "units": tuple(unit_of_row[chosen] for chosen in in_bucket),
+            "targets": {task: self.examples.labels[task][first] for task in self.tasks},
+        }
+        return Part(**arrays)
 
     def _normalizer(self, feature: str, rows: np.ndarray) -> Normalizer:
+        mean: Any
+        scale: Any
         counts, sums, squares, offset = self._moments[feature]
         if not self.normalize:
-            return Normalizer(np.zeros(len(offset), np.float32), np.ones(len(offset), np.float32))
+            mean, scale = np.zeros(len(offset), np.float32), np.ones(len(offset), np.float32)
+            return Normalizer(mean, scale)
         total = counts[rows].sum()
         mean = sums[rows].sum(0) / total
         variance = np.maximum(squares[rows].sum(0) / total - mean**2, 0)
         # A dimension that does not vary in training is only centred: its scale would be noise.
         deviation = np.where(variance > 1e-12, np.sqrt(variance), 1.0)
-        return Normalizer((mean + offset).astype(np.float32), (1 / deviation).astype(np.float32))
+        mean, scale = (mean + offset).astype(np.float32), (1 / deviation).astype(np.float32)
+        return Normalizer(mean, scale)
 
-    def _class_weights(self, task: str, rows: np.ndarray) -> np.ndarray:
+    def _class_weights(self, task: str, rows: np.ndarray) -> Any:
         """N / (C N_c) over the training examples that have the label (scikit-learn's "balanced")."""
         if task not in self.examples.classes:
             return np.ones(1, np.float32)

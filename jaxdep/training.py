@@ -159,11 +159,12 @@ class _Learner:
 
     @cached_property
     def graphdef(self) -> nnx.GraphDef[nnx.Module]:
-        return nnx.split(nnx.eval_shape(lambda: self.make(jax.random.key(0))))[0]
+        graphdef, _ = nnx.split(nnx.eval_shape(lambda: self.make(jax.random.key(0))))
+        return graphdef
 
     def init(self, seed: SeedData) -> SeedState:
-        _, params, statistics = nnx.split(self.make(seed.keys.init), nnx.Param, ...)
-        params, statistics = nnx.to_pure_dict(params), nnx.to_pure_dict(statistics)
+        _, *states = nnx.split(self.make(seed.keys.init), nnx.Param, ...)
+        params, statistics = map(nnx.to_pure_dict, states)
         return SeedState(
             params=params,
             statistics=statistics,

@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from input_pipeline.config import Config, ConfigError
+from input_pipeline.config import Config, ConfigError, field_names
 
 
 class Masked(NamedTuple):
@@ -44,7 +44,15 @@ class Model(Protocol):
 
 @dataclasses.dataclass
 class ModelConfig(Config):
-    """Base of the models' configs."""
+    """Base of the models' configs. Fields called so at their end are sizes (`hidden`, ...) or rates (`dropout`)."""
+
+    def check(self) -> None:
+        for name in field_names(self):
+            value = getattr(self, name)
+            if name.endswith(("hidden", "width", "dim", "units")) and value < 1:
+                raise ConfigError(f"{name}: at least 1, found {value}")
+            if name.endswith("dropout") and not 0 <= value < 1:
+                raise ConfigError(f"{name}: a rate from 0 to below 1, found {value}")
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         """Makes the module.

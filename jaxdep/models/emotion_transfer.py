@@ -8,7 +8,7 @@ configs/emotion_transfer/README.md.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +123,7 @@ class TwoLevelModel(nnx.Module):
 
     def __init__(self, config: DirectAudio, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs):
         self.config = config
-        options = {"rngs": rngs, "initializer": config.initializer}
+        options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer}
         self.frames = BiGRU(inputs[config.feature], config.frame_hidden, **options)
         self.segments = BiGRU(_pooled_dim(config.pooling, config.frame_hidden), config.segment_hidden, **options)
         self.heads = _heads(_pooled_dim(config.pooling, config.segment_hidden), outputs, config.initializer, rngs)
@@ -146,7 +146,7 @@ class EmotionAudioModel(nnx.Module):
 
     def __init__(self, config: EmotionAudio, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs):
         self.config = config
-        options = {"rngs": rngs, "initializer": config.initializer}
+        options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer}
         self.encoder = ResTDNN(
             inputs[config.feature],
             config.width,

@@ -104,7 +104,7 @@ def write(report: Report, workdir: Path, console: Console) -> None:
         stale.unlink()
     for drawing in drawn:
         (folder / "figures" / drawing.name).write_bytes(drawing.png)
-    (folder / "table.csv").write_text(table.csv(report, lines), encoding="utf-8")
+    (folder / "table.csv").write_text(table.csv(report, lines + table.count_lines(report, scored)), encoding="utf-8")
     (folder / "report.md").write_text(markdown.render(report, scored, lines, drawn), encoding="utf-8")
     (folder / "report.html").write_text(page.render(report, scored, lines, drawn), encoding="utf-8")
     console.print(table.terminal(report, lines))

@@ -28,7 +28,7 @@ class RowScores:
 
     Attributes:
         seeds: global ids, ascending.
-        per_seed: by metric of the row, one score a seed.
+        per_seed: by metric of the row, and by confusion count of a binary task, one score a seed.
         counts: confusion counts, rows = target, mean over seeds; None for a regression task.
         examples: for a regression task one line an example: target and the 10, 50 and 90 % quantiles of the predictions
             over seeds, in columns target, q10, q50, q90; None for a classification task.
@@ -61,7 +61,7 @@ def read(row: Row, workdir: Path) -> RowScores:
         with jax.enable_x64(True):  # figures of a table are exact to the last digit shown, on every backend
             found, counts = _classified(row, path, frame) if row.classes else (_regressed(path, frame), None)
         examples = None if row.classes else _examples(path, frame)
-    per_seed = {name: np.asarray(found[name]) for name in row.metrics if name in found}
+    per_seed = {name: np.asarray(found[name]) for name in (*row.metrics, *metrics.COUNTS) if name in found}
     unknown = [name for name in row.metrics if name not in found]
     if unknown and not frame.empty:
         raise ConfigError(

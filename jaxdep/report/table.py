@@ -70,6 +70,16 @@ def lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
     ]
 
 
+def count_lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
+    """The confusion counts of binary rows as lines, those that the row does not have as metrics anyway."""
+    return [
+        Line(row, metric, stability.summary(row.per_seed[metric], len(row.diverged)), None)
+        for row in scored
+        for metric in metrics.COUNTS
+        if metric in row.per_seed and metric not in row.row.metrics
+    ]
+
+
 def duels(scored: Sequence[RowScores]) -> list[Duels]:
     """The rows against each other, for every split and metric that two or more rows share (counts left out)."""
     found = []
@@ -122,6 +132,8 @@ def terminal(report: Report, lines: Sequence[Line]) -> Table:
             theirs = " ".join(text or "–" for text in (published_max, published_avg, published_std))
             shown = (f"  {name(line.metric)}", *ours, interval.replace(" to ", "–"), theirs if line.published else "")
             table.add_row(*map(Text, shown[: len(table.columns)]))
+        if counts := confusion(line.scored):
+            table.add_row(Text(f"  {counts}", style="dim"))
     return table
 
 
@@ -131,6 +143,13 @@ def cells(line: Line) -> tuple[str, ...]:
     ours = tuple(number(value, unit) for value in (summary.max, summary.avg, summary.std))
     theirs = tuple(number(published(line, name), unit, "") for name in ("max", "avg", "std"))
     return (str(summary.n_seeds), *ours, interval(summary.ci_low, summary.ci_high, unit), *theirs)
+
+
+def confusion(scored: RowScores) -> str:
+    """The confusion counts of a binary row, mean over the seeds, in one line; empty for other rows."""
+    if not all(count in scored.per_seed for count in metrics.COUNTS):
+        return ""
+    return ", ".join(f"{count.upper()} {np.mean(scored.per_seed[count]):.1f}" for count in metrics.COUNTS)
 
 
 def published(line: Line, field: str) -> float:

@@ -60,7 +60,7 @@ def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
     if kind == "svm":
         return np.concatenate([_mean_and_deviation(examples, name) for name in examples.buckets[0].features], axis=1)
     if kind == "gender":
-        genders = examples.metadata.get("gender", np.array([""]))[_first_example(examples)]
+        genders = examples.metadata.get("gender", np.full(len(examples.ids), ""))[_first_example(examples)]
         if "" in genders:
             unit = examples.group_ids[int(np.argmax(genders == ""))]
             raise DataError(f"recording {unit}: the gender is not known; leave the gender baseline out for this corpus")

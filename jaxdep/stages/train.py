@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from input_pipeline.config import ConfigError
 from input_pipeline.progress import progress
 from jaxdep import training
 from jaxdep.checkpoints import Checkpoints, History
@@ -15,8 +16,6 @@ from jaxdep.report.tensorboard import write_events
 from jaxdep.resident import Viewer
 from jaxdep.stages import PREDICTION_COLUMNS, StageRun
 from jaxdep.training import SeedState
-
-CHECKPOINT_EVERY_S = 20.0
 
 
 def run(config: TrainStage, stage: StageRun) -> None:
@@ -28,7 +27,7 @@ def run(config: TrainStage, stage: StageRun) -> None:
     """
     ensemble = make_ensemble(config, stage)
     seconds = _remember_ensemble(stage, ensemble)
-    with Checkpoints(stage.folder / "checkpoints", CHECKPOINT_EVERY_S) as checkpoints:
+    with Checkpoints(stage.folder / "checkpoints", config.training.checkpoint_every_s) as checkpoints:
         states, history = _fit(config, stage, ensemble, checkpoints, seconds)
     _remember_training(stage, ensemble, states, history)
     _write_metrics(stage, ensemble, history)
@@ -38,7 +37,7 @@ def run(config: TrainStage, stage: StageRun) -> None:
 def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
     """The seeds of a stage over its examples, compiled."""
     viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.normalize)
-    inputs = {name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()}
+    inputs = _Inputs({name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()})
     program = training.build(
         config.model,
         inputs,
@@ -51,6 +50,13 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
         data_shards=stage.mapping.data_shards,
     )
     return Ensemble(program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"))
+
+
+class _Inputs(dict[str, int]):
+    """The dimensions of the features; a model that asks for another one has a wrong config."""
+
+    def __missing__(self, name: str) -> int:
+        raise ConfigError(f"the model asks for the feature {name!r}, its stage's data has {', '.join(self)}")
 
 
 def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:

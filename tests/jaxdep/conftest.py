@@ -1,11 +1,26 @@
 """Small sets of examples whose labels can be learned, made in memory."""
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from input_pipeline.batching import Bucket, Examples, Padded
+from jaxdep import config, training
+from jaxdep.ensemble import Ensemble, seed_keys
+from jaxdep.models import ModelConfig, Outputs
+from jaxdep.models.layers.dense import dropout, linear
+from jaxdep.models.layers.pooling import masked_mean
+from jaxdep.resident import Resident, SeedData, View, Viewer
+from jaxdep.training import Program, SeedState
+
+TASKS = {"depressed": config.Task()}
+SCHEDULE = config.Training(epochs=3, batch_size=8, epochs_per_call=3)
 
 
 def make_examples(
@@ -52,6 +67,7 @@ def make_examples(
 
 def pad_more(examples: Examples, extra: int) -> Examples:
     """The same examples with `extra` more padded frames."""
+
     def padded(array: np.ndarray, axis: int) -> np.ndarray:
         return np.pad(array, [(0, extra if a == axis else 0) for a in range(array.ndim)])
 
@@ -67,6 +83,164 @@ def pad_more(examples: Examples, extra: int) -> Examples:
     )
 
 
+@dataclasses.dataclass
+class MeanModel(ModelConfig):
+    """The smallest model: a linear layer on the mean frame. It compiles in two seconds.
+
+    Attributes:
+        spoilt: the share of seeds whose first parameters are infinite.
+    """
+
+    dropout: float = 0.0
+    spoilt: float = 0.0
+
+    def build(self, inputs, outputs, *, rngs):
+        return MeanModule(self, inputs, outputs, rngs=rngs)
+
+
+class MeanModule(nnx.Module):
+    def __init__(self, model, inputs, outputs, *, rngs):
+        self.dropout = model.dropout
+        is_spoilt = jax.random.uniform(rngs.params()) < model.spoilt
+        self.heads = nnx.Dict({task: linear(inputs["audio"], n, rngs=rngs) for task, n in outputs.items()})
+        for head in self.heads.values():
+            head.kernel[...] = jnp.where(is_spoilt, jnp.inf, head.kernel[...])
+
+    def __call__(self, features, *, key=None):
+        pooled = dropout(masked_mean(*features["audio"]), self.dropout, key)
+        return Outputs({task: head(pooled) for task, head in self.heads.items()}, jnp.zeros(len(pooled)), {})
+
+
+@dataclasses.dataclass
+class Run:
+    """An ensemble after training; `final` and `history` are numpy, `states` on the devices."""
+
+    ensemble: Ensemble
+    states: SeedState
+    history: dict[str, np.ndarray]
+
+    @property
+    def final(self) -> SeedState:
+        return self.ensemble.fetch(self.states)
+
+    def predict(self, part: str = "test", task: str = "depressed") -> np.ndarray:
+        return self.ensemble.predict(self.states, part)[task]
+
+
+def make_program(
+    examples: Examples,
+    model: ModelConfig | None = None,
+    *,
+    tasks: dict[str, config.Task] = TASKS,
+    optimizer: config.Optimizer | None = None,
+    schedule: config.Training = SCHEDULE,
+    recorded: tuple[str, ...] = (),
+    data_shards: int = 1,
+) -> Program:
+    return training.build(
+        model or MeanModel(),
+        {name: padded.values.shape[-1] for name, padded in examples.buckets[0].features.items()},
+        {task: classes for task, classes in examples.classes.items() if task in tasks},
+        tasks,
+        optimizer or config.Optimizer(learning_rate=0.05),
+        schedule,
+        recorded=recorded,
+        data_axis="data",
+        data_shards=data_shards,
+    )
+
+
+def make_ensemble(
+    examples: Examples,
+    model: ModelConfig | None = None,
+    *,
+    count: int = 1,
+    first: int = 0,
+    vary: tuple[str, ...] = config.STREAMS,
+    mapper: str = "vmap",
+    group: int = 1,
+    data_shards: int = 1,
+    devices: int = 1,
+    splits: config.Splits | None = None,
+    tasks: dict[str, config.Task] = TASKS,
+    **options: Any,
+) -> Ensemble:
+    """An ensemble on the first `devices` devices."""
+    program = make_program(examples, model, tasks=tasks, data_shards=data_shards, **options)
+    return Ensemble(
+        program,
+        Viewer(examples, tasks, splits or config.Splits(), True),
+        config.Seeds(count=count, first=first, vary=vary),
+        config.Mapping(mapper=mapper, group=group, data_shards=data_shards),
+        devices=jax.devices()[:devices],
+    )
+
+
+def fit(examples: Examples, model: ModelConfig | None = None, *, epochs: int = 3, **options: Any) -> Run:
+    """Trains in one call."""
+    ensemble = make_ensemble(examples, model, **options)
+    states, history = ensemble.run(ensemble.init(), 0, epochs)
+    return Run(ensemble, states, history)
+
+
+def one_seed(
+    examples: Examples,
+    *,
+    seed: int = 0,
+    splits: config.Splits | None = None,
+    tasks: dict[str, config.Task] = TASKS,
+    normalize: bool = True,
+) -> tuple[SeedData, Resident, View]:
+    """What a `Program` is called with, without an ensemble."""
+    viewer = Viewer(examples, tasks, splits or config.Splits(), normalize)
+    keys = jax.tree.map(lambda key: key[0], seed_keys(config.Seeds(count=1, first=seed)))
+    view = viewer.view(seed)
+    data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights)))
+    return data, Resident(jax.tree.map(jnp.asarray, viewer.resident()), jax.random.key(0)), view
+
+
+def assert_same_seed(found: Run, found_at: int, expected: Run, expected_at: int, atol: float = 1e-5) -> None:
+    """Parameters, history and predictions of one seed in two runs."""
+
+    def compare(x: np.ndarray, y: np.ndarray) -> None:
+        np.testing.assert_allclose(x[found_at], y[expected_at], rtol=0, atol=atol)
+
+    jax.tree.map(compare, found.final.params, expected.final.params)
+    jax.tree.map(compare, found.final.best, expected.final.best)
+    assert found.history.keys() == expected.history.keys()
+    for name, values in found.history.items():
+        compare(values, expected.history[name])
+    compare(found.predict(), expected.predict())
+
+
+def _shared(function: Any) -> Any:
+    """A fixture that is the function itself, by its own name."""
+    return pytest.fixture(scope="session", name=function.__name__)(lambda: function)
+
+
+_make_examples = _shared(make_examples)
+_pad_more = _shared(pad_more)
+_make_program = _shared(make_program)
+_make_ensemble = _shared(make_ensemble)
+_fit = _shared(fit)
+_one_seed = _shared(one_seed)
+_assert_same_seed = _shared(assert_same_seed)
+_mean_model = pytest.fixture(scope="session", name="mean_model")(lambda: MeanModel)
+
+
 @pytest.fixture
 def examples() -> Examples:
     return make_examples()
+
+
+@pytest.fixture(scope="module")
+def quick_compilation() -> Iterator[None]:
+    """Compiles without LLVM's costly passes: the arithmetic is the same, and a compilation takes a third of the time."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+# ATTENTION, author of test_main.py and test_experiment.py: an edit of mine at 10:24 crossed yours and the fixtures cache,
+# tiny, tiny_of_module, jaxdep_main (command_line) were lost. Please APPEND them here again and delete these lines.

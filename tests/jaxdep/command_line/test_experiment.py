@@ -1,0 +1,264 @@
+"""What an experiment leaves in its workdir, and what it does when the workdir has been used before."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+from tensorflow.compat.v1.io import tf_record_iterator
+
+from jaxdep.report.table import COLUMNS
+
+COMMAND = ("--config=tiny.py", "--workdir=w")
+
+
+@pytest.fixture(scope="module")
+def finished(jaxdep_main, tiny_of_module):
+    """The folder of a tiny experiment that has run to its end in `w`. Tests that go on with it copy it first."""
+    ended = jaxdep_main(*COMMAND, cwd=tiny_of_module)
+    assert ended.code == 0, ended.err
+    return tiny_of_module
+
+
+def files(folder: Path) -> set[str]:
+    """Every file below a folder but checkpoints, whose inner layout is Orbax's."""
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if "/checkpoints/" not in name}
+
+
+def test_the_workdir_holds_the_files_of_the_contract_and_no_other(finished):
+    found = files(finished / "w")
+    events = {name for name in found if re.fullmatch(r"tensorboard/text/events\.out\.tfevents\.[^/]*", name)}
+    figures = {name for name in found if re.fullmatch(r"report/figures/[\w-]+\.png", name)}
+    assert len(events) == 1
+    assert figures
+    assert found - events - figures == {
+        "config.json",
+        "environment.json",
+        "stages/majority/stage.json",
+        "stages/majority/predictions.csv",
+        "stages/text/stage.json",
+        "stages/text/predictions.csv",
+        "stages/text/metrics.csv",
+        "report/table.csv",
+        "report/report.md",
+        "report/report.html",
+    }
+    assert [path.name for path in (finished / "w/stages/text/checkpoints").iterdir()] == ["8"]
+
+
+def test_config_json_is_the_resolved_config(finished):
+    config = json.loads((finished / "w/config.json").read_text())
+    assert config["type"] == "Experiment"
+    assert config["seeds"] == {
+        "type": "Seeds",
+        "count": 3,
+        "first": 0,
+        "root": 0,
+        "vary": ["init", "order", "dropout", "split"],
+    }
+    assert config["stages"]["text"]["model"]["hidden"] == 3
+    assert config["stages"]["text"]["optimizer"]["learning_rate"] == 0.001  # the default is there too
+
+
+def test_environment_json_says_what_a_run_depends_on_and_no_time_or_place(finished):
+    environment = json.loads((finished / "w/environment.json").read_text())
+    assert environment["jax"] == jax.__version__
+    assert environment["backend"] == jax.default_backend()
+    assert environment["devices"] == f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", environment["python"])
+    assert re.fullmatch(r"\w{7,}(-dirty)?|no git checkout", environment["revision"])
+    for name in ("platform", "jaxdep", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "librosa"):
+        assert environment[name] not in ("", "not installed")
+    assert str(Path.home()) not in json.dumps(environment)
+
+
+def test_metrics_csv_holds_every_seed_and_epoch_once(finished):
+    metrics = pd.read_csv(finished / "w/stages/text/metrics.csv")
+    assert list(metrics.columns) == ["seed", "split", "epoch", "metric", "value"]
+    assert set(metrics["split"]) == {"train", "validation"}
+    assert not metrics.duplicated(["seed", "split", "epoch", "metric"]).any()
+    loss = metrics[(metrics["split"] == "validation") & (metrics["metric"] == "loss")]
+    assert sorted(zip(loss["seed"], loss["epoch"], strict=True)) == [(s, e) for s in range(3) for e in range(1, 9)]
+    assert np.isfinite(metrics["value"]).all()
+
+
+def test_predictions_csv_holds_each_seeds_decision_on_each_participant_once(finished):
+    for stage, seeds in (("majority", [0]), ("text", [0, 1, 2])):
+        found = pd.read_csv(finished / f"w/stages/{stage}/predictions.csv")
+        columns = ["seed", "split", "example", "participant", "target", "prediction", "p_healthy", "p_depressed"]
+        assert list(found.columns) == columns
+        assert sorted(found["seed"].unique()) == seeds
+        assert not found.duplicated(["seed", "example"]).any()
+        one = found[found["seed"] == 0]
+        assert set(one[one["split"] == "validation"]["participant"]) == {"p2", "p6", "p10", "p14"}
+        assert set(one[one["split"] == "test"]["participant"]) == {"p3", "p7", "p11", "p15"}
+        truth = {f"p{number}": ("healthy", "depressed")[number // 4 % 2] for number in range(16)}
+        assert (found["target"] == found["participant"].map(truth)).all()
+        np.testing.assert_allclose(found["p_healthy"] + found["p_depressed"], 1, atol=2e-6)
+        decided = np.where(found["p_depressed"] >= 0.5, "depressed", "healthy")
+        assert (found["prediction"] == decided).all()
+
+
+def test_stage_json_says_how_the_stage_went(finished):
+    record = json.loads((finished / "w/stages/text/stage.json").read_text())
+    assert (record["status"], record["mapper"], record["diverged"]) == ("finished", "map", [])
+    assert (record["synthetic"], record["classes"]) == (False, ["healthy", "depressed"])
+    assert record["seed_epochs"] == 24
+    assert record["seed_epochs_per_s"] > 0
+    assert 0 < record["train_s"] < record["seconds"]
+    metrics = pd.read_csv(finished / "w/stages/text/metrics.csv")
+    loss = metrics[(metrics["split"] == "validation") & (metrics["metric"] == "loss")]
+    best = loss.loc[loss.groupby("seed")["value"].idxmin()]["epoch"]
+    assert record["best_epoch"] in (best.tolist(), (best - 1).tolist())
+
+
+def test_table_csv_has_a_line_for_each_row_split_and_metric(finished):
+    table = pd.read_csv(finished / "w/report/table.csv")
+    assert list(table.columns) == list(COLUMNS)
+    assert [(row.row, row.split, row.metric, row.n_seeds) for row in table.itertuples()] == [
+        ("Majority class", "test", "f1", 1),
+        ("Majority class", "test", "accuracy", 1),
+        ("Text", "validation", "f1", 3),
+        ("Text", "validation", "accuracy", 3),
+        ("Text", "test", "f1", 3),
+        ("Text", "test", "accuracy", 3),
+    ]
+    predictions = pd.read_csv(finished / "w/stages/text/predictions.csv")
+    test = predictions[predictions["split"] == "test"]
+    accuracy = (test["target"] == test["prediction"]).groupby(test["seed"]).mean()
+    line = table[(table["row"] == "Text") & (table["split"] == "test") & (table["metric"] == "accuracy")].iloc[0]
+    np.testing.assert_allclose([line["max"], line["avg"]], [accuracy.max(), accuracy.mean()], atol=5e-4)
+    f1 = table[(table["row"] == "Text") & (table["metric"] == "f1")]
+    assert f1["published_max"].tolist() == [0.9, 0.9]
+
+
+def test_the_page_is_one_file_that_asks_for_nothing_else(finished):
+    page = (finished / "w/report/report.html").read_text()
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", page)
+    assert page.count("data:image/png;base64,") == len(list((finished / "w/report/figures").iterdir()))
+    assert "python -m jaxdep.main --config=tiny.py --workdir=w" in page
+
+
+def test_tensorboard_events_read_back_as_the_mean_over_the_seeds(finished):
+    (path,) = (finished / "w/tensorboard/text").iterdir()
+    found = {}
+    for record in tf_record_iterator(str(path)):
+        event = Event.FromString(record)
+        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+    metrics = pd.read_csv(finished / "w/stages/text/metrics.csv")
+    mean = metrics[(metrics["split"] == "train") & (metrics["metric"] == "loss")].groupby("epoch")["value"].mean()
+    for epoch, value in mean.items():
+        assert found["train/loss/mean", epoch] == pytest.approx(value, rel=1e-5)
+
+
+@pytest.fixture
+def used(finished, tmp_path):
+    """A copy of the finished experiment."""
+    return Path(shutil.copytree(finished, tmp_path / "tiny"))
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {stage: (folder / f"w/stages/{stage}/predictions.csv").stat().st_mtime_ns for stage in ("majority", "text")}
+
+
+def reports(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted((folder / "w/report").rglob("*")) if path.is_file()}
+
+
+def test_a_finished_stage_is_not_run_twice_and_the_report_is_the_same(jaxdep_main, used):
+    before, report = times(used), reports(used)
+    ended = jaxdep_main(*COMMAND, cwd=used)
+    assert ended.code == 0
+    assert "majority: finished before\ntext: finished before\n" in ended.out
+    assert times(used) == before
+    assert reports(used) == report
+
+
+def test_another_config_in_a_used_workdir_is_refused_with_the_difference(jaxdep_main, used):
+    before = {name: (used / "w" / name).read_bytes() for name in files(used / "w")}
+    ended = jaxdep_main(*COMMAND, "--config.stages.text.model.hidden=4", cwd=used)
+    assert ended.code == 1
+    assert "config.stages.text.model.hidden: 3 there, 4 now" in ended.complaint
+    assert "--overwrite" in ended.complaint
+    assert {name: (used / "w" / name).read_bytes() for name in files(used / "w")} == before
+
+
+def test_overwrite_runs_what_changed_and_keeps_what_did_not(jaxdep_main, used):
+    before = times(used)
+    ended = jaxdep_main(*COMMAND, "--config.stages.text.model.hidden=4", "--overwrite", cwd=used)
+    assert ended.code == 0, ended.err
+    assert "majority: finished before\n" in ended.out
+    assert re.search(r"^text: finished in ", ended.out, re.MULTILINE)
+    after = times(used)
+    assert after["majority"] == before["majority"]
+    assert after["text"] > before["text"]
+    assert json.loads((used / "w/config.json").read_text())["stages"]["text"]["model"]["hidden"] == 4
+
+
+def test_a_changed_corpus_runs_the_stages_again(jaxdep_main, used):
+    before = times(used)
+    corpus = used / "data/talk.csv"
+    corpus.write_text(corpus.read_text().replace("sun", "rain"))
+    ended = jaxdep_main(*COMMAND, cwd=used)
+    assert ended.code == 0, ended.err
+    assert "finished before" not in ended.out
+    assert all(after > before[stage] for stage, after in times(used).items())
+
+
+def test_more_seeds_leave_the_first_ones_as_they_were(jaxdep_main, used):
+    before = pd.read_csv(used / "w/stages/text/predictions.csv")
+    ended = jaxdep_main(*COMMAND, "--config.seeds.count=5", "--overwrite", cwd=used)
+    assert ended.code == 0, ended.err
+    after = pd.read_csv(used / "w/stages/text/predictions.csv")
+    same = after[after["seed"] < 3].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, before, atol=1e-5)
+
+
+@pytest.mark.parametrize("file", ["predictions.csv", "stage.json"])
+def test_a_damaged_file_of_a_stage_is_named_in_one_line(jaxdep_main, used, file):
+    path = used / "w/stages/text" / file
+    path.write_text(path.read_text()[:40])
+    ended = jaxdep_main(*COMMAND, cwd=used)
+    assert ended.code == 1
+    assert str(Path("w/stages/text") / file) in ended.complaint
+
+
+def test_a_damaged_config_json_is_named_in_one_line(jaxdep_main, used):
+    (used / "w/config.json").write_text('{"type": ')
+    ended = jaxdep_main(*COMMAND, cwd=used)
+    assert ended.code == 1
+    assert "w/config.json" in ended.complaint
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("--config.stages.text.metrics=('f2',)", "f2"),
+        ("--config.stages.text.training.monitor=f2", "f2"),
+        ("--config.stages.text.model.feature=video", "video"),
+        ("--config.stages.text.model.initializer=ones", "ones"),
+        ("--config.stages.text.model.hidden=0", "hidden"),
+        ("--config.mapping.data_shards=0", "data_shards"),
+        ("--config.mapping.group=0", "group"),
+        ("--config.stages.text.training.batch_size=0", "batch_size"),
+        ("--config.stages.text.optimizer.learning_rate=-1.0", "learning_rate"),
+        ("--config.stages.text.optimizer.learning_rate=nan", "learning_rate"),
+        ("--config.stages.text.model.dropout=1.5", "dropout"),
+        ("--config.stages.text.training.patience=-1", "patience"),
+        ("--config.stages.text.data.splits.test=('exam',)", "exam"),
+        ("--config.stages.text.report=('validation', 'validation')", "Text"),
+        ("--config.stages.majority.label=Text", "Text"),
+        ("--config.stages.text.data.corpus=daic_wos", "daic_woz"),
+        ("--config.stages.majority.kind=gender", "gender"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_one_line_that_names_it(jaxdep_main, used, override, named):
+    ended = jaxdep_main(*COMMAND, override, "--overwrite", cwd=used)
+    assert ended.code in (1, 2), ended.out
+    assert named in ended.complaint

@@ -1,0 +1,119 @@
+"""What the command line says of what it is asked, and with which exit code."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*arguments, cwd, cache):
+    """The command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "jaxdep.main", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("--config.seeds.cuont=3", "config.seeds.cuont: there is no such field; did you mean 'count'?"),
+        ("--config.stages.txt.label=a", "config.stages.txt: there is no such field; did you mean 'text'?"),
+        ("--config.stages.text.training.epoch=3", "config.stages.text.training.epoch: .* did you mean 'epochs'?"),
+        ("--config.seeds.count=many", r"flag --config.seeds.count=many: .*'many'"),
+        ("--config.stages.text.training.epochs=1.5", r"flag --config.stages.text.training.epochs=1.5: .*'1.5'"),
+        ("--config.seeds.count=0", "config.seeds.count: at least one seed is needed, found 0"),
+        ("--config.seeds=3", "flag --config.seeds=3: "),
+        (
+            "--config.mapping.mapper=vmpa",
+            "config.mapping.mapper: .*'auto', 'vmap', 'map', 'pmap', 'loop', found 'vmpa'",
+        ),
+        ("--config.stages.text.model.pooling=sum", "config.stages.text.model.pooling: .*'mean', .*found 'sum'"),
+        (
+            "--config.seeds.vary=('int',)",
+            "config.seeds.vary: no random stream is called 'int'; there are init, order, ",
+        ),
+        ("--epochs=3", "Unknown command line flag 'epochs'"),
+        ("--overwrite=maybe", "flag --overwrite=maybe: "),
+        ("report", "unexpected argument 'report'; options begin with --"),
+    ],
+)
+def test_what_is_wrong_with_the_command_line_is_one_line_and_exit_code_2(jaxdep_main, tiny, override, line):
+    ended = jaxdep_main("--config=tiny.py", "--workdir=w", override, cwd=tiny)
+    assert ended.code == 2
+    assert ended.out == ""
+    matches(ended.complaint, line)
+    assert not (tiny / "w").exists()
+
+
+def matches(complaint: str, line: str) -> None:
+    assert complaint.startswith("usage error: ")
+    position = 0
+    for part in line.split(".*"):
+        assert part in complaint[position:], complaint
+        position = complaint.index(part, position) + len(part)
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ("nowhere.py", "--config=nowhere.py: no such file"),
+        ("nowhere.py:small", "--config=nowhere.py:small: no such file"),
+        ("data", "--config=data: no such file"),
+        ("tiny.py:huge", "tiny.py:huge: there is no such variant; there is baseline"),
+        ("plain.py:huge", "flag --config=plain.py:huge: .*TypeError: get_config() takes 0 positional arguments"),
+        ("empty.py", "has no attribute 'get_config'"),
+        ("wrong.py", "Seeds.__init__() got an unexpected keyword argument 'cuont'"),
+        ("typed.py", "config.seeds.count: expected int, found '3'"),
+        ("none.py", "--config=none.py: its get_config() gives NoneType, an Experiment is expected"),
+    ],
+)
+def test_what_is_wrong_with_the_config_file_is_one_line_and_exit_code_2(jaxdep_main, tiny, config, line):
+    seeds = "from jaxdep.config import Experiment, Seeds\ndef get_config():\n    return "
+    (tiny / "plain.py").write_text(f"{seeds}Experiment()")
+    (tiny / "empty.py").write_text("")
+    (tiny / "wrong.py").write_text(f"{seeds}Experiment(seeds=Seeds(cuont=3))")
+    (tiny / "typed.py").write_text(f"{seeds}Experiment(seeds=Seeds(count='3'))")
+    (tiny / "none.py").write_text(f"{seeds}None")
+    ended = jaxdep_main(f"--config={config}", "--workdir=w", cwd=tiny)
+    assert ended.code == 2
+    matches(ended.complaint, line)
+
+
+def test_a_misspelt_field_is_found_when_the_file_is_the_next_argument(jaxdep_main, tiny):
+    ended = jaxdep_main("--config", "tiny.py", "--workdir", "w", "--config.seeds.frist=3", cwd=tiny)
+    assert (ended.code, "did you mean 'first'?" in ended.complaint) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), [((), "--config"), (("--config=tiny.py",), "--workdir"), (("--workdir=w",), "--config")]
+)
+def test_a_flag_that_must_be_there_is_named(tiny, cache, arguments, named):
+    ended = run(*arguments, cwd=tiny, cache=cache)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("usage error: ")
+    assert named in line
+
+
+def test_help_is_no_failure(tiny, cache):
+    ended = run("--help", cwd=tiny, cache=cache)
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    for named in ("--config=FILE", "Exit codes", "--workdir", "--data_dir", "--features_dir", "overwrite"):
+        assert named in ended.stdout
+
+
+def test_overrides_reach_the_run(jaxdep_main, tiny):
+    ended = jaxdep_main("--config=tiny.py:baseline", "--workdir=w", "--config.title=Another title", cwd=tiny)
+    assert ended.code == 0, ended.err
+    assert "Another title" in ended.out
+    page = (tiny / "w" / "report" / "report.md").read_text()
+    assert "Another title" in page
+    assert "python -m jaxdep.main --config=tiny.py:baseline --workdir=w '--config.title=Another title'" in page

@@ -1,0 +1,182 @@
+"""A seed's result depends on nothing but its id: not on the others, the mapper, the devices or the chunk."""
+
+import jax
+import numpy as np
+import pytest
+
+from input_pipeline.config import ConfigError
+from jaxdep import config
+from jaxdep.ensemble import seed_keys
+from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+DRAWN = config.Splits(validation=(), validation_fraction=0.3)
+EMOTION = EmotionAudio(
+    width=4, splice=(-1, 0, 1), taps=((-1, 1),), frame_dim=4, attention_units=4, head_sharpness=(1.0, 0.2)
+)
+SYSTEMS = {
+    "text, two buckets": (DirectText(feature="audio", hidden=4, dropout=0.3), {"buckets": 2}, config.Splits()),
+    "audio, drawn splits": (DirectAudio(frame_hidden=4, segment_hidden=4, dropout=0.3), {"levels": 2}, DRAWN),
+    "emotion, windows, drawn splits": (EMOTION, {"windows": 2}, DRAWN),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_seed_alone_is_the_same_seed_of_twenty(system, make_examples, fit, assert_same_seed, quick_compilation):
+    model, shape, splits = SYSTEMS[system]
+    examples = make_examples(**shape)
+    together = fit(examples, model, count=20, splits=splits, devices=8)
+    alone = fit(examples, model, count=1, first=7, splits=splits)
+    assert_same_seed(alone, 0, together, 7)
+    first, other = (jax.tree.leaves(together.final.params)[0][seed] for seed in (7, 8))
+    assert not np.allclose(first, other, atol=1e-3)
+
+
+def test_a_seed_alone_is_the_same_where_drawn_splits_fill_the_buckets_differently(
+    make_examples, mean_model, fit, assert_same_seed
+):
+    """The seeds' training splits then differ in how many batches a bucket gives."""
+    examples = make_examples(n=48, windows=2, buckets=3)
+    together = fit(examples, mean_model(dropout=0.3), count=20, splits=DRAWN)
+    alone = fit(examples, mean_model(dropout=0.3), count=1, first=7, splits=DRAWN)
+    steps = [-(-len(part) // 8) for part in alone.ensemble._seeds.parts["train"].positions[0]]
+    assert len(steps) == 1
+    assert_same_seed(alone, 0, together, 7)
+
+
+LAYOUTS = {
+    "map": {"mapper": "map", "devices": 8},
+    "map, group of 2": {"mapper": "map", "group": 2, "devices": 8},
+    "loop": {"mapper": "loop", "devices": 8},
+    "pmap": {"mapper": "pmap", "devices": 8},
+    "pmap, group of 2": {"mapper": "pmap", "group": 2, "devices": 8},
+    "vmap on 8 devices": {"mapper": "vmap", "devices": 8},
+    "loop on 3 devices": {"mapper": "loop", "devices": 3},
+    "a chunk": {"mapper": "map", "first": 5, "count": 3, "devices": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def eleven(make_examples, mean_model, fit, quick_compilation):
+    return fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_of_the_seeds_changes_no_result(layout, eleven, make_examples, mean_model, fit, assert_same_seed):
+    options = {"count": 11, **LAYOUTS[layout]}
+    run = fit(make_examples(buckets=2), mean_model(dropout=0.3), **options)
+    assert run.predict().shape[0] == run.final.params["heads"]["depressed"]["bias"].shape[0] == options["count"]
+    for index, seed in enumerate(run.ensemble.ids):
+        assert_same_seed(run, index, eleven, int(seed))
+
+
+def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples, mean_model, fit, eleven):
+    run = fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11, mapper="auto")
+    timings = run.ensemble.timings
+    assert set(timings) == {"vmap", "map", "loop"}
+    assert run.ensemble.mapper == min(timings, key=lambda mapper: timings[mapper].steps_s)
+    np.testing.assert_allclose(run.predict(), eleven.predict(), atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [32, 40])  # 16 training examples are two full batches, 20 leave half a batch
+def test_batches_shared_by_devices_give_the_same_as_whole_ones(n, make_examples, fit, assert_same_seed):
+    examples = make_examples(n=n)
+    whole, shared = (fit(examples, count=3, data_shards=shards, devices=2 * shards) for shards in (1, 2))
+    for seed in range(3):
+        assert_same_seed(shared, seed, whole, seed)
+
+
+@pytest.mark.parametrize("varying", config.STREAMS)
+def test_only_the_varying_stream_has_keys_of_its_own(varying):
+    keys = seed_keys(config.Seeds(count=4, first=3, vary=(varying,)))
+    own = seed_keys(config.Seeds(count=4, first=3))
+    zeroth = seed_keys(config.Seeds(count=1))
+    for stream in config.STREAMS:
+        expected = getattr(own, stream) if stream == varying else getattr(zeroth, stream)[np.zeros(4, int)]
+        np.testing.assert_array_equal(
+            jax.random.key_data(getattr(keys, stream)), jax.random.key_data(expected), err_msg=stream
+        )
+
+
+def test_all_streams_of_all_seeds_and_roots_are_different():
+    keys = [jax.random.key_data(k) for root in (0, 1) for k in seed_keys(config.Seeds(count=50, root=root))]
+    assert len(np.unique(np.concatenate(keys), axis=0)) == 2 * 4 * 50
+
+
+def _is_alike(run):
+    kernel = run.final.params["heads"]["depressed"]["kernel"]
+    return bool((kernel == kernel[:1]).all())
+
+
+def test_no_stream_varies_and_all_seeds_are_equal(make_examples, mean_model, fit, eleven, assert_same_seed):
+    run = fit(make_examples(buckets=2), mean_model(dropout=0.3), count=3, first=4, vary=())
+    assert _is_alike(run)
+    assert_same_seed(run, 2, eleven, 0)
+
+
+@pytest.mark.parametrize(
+    ("varying", "dropout", "batch_size", "splits", "alike"),
+    [
+        ("dropout", 0.0, 8, config.Splits(), True),
+        ("dropout", 0.5, 8, config.Splits(), False),
+        ("split", 0.0, 8, config.Splits(), True),
+        ("split", 0.0, 8, DRAWN, False),
+        ("order", 0.0, 8, config.Splits(), False),
+        ("init", 0.0, 8, config.Splits(), False),
+    ],
+)
+def test_a_stream_acts_only_where_it_is_used(
+    varying, dropout, batch_size, splits, alike, make_examples, mean_model, fit
+):
+    run = fit(make_examples(), mean_model(dropout=dropout), count=3, vary=(varying,), splits=splits)
+    start = run.ensemble.fetch(run.ensemble.init()).params["heads"]["depressed"]["kernel"]
+    assert bool((start == start[:1]).all()) == (varying != "init")
+    assert _is_alike(run) == alike
+    who = [tuple(units["train"].participants) for units in run.ensemble.units]
+    assert (len(set(who)) == 1) == (varying != "split" or alike)
+
+
+@pytest.fixture(scope="session")
+def compilations():
+    found = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: found.append(event) if event.endswith("backend_compile_duration") else None
+    )
+    return found
+
+
+@pytest.mark.parametrize("mapper", ["vmap", "map", "loop", "pmap"])
+def test_further_epochs_compile_nothing(mapper, compilations, make_examples, make_ensemble):
+    ensemble = make_ensemble(make_examples(), count=3, mapper=mapper, devices=2)
+    states, _ = ensemble.run(ensemble.init(), 0, 3)
+    assert compilations
+    compilations.clear()
+    for first, count in ((3, 3), (6, 1), (7, 2)):
+        states, _ = ensemble.run(states, first, count)
+        assert not ensemble.all_ended(states)
+        ensemble.fetch(states)
+    assert compilations == []
+
+
+def test_history_names_and_abstract_states_are_those_of_a_run(eleven):
+    assert eleven.ensemble.history_names == list(eleven.history)
+    shapes = jax.tree.map(lambda x: (x.shape, x.dtype), eleven.ensemble.abstract_states)
+    assert shapes == jax.tree.map(lambda x: (x.shape, x.dtype), eleven.final)
+
+
+def test_epochs_in_one_call_are_those_of_three_calls(make_examples, mean_model, make_ensemble, eleven):
+    ensemble = make_ensemble(make_examples(buckets=2), mean_model(dropout=0.3), count=11)
+    states = ensemble.init()
+    losses = []
+    for epoch in range(3):
+        states, history = ensemble.run(states, epoch, 1)
+        losses.append(history["train/loss"])
+    np.testing.assert_array_equal(np.concatenate(losses, axis=1), eleven.history["train/loss"])
+
+
+def test_devices_that_do_not_divide_and_pmap_with_shared_batches_are_refused(examples, make_ensemble):
+    with pytest.raises(ConfigError, match=r"data_shards: 2 does not divide the 3 devices"):
+        make_ensemble(examples, data_shards=2, devices=3)
+    with pytest.raises(ConfigError, match=r"pmap does not share batches"):
+        make_ensemble(examples, mapper="pmap", data_shards=2, devices=2)
