@@ -31,6 +31,9 @@ def _define_flags() -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
     """absl's parser, with the exit code of a usage error."""
+    if "--help" in argv:  # absl would end with exit code 1
+        app.usage(shorthelp=True, writeto_stdout=True)
+        sys.exit(0)
     try:
         rest: list[str] = _FLAGS(list(argv))
     except flags.Error as error:

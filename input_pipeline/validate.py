@@ -127,6 +127,9 @@ def _define_flags() -> None:
 
 def _parse(arguments: list[str]) -> list[str]:
     """The arguments that are no flags; a wrong flag ends the program with exit code 2."""
+    if "--help" in arguments:  # absl would end with exit code 1
+        app.usage(shorthelp=True, writeto_stdout=True)
+        sys.exit(0)
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:

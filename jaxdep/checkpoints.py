@@ -1,7 +1,9 @@
 """Checkpoints of a stage: the states of all seeds and their history, by Orbax, written in the background."""
 
+import contextlib
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,9 +13,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import Float
 
+from input_pipeline.errors import DataError
 from jaxdep.training import SeedState
 
 History = dict[str, Float[np.ndarray, "S epochs"]]  # by "split/metric"; NaN where a seed did not run
+_OS_ERROR = re.compile(r"([^:]+) \[os_error_code='\d+'\]")  # in tensorstore's messages
 
 
 class Checkpoints:
@@ -27,6 +31,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, every_s: float):
         self._every_s, self._written_at = every_s, time.monotonic()
+        self._folder = folder
         options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, enable_async_checkpointing=True)
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
@@ -36,7 +41,8 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.close()
+        with self._failing_in_one_line():
+            self._manager.close()
 
     def due(self) -> bool:
         """Whether the last write lies so long back that the next one is due."""
@@ -46,8 +52,23 @@ class Checkpoints:
         """Begins to write the states and the history after `epoch` epochs; the arrays must not change any more."""
         if self._manager.latest_step() == epoch:
             return
-        self._manager.save(epoch, args=ocp.args.StandardSave({"states": states, "history": _nested(history)}))
+        with self._failing_in_one_line():
+            self._manager.save(epoch, args=ocp.args.StandardSave({"states": states, "history": _nested(history)}))
         self._written_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def _failing_in_one_line(self) -> Iterator[None]:
+        """Names the folder where the disk refuses; Orbax tells it of the write before, tensorstore as a ValueError."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            refused = error.strerror if isinstance(error, OSError) else _OS_ERROR.search(str(error))
+            if refused is None:
+                raise
+            reason = refused if isinstance(refused, str) else refused[1].strip()
+            raise DataError(
+                f"{self._folder}: a checkpoint cannot be written ({reason}); free space there and run again"
+            ) from None
 
     def restore(self, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[int, SeedState, History] | None:
         """The newest checkpoint as (epochs, states, history), or None where there is none.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,18 @@ from input_pipeline.errors import DataError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `path` through a temporary file beside it, so that a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Writes `path` through a temporary file beside it, so that a kill leaves the old file or the new one.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}); free space there, or choose another folder"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -33,3 +34,12 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}); delete the file and run again") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # opened as any file, for the permissions of the umask
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

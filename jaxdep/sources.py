@@ -10,7 +10,6 @@ from input_pipeline.corpora import open_corpus
 from input_pipeline.errors import DataError
 from input_pipeline.features import Encoders, Feature
 from input_pipeline.recording import Corpus
-from input_pipeline.synthesis import synthesize
 from jaxdep.config import Data, StandIn
 
 
@@ -63,6 +62,8 @@ class Sources:
     def _corpus(self, data: Data) -> Corpus:
         folder = self.data_dir
         if data.stand_in is not None:
+            from input_pipeline.synthesis import synthesize  # needs scipy.signal, which takes long to load
+
             folder = folder / "synthetic" / _folder_name(data.stand_in)
             synthesize(data.corpus, folder, **{f: getattr(data.stand_in, f) for f in ("sessions", "effect", "seed")})
         key = f"{folder}/{data.corpus}"

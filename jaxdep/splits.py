@@ -62,7 +62,7 @@ def _draw(
 def _check_disjoint(examples: Examples, parts: dict[str, np.ndarray]) -> None:
     seen: dict[str, str] = {}
     for part, rows in parts.items():
-        for participant in np.unique(examples.participants[rows]):
+        for participant in np.unique(examples.participants[rows]).tolist():
             if participant in seen:
                 raise DataError(
                     f"participant {participant!r} stands in both {seen[participant]} and {part};"

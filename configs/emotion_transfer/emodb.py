@@ -7,7 +7,8 @@ the branch learns what it should (its IEMOCAP figures are in Table 1).
     python -m jaxdep.main --config=configs/emotion_transfer/emodb.py --workdir=runs/emodb --data_dir=DIR
     python -m jaxdep.main --config=configs/emotion_transfer/emodb.py:small --workdir=runs/emodb_small --data_dir=DIR
 
-DIR holds `emodb/wav/*.wav`. The full width (512) is for an accelerator; `:small` (128) trains on two CPU cores in minutes.
+DIR holds `emodb/wav/*.wav`. The full width (512) is for an accelerator; `:small` (64) trains on two CPU cores in minutes.
+`:folds` and `:small_folds` go through all ten divisions of the speakers; each speaker is then tested twice.
 """
 
 from input_pipeline.batching import Arrangement
@@ -38,14 +39,6 @@ def fold(index: int) -> Splits:
     return Splits(by="participant", train=(), validation=(third,), test=(first, second))
 
 
-def width_of(variant: str) -> int:
-    """The width of the Res-TDNN layers: 512 as in the paper, or that of the variant "small"."""
-    widths = {"": 512, "small": 128}
-    if variant not in widths:
-        raise ConfigError(f"configs/emotion_transfer/emodb.py:{variant}: there is no such variant; there is small")
-    return widths[variant]
-
-
 def data(splits: Splits, arrangement: Arrangement) -> Data:
     return Data(
         corpus="emodb",
@@ -71,22 +64,32 @@ def stages(splits: Splits, *, width: int, prefix: str = "") -> dict[str, StageCo
             data=windows,
             model=EmotionAudio(width=width),
             optimizer=Optimizer(learning_rate=1e-3),
-            training=Training(epochs=25, batch_size=32, plateau_patience=5, epochs_per_call=1),
+            training=Training(epochs=40, batch_size=32, plateau_patience=8, epochs_per_call=2),
             **row,
         ),
     }
 
 
 def get_config(variant: str = "") -> Experiment:
+    if variant not in ("", "small", "folds", "small_folds"):
+        raise ConfigError(f"emodb.py:{variant}: there is no such variant; there are small, folds and small_folds")
+    width = 64 if variant.startswith("small") else 512
+    if variant.endswith("folds"):
+        rows = {
+            f"fold{index}_{name}": stage
+            for index in range(len(SPEAKERS))
+            for name, stage in stages(fold(index), width=width, prefix=f"Fold {index}: ").items()
+        }
+        who = "each of ten folds tests two speakers, chooses the epoch on a third, and trains on the other seven"
+    else:
+        rows = stages(fold(0), width=width)
+        who = "speakers 03 and 08 are tested, 09 chooses the epoch, the other seven train"
     return Experiment(
         name="emodb",
-        title="Emotion model, audio branch, on Berlin EmoDB",
-        description=(
-            "Anger, happiness, neutral and sadness in acted German speech; speakers 03 and 08 are tested, 09 chooses the "
-            "epoch, the other seven train."
-        ),
+        title="Emotion model, audio branch, on Berlin EmoDB" + (", ten folds" if variant.endswith("folds") else ""),
+        description=f"Anger, happiness, neutral and sadness in acted German speech; {who}.",
         system="emotion_transfer",
         source="Wu, Wu and Yu, Climate and Weather (ICASSP 2022), section 2.2; corpus: Burkhardt et al. 2005, CC0",
         seeds=Seeds(count=20),
-        stages=stages(fold(0), width=width_of(variant)),
+        stages=rows,
     )

@@ -33,7 +33,7 @@ class LogMel(Config):
 
     The derivatives are HTK's regression over two frames to each side within the segment, edge frames repeated; the
     second order is the regression of the first. 40 filters, 25 ms frames every 10 ms and the first derivative are the
-    80 dimensions of Wu, Wu and Woodland, "Climate and Weather" (ICASSP 2022), section 4.1.
+    80 dimensions of Wu, Wu and Yu, "Climate and Weather" (ICASSP 2022), section 2.1.
 
     Attributes:
         deltas: how many orders of derivatives follow the filters.

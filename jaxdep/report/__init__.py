@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from input_pipeline.config import ConfigError
+from jaxdep.files import write_text
 from jaxdep.report.published import Published
 
 __all__ = ["Published", "Report", "Row", "write"]
@@ -104,7 +105,7 @@ def write(report: Report, workdir: Path, console: Console) -> None:
         stale.unlink()
     for drawing in drawn:
         (folder / "figures" / drawing.name).write_bytes(drawing.png)
-    (folder / "table.csv").write_text(table.csv(report, lines + table.count_lines(report, scored)), encoding="utf-8")
-    (folder / "report.md").write_text(markdown.render(report, scored, lines, drawn), encoding="utf-8")
-    (folder / "report.html").write_text(page.render(report, scored, lines, drawn), encoding="utf-8")
+    write_text(folder / "table.csv", table.csv(report, lines + table.count_lines(report, scored)))
+    write_text(folder / "report.md", markdown.render(report, scored, lines, drawn))
+    write_text(folder / "report.html", page.render(report, scored, lines, drawn))
     console.print(table.terminal(report, lines))

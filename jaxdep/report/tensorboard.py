@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tensorboardX import SummaryWriter
 
 QUANTILES = (10, 50, 90)
 
@@ -18,6 +17,8 @@ def write_events(logdir: Path, metrics: pd.DataFrame) -> None:
         logdir: made where it is not there; nothing but event files is touched in it.
         metrics: columns seed, split, epoch, metric, value, as in a stage's metrics.csv.
     """
+    from tensorboardX import SummaryWriter  # loads PyTorch where that is installed
+
     logdir.mkdir(parents=True, exist_ok=True)
     for stale in logdir.glob("events.out.tfevents.*"):
         stale.unlink()

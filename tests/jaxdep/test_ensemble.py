@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 DRAWN = config.Splits(validation=(), validation_fraction=0.3)
 EMOTION = EmotionAudio(
-    width=4, splice=(-1, 0, 1), taps=((-1, 1),), frame_dim=4, attention_units=4, head_sharpness=(1.0, 0.2)
+    width=8, splice=(-1, 0, 1), taps=((-1, 1),), frame_dim=8, attention_units=4, head_sharpness=(1.0, 0.2)
 )
 SYSTEMS = {
     "text, two buckets": (DirectText(feature="audio", hidden=4, dropout=0.3), {"buckets": 2}, config.Splits()),
@@ -40,19 +40,17 @@ def test_a_seed_alone_is_the_same_where_drawn_splits_fill_the_buckets_differentl
     examples = make_examples(n=48, windows=2, buckets=3)
     together = fit(examples, mean_model(dropout=0.3), count=20, splits=DRAWN)
     alone = fit(examples, mean_model(dropout=0.3), count=1, first=7, splits=DRAWN)
-    steps = [-(-len(part) // 8) for part in alone.ensemble._seeds.parts["train"].positions[0]]
-    assert len(steps) == 1
+    sizes = {tuple(map(len, units["train"].groups[None])) for units in together.ensemble.units}
+    assert len(sizes) == 1  # as many recordings train each seed; only their lengths differ
     assert_same_seed(alone, 0, together, 7)
 
 
 LAYOUTS = {
-    "map": {"mapper": "map", "devices": 8},
     "map, group of 2": {"mapper": "map", "group": 2, "devices": 8},
     "loop": {"mapper": "loop", "devices": 8},
     "pmap": {"mapper": "pmap", "devices": 8},
-    "pmap, group of 2": {"mapper": "pmap", "group": 2, "devices": 8},
     "vmap on 8 devices": {"mapper": "vmap", "devices": 8},
-    "loop on 3 devices": {"mapper": "loop", "devices": 3},
+    "vmap on 3 devices": {"mapper": "vmap", "devices": 3},
     "a chunk": {"mapper": "map", "first": 5, "count": 3, "devices": 2},
 }
 
@@ -66,7 +64,7 @@ def eleven(make_examples, mean_model, fit, quick_compilation):
 def test_layout_of_the_seeds_changes_no_result(layout, eleven, make_examples, mean_model, fit, assert_same_seed):
     options = {"count": 11, **LAYOUTS[layout]}
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), **options)
-    assert run.predict().shape[0] == run.final.params["heads"]["depressed"]["bias"].shape[0] == options["count"]
+    assert run.test_predictions.shape[0] == run.final.params["heads"]["depressed"]["bias"].shape[0] == options["count"]
     for index, seed in enumerate(run.ensemble.ids):
         assert_same_seed(run, index, eleven, int(seed))
 
@@ -76,14 +74,13 @@ def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples
     timings = run.ensemble.timings
     assert set(timings) == {"vmap", "map", "loop"}
     assert run.ensemble.mapper == min(timings, key=lambda mapper: timings[mapper].steps_s)
-    np.testing.assert_allclose(run.predict(), eleven.predict(), atol=1e-5)
+    np.testing.assert_allclose(run.test_predictions, eleven.test_predictions, atol=1e-5)
 
 
-@pytest.mark.parametrize("n", [32, 40])  # 16 training examples are two full batches, 20 leave half a batch
-def test_batches_shared_by_devices_give_the_same_as_whole_ones(n, make_examples, fit, assert_same_seed):
-    examples = make_examples(n=n)
-    whole, shared = (fit(examples, count=3, data_shards=shards, devices=2 * shards) for shards in (1, 2))
-    for seed in range(3):
+def test_batches_shared_by_devices_give_the_same_as_whole_ones(make_examples, fit, assert_same_seed):
+    """20 examples train: the last batch of 8 is half full, so that the second device's share of it is empty."""
+    whole, shared = (fit(make_examples(), count=2, data_shards=shards, devices=2 * shards) for shards in (1, 2))
+    for seed in range(2):
         assert_same_seed(shared, seed, whole, seed)
 
 

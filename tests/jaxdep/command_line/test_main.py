@@ -7,10 +7,10 @@ import sys
 import pytest
 
 
-def run(*arguments, cwd, cache):
-    """The command line in a process of its own."""
+def run(*arguments, cwd, cache, module="jaxdep.main"):
+    """A command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "jaxdep.main", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         cwd=cwd,
         env=os.environ | {"XDG_CACHE_HOME": str(cache)},
         capture_output=True,
@@ -71,6 +71,7 @@ def matches(complaint: str, line: str) -> None:
         ("empty.py", "has no attribute 'get_config'"),
         ("wrong.py", "Seeds.__init__() got an unexpected keyword argument 'cuont'"),
         ("typed.py", "config.seeds.count: expected int, found '3'"),
+        ("lost.py", "--config=lost.py: No module named 'nowhere'"),
         ("none.py", "--config=none.py: its get_config() gives NoneType, an Experiment is expected"),
     ],
 )
@@ -80,6 +81,7 @@ def test_what_is_wrong_with_the_config_file_is_one_line_and_exit_code_2(jaxdep_m
     (tiny / "empty.py").write_text("")
     (tiny / "wrong.py").write_text(f"{seeds}Experiment(seeds=Seeds(cuont=3))")
     (tiny / "typed.py").write_text(f"{seeds}Experiment(seeds=Seeds(count='3'))")
+    (tiny / "lost.py").write_text("import nowhere")
     (tiny / "none.py").write_text(f"{seeds}None")
     ended = jaxdep_main(f"--config={config}", "--workdir=w", cwd=tiny)
     assert ended.code == 2
@@ -102,12 +104,27 @@ def test_a_flag_that_must_be_there_is_named(tiny, cache, arguments, named):
     assert named in line
 
 
-def test_help_is_no_failure(tiny, cache):
-    ended = run("--help", cwd=tiny, cache=cache)
-    assert ended.returncode == 0
-    assert ended.stderr == ""
-    for named in ("--config=FILE", "Exit codes", "--workdir", "--data_dir", "--features_dir", "overwrite"):
-        assert named in ended.stdout
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        ("jaxdep.main", ("--config=FILE", "--workdir", "--data_dir", "--features_dir", "overwrite")),
+        ("input_pipeline.validate", ("--corpus", "--data_dir", "--classes", "--scores")),
+        ("input_pipeline.synthesize", ("--corpus", "--data_dir", "--sessions", "--effect", "overwrite")),
+    ],
+)
+def test_help_is_no_failure(tiny, cache, module, named):
+    ended = run("--help", cwd=tiny, cache=cache, module=module)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    for words in ("Exit codes: 0", *named):
+        assert words in ended.stdout
+
+
+@pytest.mark.parametrize("module", ["input_pipeline.validate", "input_pipeline.synthesize"])
+def test_the_other_command_lines_name_what_is_missing_too(tiny, cache, module):
+    ended = run("--corpus=daic_woz", cwd=tiny, cache=cache, module=module)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "--data_dir" in line
 
 
 def test_overrides_reach_the_run(jaxdep_main, tiny):

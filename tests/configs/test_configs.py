@@ -1,0 +1,119 @@
+"""Every experiment that is shipped can be run as its file says, and prints no figure without its source."""
+
+import importlib.util
+import math
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import jaxdep
+from input_pipeline.config import ConfigError
+from jaxdep.config import Experiment, TrainStage
+
+ROOT = Path(jaxdep.__file__).parents[1]
+FILES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "configs").rglob("*.py"))]
+
+
+def get_config(file: str):
+    spec = importlib.util.spec_from_file_location("config_under_test", ROOT / file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config, module.__doc__
+
+
+def commands(file: str) -> list[list[str]]:
+    """The command lines in a file's docstring, as words."""
+    lines = get_config(file)[1].replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if line.strip().startswith("python ")]
+
+
+def variants(file: str) -> list[str]:
+    """Those that the docstring's commands or prose name, and the one without a name."""
+    return sorted({"", *re.findall(r"(?:\.py|`):(\w+)", get_config(file)[1])})
+
+
+VARIANTS = [(file, variant) for file in FILES for variant in variants(file)]
+
+
+def experiment(file: str, variant: str) -> Experiment:
+    return get_config(file)[0](*([variant] if variant else []))
+
+
+def test_the_quickstart_is_there():
+    assert "configs/quickstart.py" in FILES
+    assert ("configs/quickstart.py", "no_effect") in VARIANTS
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_each_variant_freezes_and_says_what_it_is(file, variant):
+    frozen = experiment(file, variant).freeze()
+    assert frozen.name
+    assert frozen.title
+    assert frozen.description
+    assert frozen.system
+    assert all(stage.label for stage in frozen.stages.values())
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_each_variant_is_json_and_each_call_makes_its_own(file, variant):
+    first, second = experiment(file, variant), experiment(file, variant)
+    assert first.as_dict() == second.as_dict()
+    first.seeds.count = 999
+    assert second.seeds.count != 999
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_an_unknown_variant_is_refused_with_those_there_are(file):
+    with pytest.raises(ConfigError, match=r"no such variant; there (is|are) ") as raised:
+        get_config(file)[0]("this_is_no_variant")
+    told = str(raised.value)
+    assert "this_is_no_variant" in told
+    assert all(variant in told for variant in variants(file))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_docstring_says_how_it_is_run(file):
+    (line, *others) = commands(file)
+    for words in (line, *others):
+        assert words[:2] == ["python", "-m"]
+        assert importlib.util.find_spec(words[2]) is not None
+        given = dict(word.removeprefix("--").partition("=")[::2] for word in words[3:])
+        if words[2] == "jaxdep.main":
+            assert given["workdir"]
+            assert (ROOT / given["config"].partition(":")[0]).is_file()
+    assert any(f"--config={file}" in words for words in (line, *others))
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_published_figures_have_a_source_and_are_no_percentages(file, variant):
+    for stage in experiment(file, variant).stages.values():
+        for figure in stage.published:
+            assert figure.source
+            assert figure.metric in stage.metrics
+            figures = [value for value in (figure.max, figure.avg, figure.std) if not math.isnan(value)]
+            assert figures
+            if figure.metric not in ("mae", "rmse"):
+                assert all(-1 <= value <= 1 for value in figures)
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_no_variant_shows_published_figures_beside_a_stand_in(file, variant):
+    for stage in experiment(file, variant).stages.values():
+        assert not (stage.published and stage.data.stand_in)
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_each_row_has_a_label_of_its_own(file, variant):
+    rows = [(stage.label, split) for stage in experiment(file, variant).stages.values() for split in stage.report]
+    assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_nobody_who_is_tested_chooses_the_epoch(file, variant):
+    for stage in experiment(file, variant).stages.values():
+        if isinstance(stage, TrainStage):
+            splits = stage.data.splits
+            assert stage.training.select == "last" or splits.validation or splits.validation_fraction
+            assert not set(splits.validation) & set(splits.test)

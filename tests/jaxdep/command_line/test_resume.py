@@ -1,0 +1,113 @@
+"""An experiment that is killed again and again ends as one that nobody disturbed, byte for byte."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+COMMAND = (
+    "--config=tiny.py",
+    "--workdir=w",
+    "--features_dir=features",
+    "--config.stages.text.training.epochs=30",
+)
+CHECKPOINTS = "w/stages/text/checkpoints/*"
+FEATURES = "features/*/.incomplete-*"
+
+
+class Kill(NamedTuple):
+    """Strikes within so many seconds after anything new, or newly written, matches the pattern."""
+
+    phase: str
+    pattern: str
+    within_s: float
+
+
+PLAN = (
+    Kill("start", "*", 0.0),  # nothing new can come before the features
+    Kill("extraction", FEATURES, 0.2),
+    Kill("extraction", FEATURES, 4.0),
+    Kill("stage", "w/stages/majority/*", 0.05),
+    Kill("compilation", "w/stages/text/stage.json", 1.5),
+    Kill("training", CHECKPOINTS, 0.05),
+    Kill("training", CHECKPOINTS, 0.3),
+    Kill("training", CHECKPOINTS, 0.6),
+    Kill("prediction", "w/stages/text/metrics.csv", 0.0),
+    Kill("prediction", "w/stages/text/metrics.csv", 0.1),
+    Kill("finish", "w/stages/text/predictions.csv", 0.01),
+    Kill("report", "w/report/**/*", 0.0),
+    Kill("report", "w/report/**/*", 0.05),
+)
+
+
+@pytest.fixture
+def places(tiny, tmp_path):
+    """Two folders with the same experiment, and a cache of compiled programs."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "tiny.py").write_bytes((tiny / "tiny.py").read_bytes())
+    (other / "data").symlink_to(tiny / "data")
+    return tiny, other
+
+
+def start(folder: Path, cache: Path) -> subprocess.Popen:
+    with (folder / "out.txt").open("a") as out, (folder / "err.txt").open("a") as err:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jaxdep.main", *COMMAND],
+            cwd=folder,
+            env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+            stdout=out,
+            stderr=err,
+        )
+
+
+def seen(folder: Path, pattern: str) -> set[tuple[str, int]]:
+    """What matches, each with when it was written."""
+    found = set()
+    with contextlib.suppress(OSError):  # a folder went while it was looked through
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                found.add((str(path), path.stat().st_mtime_ns))
+    return found
+
+
+def strike(kill: Kill, folder: Path, cache: Path, rng: random.Random) -> bool:
+    """Starts the run and kills it at its moment. Returns whether it was still running then."""
+    before = seen(folder, kill.pattern)
+    process = start(folder, cache)
+    give_up_at = time.monotonic() + 120
+    while process.poll() is None and not seen(folder, kill.pattern) - before:
+        assert time.monotonic() < give_up_at, f"{kill}: the moment did not come"
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0, kill.within_s))
+    process.kill()
+    return process.wait() == -signal.SIGKILL
+
+
+def test_killed_at_every_phase_the_run_ends_as_if_nobody_had_touched_it(places, cache):
+    killed, undisturbed = places
+    rng = random.Random(20260)
+    struck = [kill.phase for kill in PLAN if strike(kill, killed, cache, rng)]
+    assert len(struck) >= 10
+    assert set(struck) >= {"extraction", "stage", "compilation", "training", "prediction", "report"}
+    for folder in (killed, undisturbed):
+        assert start(folder, cache).wait(timeout=120) == 0, (folder / "err.txt").read_text()
+    assert "text: going on after epoch" in (killed / "out.txt").read_text()
+    assert "Traceback" not in (killed / "err.txt").read_text()
+    assert left(killed) == left(undisturbed)
+    assert list((killed / "features").rglob("*.array_record*"))
+
+
+def left(folder: Path) -> dict[str, bytes]:
+    """The content of the report, predictions and metrics by path; the rest of a workdir tells times."""
+    files = [*folder.glob("w/report/**/*"), *folder.glob("w/stages/*/*.csv")]
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in files if path.is_file()}
+    assert {"w/report/report.html", "w/stages/text/metrics.csv", "w/stages/text/predictions.csv"} <= found.keys()
+    return found

@@ -1,0 +1,148 @@
+"""A config says which field is wrong, in one line, and cannot be changed once it is frozen."""
+
+import dataclasses
+import json
+
+import pytest
+
+from input_pipeline.batching import Arrangement
+from input_pipeline.config import ConfigError
+from input_pipeline.features import LogMel
+from jaxdep import config
+from jaxdep.models.emotion_transfer import DirectText
+from jaxdep.report.published import Published
+
+
+def experiment(**stage):
+    data = config.Data(features={"text": LogMel()}, arrangements={"text": Arrangement()})
+    published = (Published(metric="f1", avg=0.5),)
+    options = {"data": data, "tasks": {"depressed": config.Task()}, "model": DirectText(), "published": published}
+    return config.Experiment(name="x", stages={"text": config.TrainStage(**(options | stage))})
+
+
+def line_of(wrong):
+    with pytest.raises(ConfigError) as error:
+        wrong.freeze()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (experiment(label=3), "config.stages.text.label: expected str, found 3"),
+        (
+            experiment(training=config.Training(epochs=1.5)),
+            "config.stages.text.training.epochs: expected int, found 1.5",
+        ),
+        (
+            experiment(training=config.Training(epochs=True)),
+            "config.stages.text.training.epochs: expected int, found True",
+        ),
+        (experiment(metrics=["f1"]), "config.stages.text.metrics: expected tuple[str, ...], found ['f1']"),
+        (experiment(tasks={"d": "cross_entropy"}), "config.stages.text.tasks: expected dict[str, "),
+        (
+            experiment(tasks={"d": config.Task(weight="1")}),
+            "config.stages.text.tasks.d.weight: expected float, found '1'",
+        ),
+        (experiment(model=config.Task()), "config.stages.text.model: expected ModelConfig, found Task("),
+        (experiment(report=("train",)), "config.stages.text.report: expected tuple"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
+    assert line_of(wrong).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (config.Seeds(count=0), "config.count: at least one seed is needed, found 0"),
+        (config.Seeds(first=-1), "config.first: seed ids start at 0, found -1"),
+        (
+            config.Seeds(vary=("int",)),
+            "config.vary: no random stream is called 'int'; there are init, order, dropout, split",
+        ),
+        (
+            config.Splits(validation_fraction=0.2),
+            "config.validation_fraction: give either it or the names in `validation`",
+        ),
+        (config.Splits(validation=(), validation_fraction=1.0), "config.validation_fraction: a share of"),
+        (config.Splits(test=("dev",)), "config.test: 'dev' is listed twice"),
+        (config.Training(batch_size=0), "config.batch_size: at least 1, found 0"),
+        (config.Data(), "config.features: at least one feature is needed"),
+        (config.Data(features={"a": LogMel()}), "config.arrangements: has [], the features are ['a']"),
+        (config.TrainStage(data=experiment().stages["text"].data), "config.tasks: at least one task is needed"),
+        (config.Experiment(), "config.stages: the experiment has none"),
+        (config.Experiment(stages={"../x": experiment().stages["text"]}), "config.stages: '../x' names a folder"),
+        (config.Mapping(mapper="vmpa"), "config.mapper: expected "),
+        (Published(metric="f1"), "config.max: none of max, avg and std of 'f1' is given"),
+    ],
+)
+def test_values_that_do_not_fit_are_one_line(wrong, line):
+    assert line_of(wrong).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        (config.Mapping(data_shards=0), "data_shards"),
+        (config.Mapping(group=0), "group"),
+        (config.Optimizer(learning_rate=-1.0), "learning_rate"),
+        (config.Optimizer(learning_rate=float("nan")), "learning_rate"),
+        (config.Training(patience=-1), "patience"),
+        (config.Training(plateau_factor=0.0), "plateau_factor"),
+        (config.Task(loss="huber", huber_delta=0.0), "huber_delta"),
+        (DirectText(hidden=0), "hidden"),
+        (DirectText(dropout=1.0), "dropout"),
+    ],
+)
+def test_a_number_that_no_training_can_have_is_named(wrong, field):
+    assert line_of(wrong).startswith(f"config.{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("where", "field", "near"),
+    [(config.Seeds(), "cuont", "count"), (config.Training(), "epoch", "epochs"), (experiment(), "stage", "stages")],
+)
+def test_an_unknown_field_names_the_nearest(where, field, near):
+    with pytest.raises(
+        ConfigError, match=rf"^{field}: {type(where).__name__} has no such field; did you mean '{near}'\?"
+    ):
+        setattr(where, field, 1)
+
+
+def test_a_frozen_config_is_closed_at_every_depth():
+    frozen = experiment().freeze()
+    for where, field in ((frozen, "name"), (frozen.seeds, "count"), (frozen.stages["text"].training, "epochs")):
+        with pytest.raises(ConfigError, match=rf"{type(where).__name__}.{field}: the config is frozen"):
+            setattr(where, field, getattr(where, field))
+    changed = dataclasses.replace(frozen.seeds, count=3)
+    changed.first = 5
+    assert (changed.count, changed.first, frozen.seeds.count) == (3, 5, 20)
+
+
+def test_a_dictionary_of_a_frozen_config_is_closed_too():
+    frozen = experiment().freeze()
+    with pytest.raises((ConfigError, TypeError)):
+        frozen.stages["other"] = frozen.stages["text"]
+
+
+def test_as_dict_is_strict_json_with_the_types_of_configs():
+    plain = experiment().freeze().as_dict()
+    text = json.dumps(plain, allow_nan=False)
+    assert json.loads(text) == plain
+    stage = plain["stages"]["text"]
+    assert (plain["type"], stage["type"], stage["model"]["type"]) == ("Experiment", "TrainStage", "DirectText")
+    assert stage["metrics"] == ["f1", "accuracy", "unweighted_accuracy", "f1_macro"]
+
+
+def test_whole_numbers_are_fine_where_numbers_are_wanted():
+    assert config.Optimizer(learning_rate=1).freeze().learning_rate == 1
+
+
+def test_gender_baseline_stands_only_where_genders_are_known():
+    data, tasks = experiment().stages["text"].data, {"depressed": config.Task()}
+    assert list(config.trivial_baselines(data, tasks)) == ["majority", "all_positive", "gender"]
+    rows = config.trivial_baselines(data, tasks, genders=False, metrics=("accuracy",))
+    assert list(rows) == ["majority", "all_positive"]
+    assert {row.metrics for row in rows.values()} == {("accuracy",)}

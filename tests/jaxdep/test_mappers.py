@@ -1,0 +1,56 @@
+"""Every mapper applies a function of one seed to all seeds, and to each on its own device."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxdep.ensemble import make_mesh
+from jaxdep.mappers import COMPILERS
+
+SEEDS, SIZE = 8, 3
+
+
+def one_seed(state, data, shared):
+    return {"sum": state + data["x"] @ shared, "count": state.sum()}
+
+
+def arguments(mesh):
+    rng = np.random.default_rng(0)
+    by_seed = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("seed"))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    state, x = (rng.normal(size=shape).astype(np.float32) for shape in ((SEEDS, SIZE), (SEEDS, SIZE, SIZE)))
+    shared = rng.normal(size=SIZE).astype(np.float32)
+    return jax.device_put(state, by_seed), {"x": jax.device_put(x, by_seed)}, jax.device_put(shared, everywhere)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize(("mapper", "group"), [(m, 1) for m in COMPILERS] + [("map", 2), ("pmap", 2), ("map", 3)])
+def test_all_seeds_by_numpy(mapper, group, devices):
+    mesh = make_mesh(1, jax.devices()[:devices])
+    state, data, shared = arguments(mesh)
+    found = COMPILERS[mapper](one_seed, (state, data, shared), mesh, group, False)(state, data, shared)
+    np.testing.assert_allclose(found["sum"], state + np.asarray(data["x"]) @ np.asarray(shared), atol=1e-5)
+    np.testing.assert_allclose(found["count"], np.asarray(state).sum(1), atol=1e-5)
+    assert len(found["sum"].sharding.device_set) == devices
+
+
+@pytest.mark.parametrize("mapper", ["vmap", "map"])
+def test_seeds_on_different_devices_do_not_talk(mapper):
+    mesh = make_mesh(1, jax.devices())
+    args = arguments(mesh)
+    program = COMPILERS[mapper](one_seed, args, mesh, 1, False).as_text()
+    for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
+        assert collective not in program
+
+
+@pytest.mark.parametrize("mapper", ["vmap", "map"])
+def test_states_are_donated_only_where_asked(mapper):
+    mesh = make_mesh(1, jax.devices()[:2])
+    for donate in (False, True):
+        state, data, shared = arguments(mesh)
+        COMPILERS[mapper](lambda s, d, r: s + 1, (state, data, shared), mesh, 1, donate)(state, data, shared)
+        assert state.is_deleted() == donate
+
+
+def test_the_mesh_has_seeds_and_data_axes():
+    assert dict(make_mesh(2, jax.devices()).shape) == {"seed": 4, "data": 2}

@@ -1,0 +1,186 @@
+"""DirectText in training and EmotionAudio forward against independent PyTorch networks with the same weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxdep.config import Optimizer, Task
+from jaxdep.models import Masked
+from jaxdep.models.emotion_transfer import DirectText, EmotionAudio
+from jaxdep.objectives import batch_loss
+from jaxdep.training import make_transform
+
+pytestmark = pytest.mark.parity
+torch = pytest.importorskip("torch")
+
+DIM, HIDDEN, LENGTHS, SEGMENTS = 5, 6, (9, 6, 4, 1), 11
+TARGET, CLASS_WEIGHTS = np.array([0, 1, 1, 0]), np.array([0.7, 1.9], np.float32)
+
+
+class TorchText(torch.nn.Module):
+    """Bi-LSTM with one bias, the mean over the session's segments, a linear decision."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.lstm = torch.nn.LSTM(DIM, HIDDEN, bidirectional=True, batch_first=True)
+        self.head = torch.nn.Linear(2 * HIDDEN, 2)
+        for name, parameter in self.lstm.named_parameters():
+            if name.startswith("bias_hh"):
+                parameter.data.zero_()
+                parameter.requires_grad_(False)
+
+    def forward(self, x):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True)
+        states, _ = torch.nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
+        return self.head(states.sum(1) / torch.tensor(LENGTHS)[:, None])
+
+    def as_ours(self):
+        """The weights as our model names and lays them."""
+        weight = {name: value.detach().numpy() for name, value in self.named_parameters()}
+        ends = ("_l0", "_l0_reverse")
+        cell = {
+            "input_kernel": np.stack([weight["lstm.weight_ih" + end].T for end in ends], axis=1),
+            "recurrent_kernel": np.stack([weight["lstm.weight_hh" + end].T for end in ends]),
+            "bias": np.stack([weight["lstm.bias_ih" + end] for end in ends]),
+        }
+        head = {"kernel": weight["head.weight"].T, "bias": weight["head.bias"]}
+        return {"recurrent": {"layers": {0: cell}}, "heads": {"t": head}}
+
+
+@pytest.fixture
+def sessions():
+    x = np.random.default_rng(0).normal(size=(len(LENGTHS), SEGMENTS, DIM)).astype(np.float32)
+    return x, np.arange(SEGMENTS) < np.array(LENGTHS)[:, None]
+
+
+@pytest.fixture
+def text():
+    """PyTorch's network, and our graph with its weights."""
+    theirs = TorchText()
+    model = DirectText(feature="text", hidden=HIDDEN).build({"text": DIM}, {"t": 2}, rngs=nnx.Rngs(params=0))
+    graphdef, state = nnx.split(model)
+    assert_like(nnx.to_pure_dict(state), theirs.as_ours())
+    return theirs, graphdef, jax.tree.map(jnp.asarray, theirs.as_ours())
+
+
+def assert_like(found, expected):
+    assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, expected)
+
+
+def logits(graphdef, params, sessions):
+    model = nnx.merge(graphdef, params, copy=True)
+    return model({"text": Masked(*map(jnp.asarray, sessions))})
+
+
+def test_text_forward_pass_and_number_of_parameters(text, sessions):
+    theirs, graphdef, params = text
+    expected = theirs(torch.from_numpy(sessions[0])).detach().numpy()
+    np.testing.assert_allclose(logits(graphdef, params, sessions).logits["t"], expected, atol=1e-5)
+    n_trained = sum(p.numel() for p in theirs.parameters() if p.requires_grad)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == n_trained
+
+
+def test_three_steps_of_training_text(text, sessions):
+    theirs, graphdef, params = text
+    start = params
+
+    def objective(params):
+        outputs = logits(graphdef, params, sessions)
+        weights = {"t": jnp.asarray(CLASS_WEIGHTS)}
+        return batch_loss({"t": Task()}, outputs, {"t": jnp.asarray(TARGET)}, jnp.ones(len(TARGET)), weights)
+
+    adam = make_transform(Optimizer(name="adam", learning_rate=1e-3))
+    moments, gradient = adam.init(params), jax.jit(jax.value_and_grad(objective))
+    torch_adam = torch.optim.Adam([p for p in theirs.parameters() if p.requires_grad], lr=1e-3)
+    criterion = torch.nn.CrossEntropyLoss(weight=torch.from_numpy(CLASS_WEIGHTS))
+    for _ in range(3):
+        loss, of_params = gradient(params)
+        updates, moments = adam.update(of_params, moments, params)
+        params = jax.tree.map(jnp.add, params, updates)
+        torch_adam.zero_grad()
+        expected_loss = criterion(theirs(torch.from_numpy(sessions[0])), torch.from_numpy(TARGET))
+        expected_loss.backward()
+        torch_adam.step()
+        np.testing.assert_allclose(loss, expected_loss.item(), atol=1e-5)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), params, theirs.as_ours())
+    moved = jax.tree.map(lambda x, y: float(jnp.abs(x - y).max()), params, start)
+    assert min(jax.tree.leaves(moved)) > 1e-3  # three steps of 1e-3: each tensor has gone farther than the tolerance
+
+
+WIDTH, FRAME, UNITS, SHARPNESS, CLASSES = 7, 6, 5, (1.0, 1.0, 0.2), 4
+TAPS = ((-1, 2), (-3, 3), (-7, 2))
+WINDOW = 24
+
+
+class TorchEmotion(torch.nn.Module):
+    """The audio branch from convolutions: five-frame input layer, dilated two-tap layers, attention, three dense layers."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        dilated = [torch.nn.Conv1d(WIDTH, WIDTH, 2, dilation=after - before) for before, after in TAPS]
+        self.layers = torch.nn.ModuleList(
+            [torch.nn.Conv1d(DIM, WIDTH, 5, padding=2, padding_mode="replicate"), *dilated]
+        )
+        self.inner = torch.nn.ModuleList([torch.nn.Linear(WIDTH, WIDTH) for _ in self.layers])
+        self.outer = torch.nn.ModuleList([torch.nn.Linear(WIDTH, WIDTH) for _ in self.layers])
+        self.biases = torch.nn.ParameterList([torch.ones(WIDTH) for _ in self.layers])
+        self.frame = torch.nn.Linear(WIDTH, FRAME)
+        self.W1 = torch.nn.Linear(FRAME, UNITS, bias=False)
+        self.W2 = torch.nn.Linear(UNITS, len(SHARPNESS), bias=False)
+        self.emotion = torch.nn.Linear(len(SHARPNESS) * FRAME, FRAME)
+        self.fusion = torch.nn.Linear(FRAME, FRAME)
+        self.head = torch.nn.Linear(FRAME, CLASSES)
+
+    def forward(self, x):
+        for layer, inner, outer, bias in zip(self.layers, self.inner, self.outer, self.biases, strict=True):
+            x = layer(x.transpose(1, 2)).relu().transpose(1, 2)
+            x = (outer(inner(x).relu()) + x + bias).relu()
+        frames = self.frame(x)
+        A = self.W2(torch.tanh(self.W1(frames))).softmax(dim=1).transpose(1, 2)
+        emotion = self.emotion((A @ frames).flatten(1)).relu()
+        off = A @ A.transpose(1, 2) - torch.diag(torch.tensor(SHARPNESS))
+        return self.head(self.fusion(emotion).relu()), (off**2).sum((1, 2)), emotion
+
+
+def copied(model, theirs):
+    def copy(ours, other):
+        ours.kernel[...] = jnp.asarray(other.weight.detach().numpy().T)
+        if other.bias is not None:
+            ours.bias[...] = jnp.asarray(other.bias.detach().numpy())
+
+    encoder = model.encoder
+    for index, (layer, block) in enumerate(zip(encoder.layers, encoder.blocks, strict=True)):
+        kernel = theirs.layers[index].weight.detach().numpy()  # [out, in, taps]
+        layer.kernel[...] = jnp.asarray(kernel.transpose(2, 1, 0).reshape(-1, WIDTH))
+        layer.bias[...] = jnp.asarray(theirs.layers[index].bias.detach().numpy())
+        copy(block.inner, theirs.inner[index])
+        copy(block.outer, theirs.outer[index])
+        block.bias[...] = jnp.asarray(theirs.biases[index].detach().numpy())
+    copy(model.attention.hidden, theirs.W1)
+    copy(model.attention.scores, theirs.W2)
+    copy(model.heads["t"], theirs.head)
+    for name in ("frame", "emotion", "fusion"):
+        copy(getattr(model, name), getattr(theirs, name))
+    return model
+
+
+def test_emotion_audio_forward_pass_and_number_of_parameters():
+    theirs = TorchEmotion()
+    config = EmotionAudio(
+        width=WIDTH, taps=TAPS, frame_dim=FRAME, attention_units=UNITS, head_sharpness=SHARPNESS, penalty_weight=0.5
+    )
+    model = copied(config.build({"audio": DIM}, {"t": CLASSES}, rngs=nnx.Rngs(params=0)), theirs)
+    x = np.random.default_rng(1).normal(size=(3, WINDOW, DIM)).astype(np.float32)
+    padded = np.pad(x, [(0, 0), (0, 4), (0, 0)])
+    mask = np.broadcast_to(np.arange(WINDOW + 4) < WINDOW, (3, WINDOW + 4))
+    found = model({"audio": Masked(jnp.asarray(padded), jnp.asarray(mask))})
+    expected, penalty, emotion = (value.detach().numpy() for value in theirs(torch.from_numpy(x)))
+    np.testing.assert_allclose(found.logits["t"], expected, atol=1e-5)
+    np.testing.assert_allclose(found.penalty, 0.5 * penalty, atol=1e-5)
+    np.testing.assert_allclose(found.intermediates["emotion"], emotion, atol=1e-5)
+    n_parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.split(model)[1]))
+    assert n_parameters == sum(parameter.numel() for parameter in theirs.parameters())
