@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -45,6 +46,8 @@ class Config:
                 raise ConfigError(f"{path}.{name}: expected {_type_name(hints[name])}, found {value!r}")
             for key, inner in _configs_in(value):
                 inner.freeze(f"{path}.{name}{key}")
+            if isinstance(value, dict) and not self.__dict__.get("_frozen"):
+                setattr(self, name, types.MappingProxyType(value))
         try:
             self.check()
         except ConfigError as error:
@@ -83,7 +86,7 @@ def _fits(value: Any, hint: Any) -> bool:
             return all(_fits(item, arguments[0]) for item in value)
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
     if origin in (dict, Mapping):
-        return isinstance(value, dict) and all(
+        return isinstance(value, Mapping) and all(
             _fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items()
         )
     if hint is float:  # 1 is a fine value for a float; True is not
@@ -104,7 +107,7 @@ def _type_name(hint: Any) -> str:
 def _configs_in(value: Any) -> list[tuple[str, Config]]:
     if isinstance(value, Config):
         return [("", value)]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return [(f".{key}{inner}", config) for key, item in value.items() for inner, config in _configs_in(item)]
     if isinstance(value, tuple):
         return [
@@ -116,7 +119,9 @@ def _configs_in(value: Any) -> list[tuple[str, Config]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Config):
         return value.as_dict()
-    if isinstance(value, dict):
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

@@ -5,6 +5,7 @@ A config is frozen as soon as the flags are parsed, so that a wrong field ends t
 
 import difflib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -78,9 +79,9 @@ def _wrong_path(argv: list[str], file: str | None) -> str | None:
             continue
         at, walked = root, "config"
         for name in arg.removeprefix("--config.").partition("=")[0].split("."):
-            known = [*at] if isinstance(at, dict) else field_names(at) if isinstance(at, Config) else []
+            known = [*at] if isinstance(at, Mapping) else field_names(at) if isinstance(at, Config) else []
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
                 return f"{walked}.{name}: there is no such field" + (f"; did you mean {near[0]!r}?" if near else "")
-            at, walked = at[name] if isinstance(at, dict) else getattr(at, name), f"{walked}.{name}"
+            at, walked = at[name] if isinstance(at, Mapping) else getattr(at, name), f"{walked}.{name}"
     return None

@@ -4,6 +4,7 @@ A config file's `get_config()` returns an `Experiment`. Every field can be overr
 `--config.seeds.count=100` or `--config.stages.text.training.epochs=5`; a wrong path or type is one line.
 """
 
+import copy
 import dataclasses
 import math
 from typing import Any, Literal
@@ -157,10 +158,22 @@ class Task(Config):
     balanced: bool = True
     huber_delta: float = 1.0
 
+    def check(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise ConfigError(f"weight: a number of 0 or more, found {self.weight}")
+        if not 0 < self.huber_delta < math.inf:
+            raise ConfigError(f"huber_delta: a number above 0, found {self.huber_delta}")
+
 
 @dataclasses.dataclass
 class Optimizer(Config):
-    """Attributes: clip_norm 0 leaves gradients as they are; weight_decay is AdamW's for adamw, L2 otherwise."""
+    """How gradients become steps.
+
+    Attributes:
+        weight_decay: decoupled for adamw, added to the gradient (L2) otherwise.
+        momentum: of sgd and rmsprop alone.
+        clip_norm: the gradient's global norm is cut to it (0: never).
+    """
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
@@ -172,6 +185,8 @@ class Optimizer(Config):
         for name in ("learning_rate", "weight_decay", "momentum", "clip_norm"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: a number of 0 or more, found {getattr(self, name)}")
+        if self.momentum and self.name in ("adam", "adamw"):
+            raise ConfigError(f"momentum: {self.name} has moments of its own; leave it at 0, found {self.momentum}")
 
 
 @dataclasses.dataclass
@@ -207,6 +222,9 @@ class Training(Config):
         for name in ("patience", "plateau_patience", "checkpoint_every_s"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
+        for name in ("plateau_factor", "plateau_floor"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"{name}: a share above 0 and up to 1, found {getattr(self, name)}")
 
 
 @dataclasses.dataclass
@@ -262,6 +280,10 @@ class Experiment(Config):
     seeds: Seeds = dataclasses.field(default_factory=Seeds)
     mapping: Mapping = dataclasses.field(default_factory=Mapping)
     stages: dict[str, TrainStage | BaselineStage] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
+        self.stages = {name: copy.deepcopy(stage) for name, stage in self.stages.items()}
 
     def check(self) -> None:
         if not self.stages:

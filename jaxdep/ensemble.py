@@ -94,7 +94,8 @@ class Ensemble:
         views = [viewer.view(int(seed)) for seed in np.asarray(jax.vmap(jax.random.bits)(keys.split))]
         self.units = [view.units for view in views]
         self._seeds = self._put(SeedData(keys, *_stack_views(views)))
-        bucket_key = jax.random.key(seeds.root, impl="threefry2x32")
+        # The order in which buckets alternate belongs to no seed: -1 is nobody's id.
+        bucket_key = jax.random.fold_in(jax.random.key(seeds.root, impl="threefry2x32"), np.uint32(2**32 - 1))
         replicated = NamedSharding(self._mesh, PartitionSpec())
         self._resident = jax.device_put(Resident(viewer.resident(), bucket_key), replicated)
         self.mapper = mapping.mapper if mapping.mapper != "auto" else remembered or self._measure()
@@ -105,7 +106,7 @@ class Ensemble:
         return self._end_padding(self._init(None, self._seeds, ()))
 
     def run(self, states: SeedState, first_epoch: int, n_epochs: int) -> tuple[SeedState, dict[str, np.ndarray]]:
-        """Trains `n_epochs` epochs (at most `epochs_per_call`); `states` is donated.
+        """Trains `n_epochs` epochs, at most the `epochs_per_call` of the program; `states` is donated.
 
         Returns:
             The new states, and by "split/metric" [S, n_epochs] values, NaN where a seed had ended before.

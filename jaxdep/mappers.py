@@ -85,9 +85,13 @@ def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
         donate_argnums=(0,) if donate else (),
     )
 
+    def split(tree: Tree) -> Tree:
+        return jax.tree.map(lambda x: x.reshape(n_shards, -1, *x.shape[1:]), tree)
+
+    compiled = lifted.lower(*split(args[:2]), args[2]).compile()
+
     def mapped(states: Tree, data: Tree, shared: Tree) -> Tree:
-        split = jax.tree.map(lambda x: x.reshape(n_shards, -1, *x.shape[1:]), (states, data))
-        results = lifted(*split, shared)
+        results = compiled(*split((states, data)), shared)
         return jax.device_put(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results), sharding)
 
     return mapped

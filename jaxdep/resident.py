@@ -221,8 +221,8 @@ def _example_moments(
         np.zeros((len(examples.ids), dim)),
         np.zeros((len(examples.ids), dim)),
     )
-    first_values, first_mask = examples.buckets[0].features[feature]
-    offset = first_values[0][first_mask[0]].mean(0, dtype=np.float64)
+    values, mask = examples.buckets[-1].features[feature]
+    offset = values.reshape(-1, dim)[mask.argmax()].astype(np.float64)  # any vector does
     for bucket in examples.buckets:
         for row, values, mask in zip(bucket.rows, *bucket.features[feature], strict=True):
             vectors = values[mask].astype(np.float64) - offset

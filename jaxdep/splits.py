@@ -1,8 +1,8 @@
 """Who trains, who validates, who is tested: always whole participants."""
 
 import numpy as np
-from jaxtyping import Int
-from sklearn.model_selection import StratifiedShuffleSplit
+from jaxtyping import Int, Num
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from input_pipeline.batching import Examples
 from input_pipeline.errors import DataError
@@ -12,7 +12,7 @@ PARTS = ("train", "validation", "test")
 
 
 def assign(
-    examples: Examples, splits: Splits, labels: Int[np.ndarray, " N"], split_seed: int
+    examples: Examples, splits: Splits, labels: Num[np.ndarray, " N"], split_seed: int
 ) -> dict[str, Int[np.ndarray, " n"]]:
     """The examples of each part that has any, as ascending indices into the example axis.
 
@@ -47,7 +47,9 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divides the pool's participants, stratified by label, into training and validation examples."""
     participants, first = np.unique(examples.participants[pool], return_index=True)
-    draw = StratifiedShuffleSplit(1, test_size=splits.validation_fraction, random_state=split_seed)
+    # A score has no classes to stratify by.
+    method = StratifiedShuffleSplit if labels.dtype.kind == "i" else ShuffleSplit
+    draw = method(1, test_size=splits.validation_fraction, random_state=split_seed)
     try:
         _, held_out = next(draw.split(participants, labels[pool][first]))
     except ValueError as error:

@@ -162,6 +162,12 @@ class _Learner:
         graphdef, _ = nnx.split(nnx.eval_shape(lambda: self.make(jax.random.key(0))))
         return graphdef
 
+    @property
+    def _direction(self) -> int:
+        """1 where the monitored metric is better the lower, else -1."""
+        names = [self.training.monitor, *(self.training.monitor.removeprefix(f"{task}_") for task in self.tasks)]
+        return 1 if "loss" in names or metrics.LOWER_IS_BETTER & set(names) else -1
+
     def init(self, seed: SeedData) -> SeedState:
         _, *states = nnx.split(self.make(seed.keys.init), nnx.Param, ...)
         params, statistics = map(nnx.to_pure_dict, states)
@@ -221,11 +227,13 @@ class _Learner:
             measured = self._evaluate(learned.params, learned.statistics, seed, resident, seed.parts["validation"])
             # The compiler drops the metrics that nobody asked for; some cost seconds of compilation.
             row |= {f"validation/{name}": value for name, value in measured.items() if name in self.recorded}
-            score = measured[self.training.monitor] * _direction(self.training.monitor)
+            score = measured[self.training.monitor] * self._direction
             worst = loss + measured["loss"]
+        elif self.training.monitor != "loss":
+            raise ConfigError(f"training.monitor: {self.training.monitor!r} needs a validation split; there is none")
         after = state._replace(params=learned.params, statistics=learned.statistics, opt_state=learned.opt_state)
         after = _judge(after, score, epoch, self.training)
-        finite = jnp.isfinite(worst)
+        finite = jnp.isfinite(worst) & _all_finite(learned.params)
         after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
         return after._replace(diverged=~finite), row
 
@@ -239,8 +247,8 @@ class _Learner:
         plan = _batch_plan(jax.random.fold_in(resident.bucket_key, epoch), [len(positions) for positions, _ in orders])
 
         def update(bucket: int, learned: _Learned, place: Array, key: PRNGKeyArray) -> _Learned:
-            positions, valid = (self._share(rows[place]) for rows in orders[bucket])
-            batch = _gather(resident.buckets[bucket], seed.normalizers, positions, valid)
+            positions, valid = (rows[place] for rows in orders[bucket])
+            batch = _gather(resident.buckets[bucket], seed.normalizers, self._share(positions), self._share(valid))
             updated = self._update(learned, batch, seed, state.learning_rate_scale, key)
             # A seed's own split may leave a batch without any example: then nothing moves.
             return jax.tree.map(lambda new, old: jnp.where(valid.any(), new, old), updated, learned)
@@ -248,7 +256,8 @@ class _Learner:
         branches = [partial(update, bucket) for bucket in range(len(orders))]
 
         def step(i: Array, learned: _Learned) -> _Learned:
-            return lax.switch(plan[i, 0], branches, learned, plan[i, 1], jax.random.fold_in(dropout_key, i))
+            bucket, place = plan[i]
+            return lax.switch(bucket, branches, learned, place, _fold_in(dropout_key, bucket, place))
 
         start = _Learned(state.params, state.statistics, state.opt_state, jnp.float32(0), jnp.float32(0))
         return lax.fori_loop(0, jnp.minimum(len(plan), max_steps), step, start)
@@ -315,7 +324,7 @@ class _Learner:
     def _evaluate(
         self, params: Tree, statistics: Tree, seed: SeedData, resident: Resident, part: Part
     ) -> dict[str, Array]:
-        """The objective over a part's examples, and the metrics of its units; later tasks' names are prefixed."""
+        """The tasks' losses over a part's examples, and the metrics of its units; later tasks' names are prefixed."""
         logits = self._forward(params, statistics, seed, resident, part)
         decisions, valid = self._decide(logits, part), jnp.concatenate(part.valid)
         measured = {"loss": jnp.float32(0)}
@@ -349,8 +358,8 @@ def _unit_metrics(target: Array, decision: Array, is_class: bool) -> dict[str, A
     return metrics.regression(target, decision[:, 0], weight=jnp.isfinite(target))
 
 
-def _direction(metric: str) -> int:
-    return 1 if metric == "loss" or metric in metrics.LOWER_IS_BETTER else -1
+def _all_finite(tree: Tree) -> Bool[Array, ""]:
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
 
 
 def _judge(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:
@@ -383,9 +392,22 @@ def _batches(rows: Array, size: int) -> Array:
 
 
 def _batch_plan(key: PRNGKeyArray, steps: list[int]) -> Int[Array, "steps 2"]:
-    """The (bucket, batch of that bucket) of each step; buckets alternate at random, alike for all seeds."""
+    """The (bucket, batch of that bucket) of each step; buckets alternate at random, alike for all seeds.
+
+    A batch's rank depends on nothing but its bucket and place: seeds with larger splits, which add batches to a bucket,
+    leave the order of the others as it was.
+    """
     plan = jnp.array([(bucket, place) for bucket, count in enumerate(steps) for place in range(count)], jnp.int32)
-    return plan if len(steps) == 1 else jax.random.permutation(key, plan)
+    if len(steps) == 1:
+        return plan
+    rank = jax.vmap(lambda batch: jax.random.uniform(_fold_in(key, batch[0], batch[1])))(plan)
+    return plan[jnp.argsort(rank)]
+
+
+def _fold_in(key: PRNGKeyArray, *numbers: Array) -> PRNGKeyArray:
+    for number in numbers:
+        key = jax.random.fold_in(key, number)
+    return key
 
 
 def _gather(bucket: ResidentBucket, normalizers: Mapping[str, Normalizer], positions: Array, valid: Array) -> _Batch:

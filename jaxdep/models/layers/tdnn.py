@@ -64,7 +64,7 @@ class ResTDNN(nnx.Module):
             key: draws the dropout; none without it.
 
         Raises:
-            ValueError: T is too short for one output frame under edges "valid".
+            ConfigError: T is too short for one output frame under edges "valid".
         """
         keys = [None] * len(self.blocks) if key is None else list(jax.random.split(key, len(self.blocks)))
         offsets = (self.splice_offsets, *self.taps)
@@ -114,7 +114,7 @@ def splice(
         The joined frames, and the mask of those that are valid.
 
     Raises:
-        ValueError: T is not longer than the span of the offsets, under "valid".
+        ConfigError: T is not longer than the span of the offsets, under "valid".
     """
     before, after = max(0, -min(offsets)), max(0, max(offsets))
     if edges == "replicate":

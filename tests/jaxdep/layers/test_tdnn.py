@@ -97,7 +97,7 @@ def test_seeds_are_the_same_alone_and_mapped():
 
 
 def test_too_few_frames_are_refused_with_the_number_needed():
-    with pytest.raises(ValueError, match=r"needs 10 frames, found 9"):
+    with pytest.raises(ConfigError, match=r"needs 10 frames, found 9"):
         splice(jnp.ones((1, 9, 3)), jnp.ones((1, 9), bool), (-7, 2))
 
 
