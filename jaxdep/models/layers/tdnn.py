@@ -124,7 +124,7 @@ def splice(
         frames = x.shape[1] - before - after
         if frames < 1:
             found = x.shape[1]
-            raise ValueError(
+            raise ConfigError(
                 f"context {tuple(offsets)} needs {before + after + 1} frames, found {found}; pad the batch"
             )
         mask = jnp.all(jnp.stack([mask[:, before + o : before + o + frames] for o in offsets]), axis=0)
