@@ -6,7 +6,9 @@ speak in a narrower pitch range, more slowly, with longer pauses and other words
     python -m jaxdep.main --config=configs/quickstart.py --workdir=runs/quickstart
     python -m jaxdep.main --config=configs/quickstart.py:no_effect --workdir=runs/no_effect
 
-With `:no_effect` the labels are independent of everything, and every row must be at chance.
+With `:no_effect` the labels are independent of everything, and every row must be at chance: with 48 test participants
+the unweighted accuracy of a classifier that knows nothing lies within 0.5 +- 0.15 nineteen times in twenty, and all
+seeds share these participants. `map` is the mapper for a CPU; on an accelerator add `--config.mapping.mapper=auto`.
 """
 
 from input_pipeline.batching import Arrangement
@@ -33,7 +35,7 @@ METRICS = ("f1", "unweighted_accuracy", "accuracy", "f1_macro")
 def get_config(variant: str = "") -> Experiment:
     if variant not in ("", "no_effect"):
         raise ConfigError(f"configs/quickstart.py:{variant}: there is no such variant; there is no_effect")
-    stand_in = StandIn(effect=0.0 if variant else 1.0)
+    stand_in = StandIn(sessions=160, effect=0.0 if variant else 1.0)
     text = Data(
         stand_in=stand_in,
         features={"text": Sentences()},

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +26,7 @@ from input_pipeline.extraction import extract
 from input_pipeline.features import Encoders, Feature, RecordingFeature
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, fingerprint
+from input_pipeline.scratch import scratch_folder
 
 FileFormat = Literal["tfrecord", "array_record"]
 SPLIT = "recordings"  # TFDS's only split: the corpus's own splits are a field of the examples
@@ -84,12 +84,8 @@ def ensure(
         return target
     examples = _Examples(feature, recordings, extract(feature, recordings, encoders=encoders, workers=workers))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=target.parent, prefix=".incomplete-", ignore_cleanup_errors=True
-        ) as scratch:
-            written = _write(description, examples, Path(scratch))
-            _rename(written, target)
+        with scratch_folder(target) as scratch:
+            _rename(_write(description, examples, scratch), target)
     except OSError as error:
         if error is examples.failure:
             raise

@@ -1,5 +1,6 @@
 """The base of every config dataclass: assignable while the command line is read, typed and frozen from then on."""
 
+import copy
 import dataclasses
 import difflib
 import math
@@ -29,6 +30,10 @@ class Config:
         if name not in field_names(self):
             raise ConfigError(unknown_field(self, name))
         super().__setattr__(name, value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """An assignable copy, also of a frozen instance."""
+        return type(self)(**{name: copy.deepcopy(_thawed(getattr(self, name)), memo) for name in field_names(self)})
 
     def check(self) -> None:
         """Raises ConfigError where the values, each well typed, do not fit each other."""
@@ -114,6 +119,10 @@ def _configs_in(value: Any) -> list[tuple[str, Config]]:
             (f"[{index}]{inner}", config) for index, item in enumerate(value) for inner, config in _configs_in(item)
         ]
     return []
+
+
+def _thawed(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _plain(value: Any) -> Any:

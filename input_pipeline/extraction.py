@@ -3,11 +3,11 @@
 import concurrent.futures
 import itertools
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
+import joblib
 import numpy as np
 
 from input_pipeline.errors import DataError
@@ -44,7 +44,7 @@ def extract(
     if isinstance(feature, Sentences):
         found = _embedded(feature, recordings, encoders)
     else:
-        found = _computed(feature, recordings, workers or os.cpu_count() or 1)
+        found = _computed(feature, recordings, workers or joblib.cpu_count())
     if progress:
         found = with_progress(found, len(recordings), f"extracting {feature.kind}", "recordings")
     for recording, result in zip(recordings, found, strict=True):

@@ -54,7 +54,8 @@ class Mapping(Config):
             inside the compiled program (`lax.map`); `loop` one seed after another from the host; `pmap` is `map`
             under `jax.pmap`; `auto` times vmap, map and loop for a few steps and keeps the fastest.
         group: seeds at a time under `map` and `pmap`.
-        data_shards: devices that share one seed's batch; the other devices share the seeds.
+        data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
+            its own share, so that here alone the number of devices changes what a seed draws.
     """
 
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
@@ -288,22 +289,29 @@ class Experiment(Config):
     def check(self) -> None:
         if not self.stages:
             raise ConfigError("stages: the experiment has none")
-        for name in self.stages:
+        labels = [stage.label for stage in self.stages.values()]
+        for name, stage in self.stages.items():
+            if labels.count(stage.label) > 1:
+                raise ConfigError(f"stages.{name}.label: {stage.label!r} is the label of another stage too")
             if not name.replace("_", "").isalnum():
                 raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
 
 
 def trivial_baselines(
-    data: Data, tasks: dict[str, Task], *, genders: bool = True, **row: Any
+    data: Data, tasks: dict[str, Task], *, genders: bool = True, binary: bool = True, **row: Any
 ) -> dict[str, BaselineStage]:
     """The rows that stand beside every detector: majority, all-positive, and gender-only where genders are known.
 
     Args:
+        genders: whether the corpus knows them.
+        binary: whether the task has a positive class.
         row: what else the stages share (`metrics`, `report`).
     """
     kinds = {"majority": "Majority class", "all_positive": "All positive", "gender": "Gender only"}
     if not genders:
         del kinds["gender"]
+    if not binary:
+        del kinds["all_positive"]
     return {
         kind: BaselineStage(label=label, kind=kind, data=data, tasks=tasks, **row)  # type: ignore[arg-type]
         for kind, label in kinds.items()

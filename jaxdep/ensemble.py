@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,14 +26,14 @@ from jaxdep.training import Program, SeedState
 Tree = Any
 
 AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
-_PROBE_STEPS = 2
+_PROBE_STEPS = 3
 
 
 class Timing(NamedTuple):
-    """Seconds of a mapper: compiling, and a few steps of all seeds."""
+    """Seconds of a mapper: compiling, and an epoch of all seeds as estimated from a few steps."""
 
     compile_s: float
-    steps_s: float
+    epoch_s: float
 
 
 def seed_keys(seeds: config.Seeds) -> SeedKeys:
@@ -126,6 +127,7 @@ class Ensemble:
 
     def restore(self, states: SeedState) -> SeedState:
         """What `fetch` gave, back on this ensemble's devices."""
+        chex.assert_tree_shape_prefix(states, (len(self.ids),))
         return self._end_padding(self._put(states))
 
     def all_ended(self, states: SeedState) -> bool:
@@ -157,16 +159,36 @@ class Ensemble:
         return compiled
 
     def _measure(self) -> str:
-        """Times a few steps and an evaluation of all seeds under each candidate; returns the fastest."""
+        """Times all seeds under each candidate and returns the one with the shortest epoch.
+
+        An epoch's time is that of one step and the evaluation, and what each further step adds: from two lengths, the
+        quicker of two runs each. A candidate that does not fit the device's memory counts as endless.
+        """
         for mapper in AUTO_CANDIDATES:
-            self.compile_s = 0.0
-            init, run = self._compile_training(mapper)
-            states, _ = jax.block_until_ready(run(init(None, self._seeds, ()), self._seeds, self._epochs(0, 1, 1)))
-            started = time.perf_counter()
-            jax.block_until_ready(run(states, self._seeds, self._epochs(0, 1, _PROBE_STEPS)))
-            self.timings[mapper] = Timing(self.compile_s, time.perf_counter() - started)
+            try:
+                self.timings[mapper] = self._time(mapper)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                self.timings[mapper] = Timing(self.compile_s, float("inf"))
         self.compile_s = 0.0
-        return min(self.timings, key=lambda mapper: self.timings[mapper].steps_s)
+        return min(self.timings, key=lambda mapper: self.timings[mapper].epoch_s)
+
+    def _time(self, mapper: str) -> Timing:
+        self.compile_s = 0.0
+        init, run = self._compile_training(mapper)
+        states = init(None, self._seeds, ())
+        positions = self._seeds.parts["train"].positions
+        steps = sum(-(-rows.shape[1] // self._program.batch_size) for rows in positions)
+        few, more = 1, min(1 + _PROBE_STEPS, steps)
+        quickest: dict[int, float] = {}
+        for count in (few, more, few, more):
+            started = time.perf_counter()
+            states, _ = jax.block_until_ready(run(states, self._seeds, self._epochs(0, 1, count)))
+            seconds = time.perf_counter() - started
+            quickest[count] = min(seconds, quickest.get(count, seconds))
+        a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
+        return Timing(self.compile_s, quickest[few] + max(a_step, 0.0) * (steps - few))
 
     def _epochs(self, first: int, count: int, max_steps: int = np.iinfo(np.int32).max) -> Tree:
         return self._resident, np.int32(first), np.int32(count), np.int32(max_steps)

@@ -1,5 +1,6 @@
 """Runs the stages of an experiment in order inside a workdir, and makes its report. A finished stage is not run twice."""
 
+import difflib
 import hashlib
 import importlib.metadata
 import json
@@ -13,13 +14,15 @@ from typing import Any
 
 import jax
 
+from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
-from jaxdep import report
+from jaxdep import metrics, report
 from jaxdep.config import BaselineStage, Experiment, StageConfig, TrainStage
 from jaxdep.files import read_json, write_json
 from jaxdep.sources import Sources
 from jaxdep.stages import StageRun, baseline, train
 
+_SHOWN = ("label", "note", "published", "report")  # fields of a stage that change no result
 RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {TrainStage: train.run, BaselineStage: baseline.run}
 REPORTED_PACKAGES = (
     "jaxdep",
@@ -48,8 +51,6 @@ def run(experiment: Experiment, workdir: Path, sources: Sources, *, command: str
     """
     console = sources.console
     _claim(workdir, experiment.as_dict(), overwrite)
-    if not (workdir / "environment.json").exists():
-        write_json(workdir / "environment.json", environment())
     for name, config in experiment.stages.items():
         _run_stage(name, config, experiment, workdir, sources)
     started = time.perf_counter()
@@ -77,19 +78,20 @@ def _run_stage(name: str, config: StageConfig, experiment: Experiment, workdir: 
     started = time.perf_counter()
     examples = sources.examples(config.data)
     prepare_s = time.perf_counter() - started
+    task = next(iter(config.tasks))
+    _check_metrics(name, config, examples.classes.get(task, ()))
     stage = StageRun(name, folder, examples, experiment.seeds, experiment.mapping, sources.console)
-    inputs = {"config": config.as_dict(), "seeds": experiment.seeds.as_dict(), "features": examples.fingerprints}
-    fingerprint = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=16).hexdigest()
+    fingerprint = _fingerprint(config, experiment, examples)
     record = stage.record
     if record.get("fingerprint") != fingerprint:
         (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
         if folder.exists():
             shutil.rmtree(folder)
-        task = next(iter(config.tasks))
         stage.remember(
             status="running",
             fingerprint=fingerprint,
             synthetic=examples.synthetic,
+            padding_waste=examples.padding_waste,
             classes=examples.classes.get(task, ()),
             validated=bool(config.data.splits.validation or config.data.splits.validation_fraction),
             prepare_s=prepare_s,
@@ -97,10 +99,30 @@ def _run_stage(name: str, config: StageConfig, experiment: Experiment, workdir: 
     elif record.get("status") == "finished":
         sources.console.print(f"{name}: finished before")
         return
+    write_json(workdir / "environment.json", environment())
     RUNNERS[type(config)](config, stage)
-    seconds = time.perf_counter() - started
-    stage.remember(status="finished", seconds=float(record.get("seconds", 0.0)) + seconds)
-    sources.console.print(f"{name}: finished in {seconds:.1f} s")
+    stage.remember(status="finished")
+    sources.console.print(f"{name}: finished in {time.perf_counter() - started:.1f} s")
+
+
+def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples) -> str:
+    """A digest of what a stage's results depend on: not of how they are laid on devices, saved, or shown."""
+    inputs = {name: value for name, value in config.as_dict().items() if name not in _SHOWN}
+    if "training" in inputs:
+        inputs["training"] = inputs["training"] | {"checkpoint_every_s": None}
+    whole = {"config": inputs, "seeds": experiment.seeds.as_dict(), "features": examples.fingerprints}
+    return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _check_metrics(name: str, config: StageConfig, classes: tuple[str, ...]) -> None:
+    """Raises ConfigError before anything is trained where the report will not know a metric."""
+    known = metrics.names(classes)
+    for metric in (*config.metrics, *(figure.metric for figure in config.published)):
+        if metric not in known:
+            near = difflib.get_close_matches(metric, known, n=1, cutoff=0.0)
+            raise ConfigError(
+                f"config.stages.{name}.metrics: no metric {metric!r} for this task; did you mean {near[0]!r}?"
+            )
 
 
 def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
@@ -168,6 +190,8 @@ def _version(package: str) -> str:
 def _revision() -> str:
     """The commit of the checkout that the code runs from, or that it is none."""
     folder = Path(__file__).parent
+    if shutil.which("git") is None:
+        return "git is not installed"
     found = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12"],
         cwd=folder,

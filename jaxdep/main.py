@@ -1,6 +1,6 @@
 """Runs an experiment: `python -m jaxdep.main --config=FILE --workdir=DIR [--data_dir=DIR] [--config.seeds.count=100 ...]`.
 
-Exit codes: 0 done, 1 failed (one line says why), 2 the command line or the config is wrong.
+Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, or a field of the config by itself.
 
 The processes that extract features import this module again: what takes seconds is imported inside functions.
 """
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     """Runs the experiment that the flags describe."""
     del argv  # parse_flags has refused what is no flag
     logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
-    use_every_core()
+    use_every_core(at_most=CONFIG.value.seeds.count)
     from jaxdep import experiment  # after the devices are chosen
     from jaxdep.models import encoders
     from jaxdep.sources import Sources
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
         data_dir=Path(DATA_DIR.value),
         features_dir=Path(FEATURES_DIR.value or cache / "features"),
         encoders=encoders.TEXT_ENCODERS,
-        console=Console(highlight=False, soft_wrap=True),
+        console=Console(highlight=False, markup=False, soft_wrap=True),
     )
     command = shlex.join(["python", "-m", "jaxdep.main", *sys.argv[1:]])
     try:
@@ -48,13 +48,16 @@ def main(argv: list[str]) -> None:
         sys.exit(f"error: {place}: {error.strerror}; choose another folder, or free space there")
 
 
-def use_every_core() -> None:
-    """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays."""
+def use_every_core(at_most: int) -> None:
+    """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays.
+
+    Each device holds the features: more of them than seeds would only cost memory.
+    """
     import jax
 
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", joblib.cpu_count())
+        jax.config.update("jax_num_cpu_devices", min(joblib.cpu_count(), at_most))
 
 
 def use_compilation_cache(folder: Path) -> None:

@@ -75,6 +75,27 @@ def regression(
     return {metric.__name__: metric(target, prediction, weight) for metric in (mae, rmse, pearson, ccc)}
 
 
+def names(classes: Sequence[str]) -> list[str]:
+    """The names of the metrics that a task with these classes has, or, without classes, a score.
+
+    Classes that all are numbers, the levels of a score, have the metrics of both.
+    """
+    scores = list(jax.eval_shape(regression, jnp.zeros(2), jnp.zeros(2)))
+    if not classes:
+        return scores
+    probabilities = jnp.zeros((2, len(classes)))
+    found = jax.eval_shape(lambda p: classification(jnp.zeros(2, int), p, len(classes), classes=classes), probabilities)
+    return [*found, *(scores if levels(classes) is not None else ())]
+
+
+def levels(classes: Sequence[str]) -> Float[Array, " C"] | None:
+    """What the classes stand for where every one is a number (the levels of a score), else None."""
+    try:
+        return jnp.asarray([float(label) for label in classes])
+    except ValueError:
+        return None
+
+
 def decide(probabilities: Float[Array, "*batch N C"]) -> Int[Array, "*batch N"]:
     """The class of the highest probability: the first of equal ones, but in a binary task class 1 from p >= 0.5 on."""
     if probabilities.shape[-1] == 2:

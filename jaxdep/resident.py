@@ -135,6 +135,7 @@ class Viewer:
     def _make_view(self, split_seed: int) -> View:
         stratify_by = self.examples.labels[next(iter(self.tasks))]
         rows = assign(self.examples, self.splits, stratify_by, split_seed)
+        self._check_labelled(rows)
         units = {name: self._units(part_rows) for name, part_rows in rows.items()}
         return View(
             parts={name: self._part(rows[name], units[name]) for name in rows},
@@ -142,6 +143,13 @@ class Viewer:
             class_weights={name: self._class_weights(name, rows["train"]) for name in self.tasks},
             units=units,
         )
+
+    def _check_labelled(self, rows: Mapping[str, np.ndarray]) -> None:
+        for part in {"train", "validation"} & set(rows):
+            for task in self.tasks:
+                labels = self.examples.labels[task][rows[part]]
+                if not (labels >= 0 if task in self.examples.classes else np.isfinite(labels)).any():
+                    raise DataError(f"splits.{part}: no example of this part has the label {task!r}; name another part")
 
     def _units(self, rows: np.ndarray) -> Units:
         groups, first = np.unique(self.examples.groups[rows], return_index=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from input_pipeline import batching, builder
-from input_pipeline.corpora import open_corpus
+from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
 from input_pipeline.features import Encoders, Feature
 from input_pipeline.recording import Corpus
@@ -48,7 +48,7 @@ class Sources:
             corpus = self._corpus(data)
         except DataError:
             # Where the corpus is not, its features may still have come from elsewhere.
-            shards = builder.find(self.features_dir, data.corpus, feature)
+            shards = builder.find(self.features_dir, corpus_name(data.corpus), feature)
             if data.stand_in is not None or shards is None:
                 raise
             self.console.print(

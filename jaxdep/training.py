@@ -63,6 +63,7 @@ class Program:
     """The pure functions of one seed.
 
     Attributes:
+        batch_size: examples a step.
         init: (SeedData) -> SeedState.
         run_epochs: (SeedState, SeedData, Resident, first_epoch, n_epochs, max_steps) -> (SeedState, history), where
             history holds [epochs_per_call] values by "split/metric", NaN where an epoch was not run. n_epochs and
@@ -70,6 +71,7 @@ class Program:
         predict: (SeedState, SeedData, Resident, part's name) -> by task, [U, classes] probabilities or [U, 1] scores.
     """
 
+    batch_size: int
     init: Callable[[SeedData], SeedState]
     run_epochs: Callable[..., tuple[SeedState, dict[str, Array]]]
     predict: Callable[[SeedState, SeedData, Resident, str], dict[str, Array]]
@@ -112,7 +114,7 @@ def build(
         data_axis=data_axis if data_shards > 1 else None,
         data_shards=data_shards,
     )
-    return Program(learner.init, learner.run_epochs, learner.predict)
+    return Program(training.batch_size, learner.init, learner.run_epochs, learner.predict)
 
 
 def make_transform(config: Optimizer) -> optax.GradientTransformation:
@@ -257,7 +259,10 @@ class _Learner:
 
         def step(i: Array, learned: _Learned) -> _Learned:
             bucket, place = plan[i]
-            return lax.switch(bucket, branches, learned, place, _fold_in(dropout_key, bucket, place))
+            key = _fold_in(dropout_key, bucket, place)
+            if self.data_axis is not None:  # else all devices would drop the same cells of their shares
+                key = _fold_in(key, lax.axis_index(self.data_axis))
+            return lax.switch(bucket, branches, learned, place, key)
 
         start = _Learned(state.params, state.statistics, state.opt_state, jnp.float32(0), jnp.float32(0))
         return lax.fori_loop(0, jnp.minimum(len(plan), max_steps), step, start)
@@ -341,12 +346,10 @@ class _Learner:
 
 
 def _check_monitor(monitor: str, tasks: Mapping[str, Task], classes: Mapping[str, tuple[str, ...]]) -> None:
-    known = ["loss"]
-    for index, name in enumerate(tasks):
-        target = jnp.zeros(2, jnp.int32 if name in classes else jnp.float32)
-        decision = jnp.zeros((2, len(classes.get(name, ("score",)))))
-        found = jax.eval_shape(partial(_unit_metrics, is_class=name in classes), target, decision)
-        known += [metric if index == 0 else f"{name}_{metric}" for metric in found]
+    by_task = [metrics.names(["" for _ in classes.get(name, ())]) for name in tasks]
+    known = ["loss", *by_task[0]]
+    for name, found in zip(list(tasks)[1:], by_task[1:], strict=True):
+        known += [f"{name}_{metric}" for metric in found]
     if monitor not in known:
         near = difflib.get_close_matches(monitor, known, n=1, cutoff=0.0)
         raise ConfigError(f"training.monitor: no metric is called {monitor!r}; did you mean {near[0]!r}?")
@@ -364,7 +367,8 @@ def _all_finite(tree: Tree) -> Bool[Array, ""]:
 
 def _judge(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:
     """Best so far, early stopping and reduce-on-plateau after an epoch with this score (lower is better)."""
-    better = score < state.best.score
+    score = jnp.where(jnp.isnan(score), jnp.inf, score)  # a metric that is not defined is no better than any
+    better = (score < state.best.score) | (state.best.epoch < 0)
     candidate = Best(state.params, state.statistics, epoch.astype(jnp.int32), score.astype(jnp.float32))
     waited = jnp.where(better, 0, state.waited + 1)
     plateau_waited = jnp.where(better, 0, state.plateau_waited + 1)

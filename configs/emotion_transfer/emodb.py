@@ -25,6 +25,7 @@ from jaxdep.config import (
     Task,
     Training,
     TrainStage,
+    trivial_baselines,
 )
 from jaxdep.models.emotion_transfer import EmotionAudio
 
@@ -56,8 +57,11 @@ def stages(splits: Splits, *, width: int, prefix: str = "") -> dict[str, StageCo
     row = {"tasks": TASKS, "metrics": METRICS}
     windows = data(splits, Arrangement(level="windows", window_frames=118, hop_frames=59))
     utterances = data(splits, Arrangement(level="frames"))
+    trivial = trivial_baselines(utterances, TASKS, binary=False, metrics=METRICS)
+    for stage in trivial.values():
+        stage.label = prefix + stage.label
     return {
-        "majority": BaselineStage(kind="majority", label=f"{prefix}Majority class", data=utterances, **row),
+        **trivial,
         "svm": BaselineStage(kind="svm", label=f"{prefix}SVM on mean and std of the features", data=utterances, **row),
         "audio": TrainStage(
             label=f"{prefix}Res-TDNN audio branch, width {width}",

@@ -6,12 +6,17 @@ from pathlib import Path
 
 from input_pipeline.corpora.daic_woz import DaicWoz
 from input_pipeline.corpora.emodb import EmoDb
-from input_pipeline.corpora.manifest import Manifest
+from input_pipeline.corpora.manifest import Manifest, manifest_name
 from input_pipeline.errors import DataError
 from input_pipeline.recording import Corpus
 
 CORPORA: dict[str, type[DaicWoz] | type[EmoDb]] = {reader.name: reader for reader in (DaicWoz, EmoDb)}
 MANIFEST = "manifest:"  # before the path of a manifest, where a corpus's name is asked for
+
+
+def corpus_name(name: str) -> str:
+    """The `Corpus.name` of what `open_corpus` opens by this name: a manifest is called by its file."""
+    return manifest_name(Path(name.removeprefix(MANIFEST))) if name.startswith(MANIFEST) else name
 
 
 def open_corpus(

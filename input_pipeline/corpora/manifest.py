@@ -34,6 +34,11 @@ _RESERVED = {"id", "participant", "split", *_FILES, *_OF_SEGMENT}
 _NOMINAL_S = 1.0
 
 
+def manifest_name(file: Path) -> str:
+    """The name of the corpus in a manifest's file, by which its features are kept."""
+    return f"manifest-{file.stem}"
+
+
 class Manifest(Corpus):
     """The reader of a manifest; its file's name without the suffix names the corpus.
 
@@ -55,7 +60,7 @@ class Manifest(Corpus):
             raise DataError(f"{file}: a manifest is one of {', '.join(_READERS)}; convert the file")
         super().__init__(file.parent)
         self.file = file
-        self.name = f"manifest-{file.stem}"
+        self.name = manifest_name(file)
         self.classes = {column: tuple(names) for column, names in (classes or {}).items()}
         self.scores = tuple(scores)
         self._check_labels()

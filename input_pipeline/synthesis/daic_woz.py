@@ -9,12 +9,12 @@ the best score that this allows, stands in `population`.
 import concurrent.futures
 import csv
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import soundfile
 
@@ -97,7 +97,7 @@ def _parallel(
     task: Callable[[tuple[int, Participant]], None], items: Sequence[tuple[int, Participant]], workers: int | None
 ) -> Iterator[None]:
     """Runs `task` on every item, yielding as items finish; in fresh processes, as a fork of a threaded one may hang."""
-    workers = min(workers or os.cpu_count() or 1, len(items))
+    workers = min(workers or joblib.cpu_count(), len(items))
     if workers == 1:
         yield from map(task, items)
         return

@@ -2,21 +2,17 @@
 
 import contextlib
 import json
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from input_pipeline.errors import DataError
 from input_pipeline.recording import SYNTHETIC_MARKER
-
-_ABANDONED_S = 3600.0  # an unfinished folder that nobody has touched for this long was left by a killed writer
+from input_pipeline.scratch import scratch_folder
 
 
 def publish(root: Path, marker: Mapping[str, Any], write: Callable[[Path], None], overwrite: bool = False) -> bool:
-    """Makes the folder `root` by `write`, which fills a hidden folder beside it that is renamed at the end.
+    """Makes the folder `root` by `write`, which fills a folder beside it that is renamed at the end.
 
     Args:
         marker: the content of the marker file. Its entries "version" and "parameters" say which stand-in this is: one
@@ -31,16 +27,12 @@ def publish(root: Path, marker: Mapping[str, Any], write: Callable[[Path], None]
     """
     if _is_there(root, marker, overwrite):
         return False
-    root.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(root)
-    partial = Path(tempfile.mkdtemp(prefix=f".{root.name}.partial-", dir=root.parent))
-    try:
-        partial.chmod(0o755)  # mkdtemp's folder is its owner's alone
-        write(partial)
-        (partial / SYNTHETIC_MARKER).write_text(json.dumps(marker, indent=2) + "\n")
-        _swap(partial, root, overwrite)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with scratch_folder(root) as scratch:
+        folder = scratch / root.name
+        folder.mkdir()
+        write(folder)
+        (folder / SYNTHETIC_MARKER).write_text(json.dumps(marker, indent=2) + "\n")
+        _swap(folder, root, scratch / "old", overwrite)
     return True
 
 
@@ -75,24 +67,15 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={a!r} where {b!r} is asked for" for name, (a, b) in pairs.items() if a != b)
 
 
-def _swap(partial: Path, root: Path, overwrite: bool) -> None:
-    """Renames `partial` to `root`; an old stand-in there goes out of the way first."""
-    old = partial.with_name(partial.name + "-old")
+def _swap(folder: Path, root: Path, old: Path, overwrite: bool) -> None:
+    """Renames `folder` to `root`; a stand-in that is there goes out of the way first, to `old`."""
     if overwrite and root.exists():
         root.rename(old)
     try:
-        partial.rename(root)
+        folder.rename(root)
     except OSError as error:  # a folder appeared there meanwhile
         with contextlib.suppress(OSError):
             old.rename(root)
         raise DataError(
             f"{root}: cannot be put in place ({error.strerror}); is another writer at work on it?"
         ) from None
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_abandoned(root: Path) -> None:
-    for path in root.parent.glob(f".{root.name}.partial-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(path, ignore_errors=True)

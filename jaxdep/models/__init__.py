@@ -54,6 +54,10 @@ class ModelConfig(Config):
             if name.endswith("dropout") and not 0 <= value < 1:
                 raise ConfigError(f"{name}: a rate from 0 to below 1, found {value}")
 
+    def axes(self) -> Mapping[str, int]:
+        """By the name of a feature that the model takes, its axes between batch and dimension: 1 for [B, T, D]."""
+        return {}
+
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         """Makes the module.
 

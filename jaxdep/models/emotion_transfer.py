@@ -42,6 +42,9 @@ class DirectText(ModelConfig):
     dropout: float = 0.0
     initializer: str = "pytorch"
 
+    def axes(self) -> Mapping[str, int]:
+        return {self.feature: 1}
+
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         return SessionModel(self, inputs, outputs, rngs=rngs)
 
@@ -63,6 +66,9 @@ class DirectAudio(ModelConfig):
     pooling: Pooling = "mean"
     dropout: float = 0.0
     initializer: str = "pytorch"
+
+    def axes(self) -> Mapping[str, int]:
+        return {self.feature: 2}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         return TwoLevelModel(self, inputs, outputs, rngs=rngs)
@@ -97,6 +103,9 @@ class EmotionAudio(ModelConfig):
     dropout: float = 0.5
     output_dropout: float = 0.0
     initializer: str = "lecun_normal"
+
+    def axes(self) -> Mapping[str, int]:
+        return {self.feature: 1}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         return EmotionAudioModel(self, inputs, outputs, rngs=rngs)

@@ -30,7 +30,7 @@ DPI = 160
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6B6B6B",
 )  # fmt: skip
-SPLIT_COLOURS = {"train": BLUE, "dev": VERMILION, "test": GREEN}
+SPLIT_COLOURS = {"train": BLUE, "validation": VERMILION, "test": GREEN}
 _BASELINE_STYLES = ("--", ":", "-.", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)))
 
 _STYLE: dict[str, Any] = {

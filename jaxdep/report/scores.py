@@ -93,7 +93,7 @@ def _classified(row: Row, path: Path, frame: pd.DataFrame) -> tuple[dict[str, Ar
     if set(columns) <= set(frame.columns):
         values = np.stack([_numbers(path, frame, name) for name in columns], axis=-1)
         found |= _of_probabilities(target, _by_seed(frame, values)[0], weight, positive)
-    if (levels := _levels(row.classes)) is not None:
+    if (levels := metrics.levels(row.classes)) is not None:
         found |= _regression(levels[target], levels[prediction], weight)
     counts = metrics.confusion(target, prediction, n_classes, weight)
     return found, np.asarray(counts).mean(axis=0)
@@ -120,14 +120,6 @@ def _by_seed(frame: pd.DataFrame, values: np.ndarray) -> tuple[Array, Float[Arra
     table, weight = np.zeros((*shape, *values.shape[1:]), values.dtype), np.zeros(shape)
     table[seed, place], weight[seed, place] = values, 1
     return jax.numpy.asarray(table), jax.numpy.asarray(weight)
-
-
-def _levels(classes: tuple[str, ...]) -> Float[Array, " C"] | None:
-    """What the classes stand for where every one is a number (the values of a score), else None."""
-    try:
-        return jax.numpy.asarray([float(label) for label in classes])
-    except ValueError:
-        return None
 
 
 def _predictions(path: Path, split: str, diverged: tuple[int, ...]) -> pd.DataFrame:

@@ -179,7 +179,10 @@ def name(metric: str) -> str:
 
 def caption(report: Report) -> str:
     """What the columns mean, for under the table."""
-    text = "MAX, AVG, STD: over the seeds (n), STD with n - 1. 95 % interval: of AVG, by percentile bootstrap."
+    text = (
+        "MAX, AVG, STD: over the seeds (n), STD with n - 1. 95 % interval: of AVG over "
+        "further seeds, by percentile bootstrap; other participants would move it further."
+    )
     if any(metric in metrics.LOWER_IS_BETTER for row in report.rows for metric in row.metrics):
         text += " Of errors, lower is better, and MAX is the worst seed."
     if report.synthetic:

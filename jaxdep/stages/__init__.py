@@ -1,6 +1,7 @@
 """What an experiment is made of. Each stage reads examples and leaves predictions.csv and stage.json in its folder."""
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class StageRun:
     seeds: config.Seeds
     mapping: config.Mapping
     console: Console
+    _counted_to: float = dataclasses.field(default_factory=time.perf_counter)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -39,8 +41,11 @@ class StageRun:
         return read_json(self.folder / "stage.json") or {}
 
     def remember(self, **facts: Any) -> None:
-        """Adds facts to stage.json."""
-        write_json(self.folder / "stage.json", self.record | facts)
+        """Adds facts to stage.json, and the seconds since the last time: a stage that was killed keeps what it took."""
+        record, now = self.record, time.perf_counter()
+        seconds = float(record.get("seconds", 0.0)) + now - self._counted_to
+        self._counted_to = now
+        write_json(self.folder / "stage.json", record | {"seconds": seconds} | facts)
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Writes a table of the stage, whole or not at all."""

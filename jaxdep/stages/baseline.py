@@ -15,7 +15,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import BaselineStage
 from jaxdep.resident import Viewer
-from jaxdep.stages import StageRun
+from jaxdep.stages import PREDICTION_COLUMNS, StageRun
 
 SEED = 0  # of the drawn validation split where the config asks for one; nothing else here is random
 
@@ -30,12 +30,16 @@ def run(config: BaselineStage, stage: StageRun) -> None:
     examples, task = stage.examples, next(iter(config.tasks))
     if task not in examples.classes:
         raise ConfigError(f"stages.{stage.name}.tasks.{task}: a baseline needs classes, this label is a score")
+    if config.kind == "all_positive" and len(examples.classes[task]) != 2:
+        raise ConfigError(
+            f"stages.{stage.name}.kind: all_positive needs two classes, {task!r} has {examples.classes[task]}"
+        )
     units = Viewer(examples, config.tasks, config.data.splits, config.data.normalize).view(SEED).units
     inputs = _inputs(config.kind, examples)
     labels = examples.labels[task][_first_example(examples)]
     train = units["train"].groups[labels[units["train"].groups] >= 0]
     classifier = _classifier(config.kind).fit(inputs[train], labels[train])
-    tables = []
+    tables = [pd.DataFrame(columns=PREDICTION_COLUMNS)]
     for part in ("validation", "test"):
         if part in units:
             chosen = classifier.predict(inputs[units[part].groups])

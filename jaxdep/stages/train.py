@@ -37,10 +37,9 @@ def run(config: TrainStage, stage: StageRun) -> None:
 def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
     """The seeds of a stage over its examples, compiled."""
     viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.normalize)
-    inputs = _Inputs({name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()})
     program = training.build(
         config.model,
-        inputs,
+        _inputs(config, stage),
         {task: stage.examples.classes[task] for task in config.tasks if task in stage.examples.classes},
         config.tasks,
         config.optimizer,
@@ -52,11 +51,20 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
     return Ensemble(program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"))
 
 
-class _Inputs(dict[str, int]):
-    """The dimensions of the features; a model that asks for another one has a wrong config."""
-
-    def __missing__(self, name: str) -> int:
-        raise ConfigError(f"the model asks for the feature {name!r}, its stage's data has {', '.join(self)}")
+def _inputs(config: TrainStage, stage: StageRun) -> dict[str, int]:
+    """The features' dimensions; raises ConfigError where the model takes another feature or arrangement."""
+    features = stage.examples.buckets[0].features
+    for name, axes in config.model.axes().items():
+        if name not in features:
+            raise ConfigError(
+                f"stages.{stage.name}.model: it takes the feature {name!r}, the data has {', '.join(features)}"
+            )
+        found = features[name].mask.ndim - 1
+        if axes != found:
+            raise ConfigError(
+                f"stages.{stage.name}.data.arrangements.{name}.level: gives examples of {found} axes, the model takes {axes}"
+            )
+    return {name: padded.values.shape[-1] for name, padded in features.items()}
 
 
 def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
@@ -87,16 +95,17 @@ def _fit(
     calls = [range(first, min(first + per_call, epochs)) for first in range(done, epochs, per_call)]
     label = f"training {stage.name}, {len(ensemble.ids)} seeds"
     for call in progress(calls, epochs - done, label, "epochs", size=len):
-        if ensemble.all_ended(states):
-            break
         started = time.perf_counter()
         states, rows = ensemble.run(states, call.start, len(call))
         for name, values in rows.items():
             history[name][:, call.start : call.stop] = values
         seconds += time.perf_counter() - started
-        if checkpoints.due() or call.stop == epochs:
+        ended = call.stop == epochs or ensemble.all_ended(states)
+        if ended or checkpoints.due():
             checkpoints.save(call.stop, ensemble.fetch(states), history)
             stage.remember(train_s=seconds)
+        if ended:
+            break
     return states, history
 
 
@@ -107,7 +116,7 @@ def _remember_training(stage: StageRun, ensemble: Ensemble, states: SeedState, h
     stage.remember(
         diverged=ensemble.ids[final.diverged].tolist(),
         stopped_early=int((final.stopped & ~final.diverged).sum()),
-        best_epoch=final.best.epoch.tolist(),
+        best_epoch=(final.best.epoch + 1).tolist(),  # epochs count from 1, as in metrics.csv
         seed_epochs=seed_epochs,
         seed_epochs_per_s=seed_epochs / max(float(stage.record.get("train_s", 0.0)), 1e-9),
     )
@@ -128,7 +137,8 @@ def _write_metrics(stage: StageRun, ensemble: Ensemble, history: History) -> Non
 
 def _write_predictions(config: TrainStage, stage: StageRun, ensemble: Ensemble, states: SeedState) -> None:
     """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds."""
-    kept = [index for index, seed in enumerate(ensemble.ids) if seed not in stage.record["diverged"]]
+    diverged = set(stage.record["diverged"])
+    kept = [index for index, seed in enumerate(ensemble.ids) if seed not in diverged]
     decided = {part: ensemble.predict(states, part) for part in ("validation", "test") if part in ensemble.units[0]}
     for position, task in enumerate(config.tasks):
         tables = [

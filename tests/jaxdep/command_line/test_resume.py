@@ -19,7 +19,7 @@ COMMAND = (
     "--config.stages.text.training.epochs=30",
 )
 CHECKPOINTS = "w/stages/text/checkpoints/*"
-FEATURES = "features/*/.incomplete-*"
+FEATURES = "features/*/.*.partial-*"
 
 
 class Kill(NamedTuple):
