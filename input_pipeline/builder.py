@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -23,9 +24,9 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Encoders, Feature, RecordingFeature
+from input_pipeline.features import Encoders, Feature, RecordingFeature, Sentences
 from input_pipeline.progress import progress
-from input_pipeline.recording import Corpus, Recording, Segment, fingerprint
+from input_pipeline.recording import Corpus, Recording, Segment, digest_file, fingerprint
 from input_pipeline.scratch import scratch_folder
 
 FileFormat = Literal["tfrecord", "array_record"]
@@ -246,7 +247,8 @@ def _describe(
         for task, value in recording.labels.items():
             label_value(value, task, corpus.classes, recording.id)
     content = {
-        "recordings": _digests(recordings, corpus.name),
+        "recordings": _digests(recordings, corpus.name, feature),
+        "checkpoint": _checkpoint_digest(feature),
         "classes": {task: list(names) for task, names in corpus.classes.items()},
         "synthetic": corpus.synthetic,
         "feature": _as_json(feature.as_dict()),
@@ -266,13 +268,23 @@ def _describe(
     )
 
 
-def _digests(recordings: Sequence[Recording], corpus_name: str) -> list[str]:
+def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Feature) -> list[str]:
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        found = pool.map(fingerprint, recordings)
+        found = pool.map(partial(fingerprint, with_audio=feature.reads_audio), recordings)
         try:
             return list(progress(found, len(recordings), f"fingerprint of {corpus_name}", "recordings"))
         except OSError as error:
             raise DataError(f"{error.filename}: cannot be read ({error.strerror}); restore the file") from None
+
+
+def _checkpoint_digest(feature: Feature) -> str:
+    """Of the files of a checkpoint that is a folder here; a hub's name stands for itself."""
+    digest = hashlib.blake2b(digest_size=16)
+    if isinstance(feature, Sentences) and feature.checkpoint:
+        for path in sorted(Path(feature.checkpoint).glob("*")):
+            if path.is_file():
+                digest_file(digest, path)
+    return digest.hexdigest()
 
 
 def _as_json(config: dict[str, Any]) -> dict[str, Any]:

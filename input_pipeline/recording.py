@@ -116,13 +116,17 @@ class Corpus(ABC):
         return found
 
 
-def fingerprint(recording: Recording) -> str:
+def fingerprint(recording: Recording, *, with_audio: bool = True) -> str:
     """A digest of all that a feature can depend on: the recording's fields, and the content of its audio file."""
-    digest = hashlib.blake2b(digest_size=16)
     fields = dataclasses.asdict(recording) | {"audio": None, "tracks": sorted(recording.tracks)}
-    digest.update(json.dumps(fields, sort_keys=True).encode())
-    if recording.audio is not None:
-        with recording.audio.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+    digest = hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16)
+    if with_audio and recording.audio is not None:
+        digest_file(digest, recording.audio)
     return digest.hexdigest()
+
+
+def digest_file(digest: "hashlib.blake2b", path: Path) -> None:
+    """Adds a file's content to a digest."""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)

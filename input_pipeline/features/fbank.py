@@ -45,6 +45,7 @@ class LogMel(Config):
 
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "log_mel"
+    reads_audio: ClassVar[bool] = True
 
     n_mels: int = 40
     frame_s: float = 0.025

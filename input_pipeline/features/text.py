@@ -28,6 +28,7 @@ class Sentences(Config):
 
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "sentences"
+    reads_audio: ClassVar[bool] = False
 
     encoder: Literal["hashing", "bert"] = "hashing"
     checkpoint: str = ""

@@ -206,7 +206,7 @@ def test_array_records_are_read_where_only_numpy_and_tfds_are_installed(corpus, 
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     assert float(told.stdout) == sum(float(item.values.sum(dtype="float64")) for item in read(folder).recordings)
 
@@ -288,7 +288,7 @@ def test_a_kill_while_writing_leaves_nothing_that_is_taken_for_features(corpus, 
         corpus = module.Interviews(Path({str(corpus.root)!r}))
         builder.ensure(module.FEATURE, corpus, features_dir=Path({str(tmp_path)!r}), workers=1)
     """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, timeout=180)
     assert ended.returncode == -signal.SIGKILL
     assert list((tmp_path / "interviews").rglob("*-00000-of-00001"))
     assert find(tmp_path, "interviews", FEATURE) is None
@@ -331,3 +331,21 @@ def test_an_audio_file_that_vanished_is_named(corpus, tmp_path):
     (copy.root / "2.wav").unlink()
     with pytest.raises(DataError, match=r"2\.wav: cannot be read"):
         ensure(FEATURE, copy, features_dir=tmp_path / "features", workers=1)
+
+
+def test_a_text_feature_depends_on_no_sound_but_on_the_files_of_its_checkpoint(corpus, tmp_path):
+    copy = Interviews(_copy(corpus.root, tmp_path / "copy"))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"one")
+    feature = Sentences(encoder="bert", checkpoint=str(tmp_path / "model"))
+
+    def found() -> str:
+        return builder._describe(feature, copy, copy.recordings(), "tfrecord").fingerprint
+
+    before = found()
+    sound = bytearray((copy.root / "3.wav").read_bytes())
+    sound[-1] ^= 1
+    (copy.root / "3.wav").write_bytes(sound)
+    assert found() == before
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"two")
+    assert found() != before

@@ -30,9 +30,13 @@ def test_it_is_an_empty_folder_beside_the_target_and_gone_at_the_end(tmp_path: P
 
 
 def test_it_goes_where_writing_fails_too(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="disk full"), scratch_folder(tmp_path / "target") as folder:
-        (folder / "half").touch()
-        raise OSError("disk full")
+    def fail() -> None:
+        with scratch_folder(tmp_path / "target") as folder:
+            (folder / "half").touch()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
     assert not list(tmp_path.iterdir())
 
 

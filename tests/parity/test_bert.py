@@ -1,13 +1,16 @@
-"""BERT against transformers' PyTorch model: parameters, forward pass and gradients, with random weights."""
+"""BERT against transformers' PyTorch model: parameters, forward pass, gradients and optimiser steps, random weights."""
 
 from pathlib import Path
 
 import jax
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
+from jaxdep.config import Optimizer
 from jaxdep.models.encoders.bert import Bert, load_bert
+from jaxdep.training import make_transform
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -105,3 +108,55 @@ def test_gradients_are_those_of_pytorch(tmp_path, tokens):
             gradient, expected = gradient[1:], expected[1:]
         assert np.abs(expected).max() > 0.1
         np.testing.assert_allclose(gradient, expected, atol=2e-4)
+
+
+def adam_steps(params: nnx.State, graphdef: nnx.GraphDef, tokens: tuple, target: np.ndarray, steps: int) -> nnx.State:
+    ids, mask, types = tokens
+    transform = make_transform(Optimizer(name="adam", learning_rate=1e-3))
+
+    def loss(params: nnx.State) -> jax.Array:
+        states = nnx.merge(graphdef, params, copy=True)(ids, mask, types)
+        return ((states.sum(1) / mask.sum(1, keepdims=True) - target) ** 2).sum()
+
+    @jax.jit
+    def step(params: nnx.State, state: optax.OptState) -> tuple[nnx.State, optax.OptState]:
+        updates, state = transform.update(jax.grad(loss)(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    state = transform.init(params)
+    for _ in range(steps):
+        params, state = step(params, state)
+    return params
+
+
+def torch_adam_steps(model, tokens: tuple, target: np.ndarray, steps: int) -> None:
+    weight = torch.tensor(tokens[1] / tokens[1].sum(1, keepdims=True), dtype=torch.float32)[..., None]
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(steps):
+        adam.zero_grad()
+        ((torch_states(model, *tokens) * weight).sum(1) - torch.tensor(target)).square().sum().backward()
+        adam.step()
+
+
+def test_three_steps_of_adam_lead_where_pytorchs_lead(tmp_path, tokens):
+    """The loss: the squared distance of each text's mean state from a random target.
+
+    Every parameter is compared but the keys' biases: they add the same to all scores of a softmax, their gradient is
+    zero, and Adam makes whole steps of what rounding leaves of it. Ids are above 0, PyTorch's padding word.
+    """
+    reference = save(transformers.BertModel, tmp_path / "first", num_hidden_layers=2)
+    first = load_bert(str(tmp_path / "first"))
+    ids, mask, types = tokens
+    tokens = np.maximum(ids, 1), mask, types
+    target = np.random.default_rng(1).normal(size=(len(ids), 64)).astype(np.float32)
+    torch_adam_steps(reference, tokens, target, steps=3)
+    reference.save_pretrained(tmp_path / "expected")
+    graphdef, params = nnx.split(first)
+    found = adam_steps(params, graphdef, tokens, target, steps=3)
+    expected = nnx.split(load_bert(str(tmp_path / "expected")))[1]
+    compared = zip(jax.tree.leaves_with_path(found), jax.tree.leaves(expected), jax.tree.leaves(params), strict=True)
+    for (path, ours), theirs, before in compared:
+        name = jax.tree_util.keystr(path)
+        if "['key']['bias']" not in name:
+            assert np.abs(theirs - before).max() > 2.9e-3, name  # three whole steps
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4, err_msg=name)

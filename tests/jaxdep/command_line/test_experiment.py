@@ -19,7 +19,7 @@ COMMAND = ("--config=tiny.py", "--workdir=w")
 
 
 @pytest.fixture(scope="module")
-def finished(jaxdep_main, tiny_of_module):
+def finished(quick_compilation, jaxdep_main, tiny_of_module):
     """The folder of a tiny experiment that has run to its end in `w`. Tests that go on with it copy it first."""
     ended = jaxdep_main(*COMMAND, cwd=tiny_of_module)
     assert ended.code == 0, ended.err
