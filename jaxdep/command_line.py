@@ -30,6 +30,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     file = _config_file(argv)
     if "--help" in argv:  # absl would end with exit code 1
         app.usage(shorthelp=True, writeto_stdout=True)
+        print(flags.FLAGS.module_help(sys.modules[__name__]))  # those that absl counts as the main module's are none
         sys.exit(0)
     try:
         if file is not None and not Path(file.partition(":")[0]).is_file():
