@@ -100,11 +100,11 @@ def _fit(
         for name, values in rows.items():
             history[name][:, call.start : call.stop] = values
         seconds += time.perf_counter() - started
-        ended = call.stop == epochs or ensemble.all_ended(states)
-        if ended or checkpoints.due():
+        all_ended = ensemble.all_ended(states)
+        if call.stop == epochs or all_ended or checkpoints.due():
             checkpoints.save(call.stop, ensemble.fetch(states), history)
             stage.remember(train_s=seconds)
-        if ended:
+        if all_ended:
             break
     return states, history
 
