@@ -33,6 +33,7 @@ METRICS = ("f1", "unweighted_accuracy", "accuracy", "f1_macro")
 
 
 def get_config(variant: str = "") -> Experiment:
+    """The experiment; `variant` is "" or "no_effect"."""
     if variant not in ("", "no_effect"):
         raise ConfigError(f"configs/quickstart.py:{variant}: there is no such variant; there is no_effect")
     stand_in = StandIn(sessions=160, effect=0.0 if variant else 1.0)

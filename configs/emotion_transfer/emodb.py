@@ -76,6 +76,7 @@ def stages(splits: Splits, *, width: int, prefix: str = "") -> dict[str, StageCo
 
 
 def get_config(variant: str = "") -> Experiment:
+    """The experiment; `variant` is "", "small", "folds" or "small_folds"."""
     if variant not in ("", "small", "folds", "small_folds"):
         raise ConfigError(f"emodb.py:{variant}: there is no such variant; there are small, folds and small_folds")
     width = 64 if variant.startswith("small") else 512

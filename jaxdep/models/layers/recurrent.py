@@ -10,6 +10,7 @@ direction starts at the last valid frame, and no gather is needed.
 Axes: B batch, T time, K directions (forward, backward), H hidden, G the gates' width (4H or 3H). Inside, time leads.
 """
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import jax
@@ -74,8 +75,9 @@ class _Cell(nnx.Module):
         self.recurrent_kernel = nnx.Param(jnp.swapaxes(recurrent_kernel, 0, 1))  # [K, H, G]
         self.dtype = dtype
 
+    @abstractmethod
     def __call__(self, x: Float[Array, "T B D"], mask: Bool[Array, "T K B 1"]) -> Float[Array, "T K B H"]:
-        raise NotImplementedError
+        """The states of one layer, time leading."""
 
     def _input_product(self, x: Float[Array, "T B D"], bias: Float[Array, "K G"]) -> Float[Array, "T K B G"]:
         kernel = self.input_kernel[...].astype(self.dtype)
