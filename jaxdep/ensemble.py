@@ -14,12 +14,14 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PRNGKeyArray
 
 from input_pipeline.config import ConfigError
 from jaxdep import config
-from jaxdep.mappers import COMPILERS, Compiled, OneSeed
+from jaxdep.choices import Choices
+from jaxdep.mappers import COMPILERS, Lifted, OneSeed
 from jaxdep.resident import Part, Resident, SeedData, SeedKeys, View, Viewer
 from jaxdep.training import Program, SeedState
 
@@ -60,11 +62,15 @@ def make_mesh(data_shards: int, devices: Sequence[jax.Device] | None = None) -> 
 class Ensemble:
     """All seeds of one program over one set of examples.
 
+    Seeds that have ended are left out of the calls that follow, as far as the mapper's cost depends on them: under
+    `vmap` the others are packed into half of the lanes, a quarter, and so on; where ended seeds cost nothing anyway,
+    the others are only dealt out evenly among the devices.
+
     Attributes:
         ids: [S], the global ids.
         units: by seed, by part, what the seed's predictions stand for.
         mapper: the mapper in use.
-        timings: of each mapper that `auto` tried.
+        timings: of each mapper that `auto` tried, now or when the choice was remembered.
         compile_s: seconds spent compiling the programs in use.
     """
 
@@ -77,18 +83,21 @@ class Ensemble:
         *,
         devices: Sequence[jax.Device] | None = None,
         remembered: str | None = None,
+        choices: Choices | None = None,
     ):
         """Places the data on the devices and compiles.
 
         Args:
             devices: all of them, unless given.
             remembered: the mapper that `auto` chose for this run before; it is then not measured again.
+            choices: where `auto` looks up and keeps what it chose for such a program on such devices.
         """
         self.ids = np.arange(seeds.first, seeds.first + seeds.count)
         self.compile_s = 0.0
         self.timings: dict[str, Timing] = {}
-        self._program, self._mapping = program, mapping
+        self._program, self._mapping, self._choices = program, mapping, choices
         self._mesh = make_mesh(mapping.data_shards, devices)
+        self._by_seed = NamedSharding(self._mesh, PartitionSpec("seed"))
         n_shards = self._mesh.shape["seed"]
         self._n_padded = -(-len(self.ids) // n_shards) * n_shards
         keys = seed_keys(seeds)
@@ -99,8 +108,12 @@ class Ensemble:
         bucket_key = jax.random.fold_in(jax.random.key(seeds.root, impl="threefry2x32"), np.uint32(2**32 - 1))
         replicated = NamedSharding(self._mesh, PartitionSpec())
         self._resident = jax.device_put(Resident(viewer.resident(), bucket_key), replicated)
-        self.mapper = mapping.mapper if mapping.mapper != "auto" else remembered or self._measure()
-        self._init, self._run = self._compile_training(self.mapper)
+        self._packed: tuple[np.ndarray, SeedData] | None = None
+        self._init: Lifted
+        self._runs: dict[int, Lifted] = {}  # by the number of lanes
+        self.mapper = self._choose(mapping.mapper, remembered)
+        if not self._runs:
+            self._init, self._runs = self._compile_training(self.mapper)
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
@@ -112,13 +125,24 @@ class Ensemble:
         Returns:
             The new states, and by "split/metric" [S, n_epochs] values, NaN where a seed had ended before.
         """
-        states, history = self._run(states, self._seeds, self._epochs(first_epoch, n_epochs))
-        return states, {name: values[:, :n_epochs] for name, values in self._fetch(history).items()}
+        epochs = self._epochs(first_epoch, n_epochs)
+        lanes = self._lanes(states)
+        if lanes is None:
+            states, history = self._runs[self._n_padded](states, self._seeds, epochs)
+            return states, {name: values[:, :n_epochs] for name, values in self._fetch(history).items()}
+        if self._packed is None or not np.array_equal(self._packed[0], lanes):
+            self._packed = lanes, _take(self._by_seed, self._seeds, lanes)
+        trained, history = self._run_of(len(lanes))(_take(self._by_seed, states, lanes), self._packed[1], epochs)
+        rows = {name: np.full((self._n_padded, n_epochs), np.nan, np.float32) for name in history}
+        for name, values in jax.device_get(history).items():
+            rows[name][lanes] = values[:, :n_epochs]
+        states = _give_back(self._by_seed, states, lanes, trained)
+        return states, {name: values[: len(self.ids)] for name, values in rows.items()}
 
     def predict(self, states: SeedState, part: str) -> dict[str, np.ndarray]:
         """By task, [S, U, classes] probabilities or [S, U, 1] scores of each seed's units of that part."""
         shared = (self._resident,)
-        predict = self._compile(self.mapper, partial(_predict, self._program, part), states, shared)
+        predict = self._compile(self.mapper, partial(_predict, self._program, part), states, self._seeds, shared)
         return self._fetch(predict(states, self._seeds, shared))
 
     def fetch(self, states: SeedState) -> SeedState:
@@ -147,36 +171,101 @@ class Ensemble:
         shapes = jax.eval_shape(jax.vmap(self._program.init), self._seeds)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.ids), *x.shape[1:]), x.dtype), shapes)
 
-    def _compile_training(self, mapper: str) -> tuple[Compiled, Compiled]:
-        init = self._compile(mapper, partial(_init, self._program), None, ())
-        states = init(None, self._seeds, ())
-        return init, self._compile(mapper, partial(_run, self._program), states, self._epochs(0, 1), donate=True)
+    @property
+    def memory_bytes(self) -> int:
+        """What training needs on one device, by the compiler's plan: features, states, and what a step keeps."""
+        return self._runs[self._n_padded].memory_bytes
 
-    def _compile(self, mapper: str, fn: OneSeed, states: Tree, shared: Tree, donate: bool = False) -> Compiled:
+    def _compile_training(self, mapper: str) -> tuple[Lifted, dict[int, Lifted]]:
+        init = self._compile(mapper, partial(_init, self._program), None, self._seeds, ())
+        return init, {self._n_padded: self._compile_run(mapper, self._n_padded)}
+
+    def _compile_run(self, mapper: str, lanes: int) -> Lifted:
+        def of_lanes(tree: Tree) -> Tree:
+            return jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct((lanes, *x.shape[1:]), x.dtype, sharding=self._by_seed), tree
+            )
+
+        data, states = of_lanes(self._seeds), of_lanes(self.abstract_states)
+        return self._compile(mapper, partial(_run, self._program), states, data, self._epochs(0, 1), donate=True)
+
+    def _run_of(self, lanes: int) -> Lifted:
+        if lanes not in self._runs:
+            self._runs[lanes] = self._compile_run(self.mapper, lanes)
+        return self._runs[lanes]
+
+    def _compile(self, mapper: str, fn: OneSeed, states: Tree, data: Tree, shared: Tree, donate: bool = False) -> Lifted:
         started = time.perf_counter()
-        compiled = COMPILERS[mapper](fn, (states, self._seeds, shared), self._mesh, self._mapping.group, donate)
+        compiled = COMPILERS[mapper](fn, (states, data, shared), self._mesh, self._mapping.group, donate)
         self.compile_s += time.perf_counter() - started
         return compiled
 
+    def _lanes(self, states: SeedState) -> np.ndarray | None:
+        """Which seeds the next call trains, in the order of the devices; None for all of them where they lie.
+
+        It follows from the states alone, so that a run that was resumed goes the same way.
+        """
+        ended = np.asarray(states.stopped) | np.asarray(states.diverged)
+        active, n_shards = np.flatnonzero(~ended), self._mesh.shape["seed"]
+        needed, each = -(-len(active) // n_shards), self._n_padded // n_shards  # a device
+        if self.mapper != "vmap" and self._mapping.group == 1:  # ended seeds cost nothing
+            if (~ended).reshape(n_shards, each).sum(1).max() <= needed:
+                return None
+        else:
+            while each > 1 and needed <= (each + 1) // 2:
+                each = (each + 1) // 2
+            if each * n_shards == self._n_padded:
+                return None
+        order = np.concatenate([active, np.flatnonzero(ended)])[: each * n_shards]
+        return np.concatenate([order[shard::n_shards] for shard in range(n_shards)])
+
+    def _choose(self, mapper: str, remembered: str | None) -> str:
+        """The mapper to use: the one that is named, the one that is remembered, or the quickest."""
+        if mapper != "auto" or remembered is not None:
+            return remembered or mapper
+        identity = self._identity()
+        known = self._choices.find(identity) if self._choices is not None else None
+        if known is not None and known.get("mapper") in COMPILERS:
+            self.timings = {name: Timing(**timing) for name, timing in known["timings"].items()}
+            return str(known["mapper"])
+        mapper = self._measure()
+        if self._choices is not None:
+            timings = {name: timing._asdict() for name, timing in self.timings.items()}
+            self._choices.keep(identity, {"mapper": mapper, "timings": timings})
+        return mapper
+
+    def _identity(self) -> str:
+        """The program, its shapes, and the devices, in words."""
+        shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._resident))
+        devices = sorted(device.device_kind for device in self._mesh.devices.flat)
+        return repr((self._program.identity, shapes, self._mapping.group, self._mesh.shape, devices, jax.__version__))
+
     def _measure(self) -> str:
-        """Times all seeds under each candidate and returns the one with the shortest epoch.
+        """Times all seeds under each candidate, returns the one with the shortest epoch, and keeps what it compiled.
 
         An epoch's time is that of one step and the evaluation, and what each further step adds: from two lengths, the
         quicker of two runs each. A candidate that does not fit the device's memory counts as endless.
         """
+        compile_s = {}
         for mapper in AUTO_CANDIDATES:
+            quickest = min((timing.epoch_s for timing in self.timings.values()), default=np.inf)
+            self.compile_s = 0.0
             try:
-                self.timings[mapper] = self._time(mapper)
+                init, runs = self._compile_training(mapper)
+                self.timings[mapper] = Timing(self.compile_s, self._time(init, runs[self._n_padded]))
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
                 self.timings[mapper] = Timing(self.compile_s, float("inf"))
-        self.compile_s = 0.0
-        return min(self.timings, key=lambda mapper: self.timings[mapper].epoch_s)
+            compile_s[mapper] = self.compile_s
+            if self.timings[mapper].epoch_s < quickest:
+                self._init, self._runs = init, runs
+        chosen = min(self.timings, key=lambda mapper: self.timings[mapper].epoch_s)
+        self.compile_s = compile_s[chosen]
+        return chosen
 
-    def _time(self, mapper: str) -> Timing:
-        self.compile_s = 0.0
-        init, run = self._compile_training(mapper)
+    def _time(self, init: Lifted, run: Lifted) -> float:
+        """Seconds of an epoch of all seeds, estimated."""
         states = init(None, self._seeds, ())
         positions = self._seeds.parts["train"].positions
         steps = sum(-(-rows.shape[1] // self._program.batch_size) for rows in positions)
@@ -188,7 +277,7 @@ class Ensemble:
             seconds = time.perf_counter() - started
             quickest[count] = min(seconds, quickest.get(count, seconds))
         a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
-        return Timing(self.compile_s, quickest[few] + max(a_step, 0.0) * (steps - few))
+        return quickest[few] + max(a_step, 0.0) * (steps - few)
 
     def _epochs(self, first: int, count: int, max_steps: int = np.iinfo(np.int32).max) -> Tree:
         return self._resident, np.int32(first), np.int32(count), np.int32(max_steps)
@@ -196,8 +285,7 @@ class Ensemble:
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
         index = np.minimum(np.arange(self._n_padded), len(self.ids) - 1)
-        sharding = NamedSharding(self._mesh, PartitionSpec("seed"))
-        return jax.tree.map(lambda x: jax.device_put(x[index], sharding), tree)
+        return jax.tree.map(lambda x: jax.device_put(x[index], self._by_seed), tree)
 
     def _end_padding(self, states: SeedState) -> SeedState:
         """Marks the repeated seeds as ended, so that they cost as little as the mapper allows."""
@@ -208,6 +296,18 @@ class Ensemble:
     def _fetch(self, tree: Tree) -> Tree:
         # On a CPU the host's view of an array is the device's buffer, which a later donation would overwrite: copy.
         return jax.tree.map(lambda x: np.array(x[: len(self.ids)]), jax.device_get(tree))
+
+
+@partial(jax.jit, static_argnums=0)
+def _take(sharding: NamedSharding, tree: Tree, lanes: np.ndarray) -> Tree:
+    """The seeds at `lanes`, in that order."""
+    return lax.with_sharding_constraint(jax.tree.map(lambda x: x[lanes], tree), sharding)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def _give_back(sharding: NamedSharding, tree: Tree, lanes: np.ndarray, taken: Tree) -> Tree:
+    """What `_take` took, changed, in its old place."""
+    return lax.with_sharding_constraint(jax.tree.map(lambda x, y: x.at[lanes].set(y), tree, taken), sharding)
 
 
 def _init(program: Program, _: Tree, seed: SeedData, __: Tree) -> SeedState:

@@ -5,18 +5,17 @@ Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, o
 The processes that extract features import this module again: what takes seconds is imported inside functions.
 """
 
-import os
 import shlex
 import sys
 from pathlib import Path
 
-import joblib
 from absl import app, flags, logging
 from rich.console import Console
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
+from jaxdep.devices import cache_folder, use_compilation_cache, use_every_core
 
 
 def main(argv: list[str]) -> None:
@@ -28,11 +27,10 @@ def main(argv: list[str]) -> None:
     from jaxdep.models import encoders
     from jaxdep.sources import Sources
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxdep"
-    use_compilation_cache(cache / "xla")
+    use_compilation_cache()
     sources = Sources(
         data_dir=Path(DATA_DIR.value),
-        features_dir=Path(FEATURES_DIR.value or cache / "features"),
+        features_dir=Path(FEATURES_DIR.value or cache_folder() / "features"),
         encoders=encoders.TEXT_ENCODERS,
         console=Console(highlight=False, markup=False, soft_wrap=True),
     )
@@ -46,28 +44,6 @@ def main(argv: list[str]) -> None:
             raise
         place = error.filename or WORKDIR.value
         sys.exit(f"error: {place}: {error.strerror}; choose another folder, or free space there")
-
-
-def use_every_core(at_most: int) -> None:
-    """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays.
-
-    Each device holds the features: more of them than seeds would only cost memory.
-    """
-    import jax
-
-    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", min(joblib.cpu_count(), at_most))
-
-
-def use_compilation_cache(folder: Path) -> None:
-    """Compiled programs are kept between runs, however quickly they compiled."""
-    import jax
-
-    if not jax.config.values["jax_compilation_cache_dir"]:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """How a function of one seed becomes a compiled one over all seeds, [S, ...], of all devices.
 
-A compiler takes (function, example arguments, mesh, seeds at a time, whether to donate the states); its arguments are
+A compiler takes (function, arguments or their shapes, mesh, seeds at a time, whether to donate the states); these are
 (states, data, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis, the last one
 replicated. What a mapper yields agrees with any other's to rounding.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,9 +20,31 @@ from input_pipeline.config import ConfigError
 
 Tree = Any
 OneSeed = Callable[..., Tree]  # (state, data, shared) of one seed -> what it yields
-Compiled = Callable[[Tree, Tree, Tree], Tree]  # the same over [S, ...]
 
 _SEEDS, _EVERYWHERE = PartitionSpec("seed"), PartitionSpec()
+
+
+@dataclasses.dataclass(frozen=True)
+class Lifted:
+    """A compiled function over all seeds.
+
+    Attributes:
+        call: (states, data, shared) -> what it yields, [S, ...].
+        executable: what XLA compiled: the whole, or under `loop` the call of one seed a device.
+    """
+
+    call: Callable[[Tree, Tree, Tree], Tree]
+    executable: Any
+
+    def __call__(self, states: Tree, data: Tree, shared: Tree) -> Tree:
+        return self.call(states, data, shared)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What a call needs on one device, its arguments and results included, by XLA's plan."""
+        plan = self.executable.memory_analysis()
+        held = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+        return int(held + plan.temp_size_in_bytes)
 
 
 def _over_vmap(fn: OneSeed, group: int) -> OneSeed:
@@ -37,14 +60,15 @@ def _over_map(fn: OneSeed, group: int) -> OneSeed:
 
 def _compile_sharded(
     over: Callable[[OneSeed, int], OneSeed], fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool
-) -> Compiled:
+) -> Lifted:
     sharded = jax.shard_map(
         over(fn, group), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
     )
-    return jax.jit(sharded, donate_argnums=(0,) if donate else ()).lower(*args).compile()
+    executable = jax.jit(sharded, donate_argnums=(0,) if donate else ()).lower(*args).compile()
+    return Lifted(executable, executable)
 
 
-def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Compiled:
+def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
     """One compiled call trains one seed of each device; the results gather in a donated buffer."""
 
     def one(results: Tree, index: jax.Array, states: Tree, data: Tree, shared: Tree) -> Tree:
@@ -62,7 +86,9 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
     make_results = jax.jit(empty, out_shardings=sharding).lower().compile()
-    step = jax.jit(sharded, donate_argnums=0).lower(make_results(), np.int32(0), *args).compile()
+    index = jax.ShapeDtypeStruct((), np.int32)
+    buffers = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
+    step = jax.jit(sharded, donate_argnums=0).lower(buffers, index, *args).compile()
     n_local = jax.tree.leaves(shapes)[0].shape[0] // mesh.shape["seed"]
 
     def looped(states: Tree, data: Tree, shared: Tree) -> Tree:
@@ -71,10 +97,10 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
             results = step(results, np.int32(index), states, data, shared)
         return results
 
-    return looped
+    return Lifted(looped, step)
 
 
-def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Compiled:
+def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
     if mesh.shape["data"] > 1:
         raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
     n_shards, sharding = mesh.shape["seed"], NamedSharding(mesh, _SEEDS)
@@ -88,16 +114,16 @@ def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     def split(tree: Tree) -> Tree:
         return jax.tree.map(lambda x: x.reshape(n_shards, -1, *x.shape[1:]), tree)
 
-    compiled = lifted.lower(*split(args[:2]), args[2]).compile()
+    compiled = lifted.lower(*jax.eval_shape(split, args[:2]), args[2]).compile()
 
     def mapped(states: Tree, data: Tree, shared: Tree) -> Tree:
         results = compiled(*split((states, data)), shared)
         return jax.device_put(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results), sharding)
 
-    return mapped
+    return Lifted(mapped, compiled)
 
 
-COMPILERS: dict[str, Callable[..., Compiled]] = {
+COMPILERS: dict[str, Callable[..., Lifted]] = {
     "vmap": partial(_compile_sharded, _over_vmap),
     "map": partial(_compile_sharded, _over_map),
     "loop": _compile_loop,

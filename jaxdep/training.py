@@ -63,6 +63,7 @@ class Program:
     """The pure functions of one seed.
 
     Attributes:
+        identity: says in words what is computed, shapes apart: programs that say the same take the same time.
         batch_size: examples a step.
         init: (SeedData) -> SeedState.
         run_epochs: (SeedState, SeedData, Resident, first_epoch, n_epochs, max_steps) -> (SeedState, history), where
@@ -71,6 +72,7 @@ class Program:
         predict: (SeedState, SeedData, Resident, part's name) -> by task, [U, classes] probabilities or [U, 1] scores.
     """
 
+    identity: str
     batch_size: int
     init: Callable[[SeedData], SeedState]
     run_epochs: Callable[..., tuple[SeedState, dict[str, Array]]]
@@ -114,7 +116,8 @@ def build(
         data_axis=data_axis if data_shards > 1 else None,
         data_shards=data_shards,
     )
-    return Program(training.batch_size, learner.init, learner.run_epochs, learner.predict)
+    identity = repr((model, inputs, outputs, tasks, optimizer, training.batch_size, sorted(learner.recorded)))
+    return Program(identity, training.batch_size, learner.init, learner.run_epochs, learner.predict)
 
 
 def make_transform(config: Optimizer) -> optax.GradientTransformation:

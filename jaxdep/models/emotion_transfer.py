@@ -117,7 +117,7 @@ class SessionModel(nnx.Module):
     def __init__(self, config: DirectText, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs):
         self.config = config
         dim = inputs[config.feature]
-        self.recurrent = BiLSTM(dim, config.hidden, rngs=rngs, initializer=config.initializer)
+        self.recurrent = BiLSTM(dim, config.hidden, rngs=rngs, initializer=config.initializer, dtype=config.dtype)
         self.heads = _heads(_pooled_dim(config.pooling, config.hidden), outputs, config.initializer, rngs)
 
     def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
@@ -132,7 +132,7 @@ class TwoLevelModel(nnx.Module):
 
     def __init__(self, config: DirectAudio, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs):
         self.config = config
-        options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer}
+        options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer, "dtype": config.dtype}
         self.frames = BiGRU(inputs[config.feature], config.frame_hidden, **options)
         self.segments = BiGRU(_pooled_dim(config.pooling, config.frame_hidden), config.segment_hidden, **options)
         self.heads = _heads(_pooled_dim(config.pooling, config.segment_hidden), outputs, config.initializer, rngs)
@@ -155,7 +155,7 @@ class EmotionAudioModel(nnx.Module):
 
     def __init__(self, config: EmotionAudio, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs):
         self.config = config
-        options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer}
+        options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer, "dtype": config.dtype}
         self.encoder = ResTDNN(
             inputs[config.feature],
             config.width,

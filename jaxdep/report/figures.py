@@ -33,7 +33,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
 SPLIT_COLOURS = {"train": BLUE, "validation": VERMILION, "test": GREEN}
 _BASELINE_STYLES = ("--", ":", "-.", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)))
 
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.spines.right": False,
@@ -66,7 +66,7 @@ class Drawing:
 
 def draw(report: Report, scored: Sequence[RowScores], workdir: Path) -> list[Drawing]:
     """Every figure of the report, in the order of the page."""
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         drawn = [_distribution(report, scored, split, metric) for split, metric in shared(scored)]
         trained = [(index, row) for index, row in enumerate(scored) if not row.row.baseline]
         drawn += [_confusion(report, row, index) for index, row in trained if row.counts is not None]

@@ -38,7 +38,7 @@ def test_all_seeds_by_numpy(mapper, group, devices):
 def test_seeds_on_different_devices_do_not_talk(mapper):
     mesh = make_mesh(1, jax.devices())
     args = arguments(mesh)
-    program = COMPILERS[mapper](one_seed, args, mesh, 1, False).as_text()
+    program = COMPILERS[mapper](one_seed, args, mesh, 1, False).executable.as_text()
     for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
         assert collective not in program
 

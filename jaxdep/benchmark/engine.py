@@ -1,0 +1,137 @@
+"""The step as jaxdep trains it: all seeds by the seed engine, and what the compiler says of one seed's step."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+
+from jaxdep import config, training
+from jaxdep.benchmark.systems import OPTIMIZER, SPLITS, TASK, System
+from jaxdep.choices import Choices
+from jaxdep.ensemble import Ensemble, seed_keys
+from jaxdep.resident import Resident, SeedData, Viewer
+from jaxdep.training import Program
+
+_TASKS = {TASK: config.Task(balanced=False)}
+
+
+class Engine:
+    """All seeds of a system on all devices, as an experiment trains them.
+
+    Attributes:
+        ensemble: compiled.
+        start_s: seconds from nothing to the first step: choosing the mapper, compiling, placing the data.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        seeds: int,
+        mapping: config.Mapping,
+        choices: Choices | None = None,
+        devices: Sequence[jax.Device] | None = None,
+    ):
+        started = time.perf_counter()
+        self.ensemble = Ensemble(
+            make_program(system),
+            _viewer(system),
+            config.Seeds(count=seeds),
+            mapping,
+            devices=devices,
+            choices=choices,
+        )
+        self.start_s = time.perf_counter() - started
+        self._states, self._epochs = self.ensemble.init(), 0
+
+    def epoch(self) -> None:
+        """`STEPS` steps of every seed; returns when they are done."""
+        self._states, _ = self.ensemble.run(self._states, self._epochs, 1)
+        self._epochs += 1
+
+
+class Bare:
+    """One seed's step, compiled by itself on one device, without an ensemble."""
+
+    def __init__(self, system: System):
+        self._program = make_program(system)
+        self._data, self._resident = one_seed(system)
+        self._state = jax.jit(self._program.init)(self._data)
+        self._run = jax.jit(self._program.run_epochs, donate_argnums=0)
+
+    def epoch(self) -> None:
+        """`STEPS` steps; returns when they are done."""
+        self._state, _ = jax.block_until_ready(self._run(self._state, self._data, self._resident, 0, 1, 1 << 30))
+
+
+def make_program(system: System) -> Program:
+    """One seed's program: an epoch a call, no evaluation."""
+    return training.build(
+        system.model,
+        {system.feature: system.shape[-1]},
+        {TASK: tuple(f"c{index}" for index in range(system.classes))},
+        _TASKS,
+        OPTIMIZER,
+        config.Training(batch_size=system.batch_size, epochs_per_call=1),
+    )
+
+
+def one_seed(system: System) -> tuple[SeedData, Resident]:
+    """What the program of one seed reads."""
+    viewer = _viewer(system)
+    view = viewer.view(0)
+    keys = jax.tree.map(lambda key: key[0], seed_keys(config.Seeds(count=1)))
+    data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights)))
+    return data, Resident(jax.tree.map(jnp.asarray, viewer.resident()), jax.random.key(0))
+
+
+def step_flops(system: System) -> float:
+    """Floating-point operations of one step of one seed, by XLA's cost analysis.
+
+    That analysis counts the body of every loop once. So the loop over steps is one step, as wanted; for a scan over
+    time, whose length the jaxpr knows, the missing repetitions are added.
+    """
+    program = make_program(system)
+    data, resident = one_seed(system)
+    state = jax.eval_shape(program.init, data)
+    return _flops(jax.make_jaxpr(program.run_epochs)(state, data, resident, 0, 1, 1))
+
+
+def _flops(jaxpr: ClosedJaxpr) -> float:
+    shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.in_avals]
+    costs: Any = jax.jit(jaxpr_as_fun(jaxpr)).lower(*shapes).cost_analysis()
+    return float(costs["flops"]) + sum((length - 1) * _flops(body) for length, body in _scans(jaxpr.jaxpr))
+
+
+def _scans(jaxpr: Jaxpr) -> Iterator[tuple[int, ClosedJaxpr]]:
+    """The outermost scans of a program and their lengths; `_flops` of a body finds those inside it."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation.params["length"], equation.params["jaxpr"]
+            continue
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                yield from _scans(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+
+
+def _is_jaxpr(value: object) -> bool:
+    return isinstance(value, (ClosedJaxpr, Jaxpr))
+
+
+def matmul_ceiling(size: int) -> float:
+    """Floating-point operations a second of one [size, size] float32 matrix product on every device at once."""
+    devices = jax.devices()
+    operands = [jax.device_put(jnp.ones((size, size)), device) for device in devices]
+    product = jax.jit(jnp.matmul)
+    seconds = []
+    for _ in range(6):  # the first compiles
+        started = time.perf_counter()
+        jax.block_until_ready([product(x, x) for x in operands])
+        seconds.append(time.perf_counter() - started)
+    return 2 * size**3 * len(devices) / min(seconds)
+
+
+def _viewer(system: System) -> Viewer:
+    return Viewer(system.examples(), _TASKS, SPLITS, normalize=True)

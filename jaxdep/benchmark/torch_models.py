@@ -1,0 +1,84 @@
+"""The networks of `systems.SYSTEMS` in PyTorch: what a competent user would write. tests/parity holds them to ours.
+
+Each takes a batch without padding and returns (logits, penalty); padded batches without packing are what lets cuDNN
+choose its persistent kernels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jaxdep.models.emotion_transfer import DirectAudio, DirectText
+from jaxdep.models.emotion_transfer import EmotionAudio as EmotionAudioConfig
+
+
+class BiLSTM(nn.Module):
+    """`DirectText`: a bi-LSTM over segments, their mean, a linear decision."""
+
+    def __init__(self, config: DirectText, dim: int, classes: int):
+        super().__init__()
+        self.lstm = nn.LSTM(dim, config.hidden, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(2 * config.hidden, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, T, D]."""
+        return self.head(self.lstm(x)[0].mean(1)), x.new_zeros(())
+
+
+class TwoLevelBiGRU(nn.Module):
+    """`DirectAudio`: a bi-GRU over the frames of each segment, their mean, the same over segments, a linear decision."""
+
+    def __init__(self, config: DirectAudio, dim: int, classes: int):
+        super().__init__()
+        self.frames = nn.GRU(dim, config.frame_hidden, bidirectional=True, batch_first=True)
+        self.segments = nn.GRU(2 * config.frame_hidden, config.segment_hidden, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(2 * config.segment_hidden, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, U, T, D]."""
+        segments = self.frames(x.flatten(0, 1))[0].mean(1).unflatten(0, x.shape[:2])
+        return self.head(self.segments(segments)[0].mean(1)), x.new_zeros(())
+
+
+class EmotionAudio(nn.Module):
+    """`EmotionAudio`: dilated convolutions with residual blocks, attentive pooling, three dense layers."""
+
+    def __init__(self, config: EmotionAudioConfig, dim: int, classes: int):
+        super().__init__()
+        self.config = config
+        width, frame, heads = config.width, config.frame_dim, len(config.head_sharpness)
+        reach = max(config.splice)
+        dilated = [nn.Conv1d(width, width, 2, dilation=after - before) for before, after in config.taps]
+        first = nn.Conv1d(dim, width, len(config.splice), padding=reach, padding_mode="replicate")
+        self.layers = nn.ModuleList([first, *dilated])
+        self.inner = nn.ModuleList([nn.Linear(width, width) for _ in self.layers])
+        self.outer = nn.ModuleList([nn.Linear(width, width) for _ in self.layers])
+        self.biases = nn.ParameterList([torch.ones(width) for _ in self.layers])
+        self.frame = nn.Linear(width, frame)
+        self.W1 = nn.Linear(frame, config.attention_units, bias=False)
+        self.W2 = nn.Linear(config.attention_units, heads, bias=False)
+        self.emotion = nn.Linear(heads * frame, frame)
+        self.fusion = nn.Linear(frame, frame)
+        self.head = nn.Linear(frame, classes)
+        self.target = nn.Buffer(torch.diag(torch.tensor(config.head_sharpness)), persistent=False)
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The emotion feature [B, F] and the attention [B, heads, T] of x [B, T, D]."""
+        drop = nn.functional.dropout
+        blocks: Sequence[Any] = list(zip(self.layers, self.inner, self.outer, self.biases, strict=True))
+        for layer, inner, outer, bias in blocks:
+            x = layer(x.transpose(1, 2)).relu().transpose(1, 2)
+            x = drop(outer(inner(x).relu()) + x + bias, self.config.dropout, self.training).relu()
+        frames = self.frame(x)
+        attention = self.W2(torch.tanh(self.W1(frames))).softmax(dim=1).transpose(1, 2)
+        return self.emotion((attention @ frames).flatten(1)).relu(), attention
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, T, D]."""
+        emotion, attention = self.features(x)
+        off = attention @ attention.transpose(1, 2) - self.target
+        penalty = self.config.penalty_weight * (off**2).sum((1, 2))
+        dropped = nn.functional.dropout(emotion, self.config.output_dropout, self.training)
+        return self.head(self.fusion(dropped).relu()), penalty.mean()

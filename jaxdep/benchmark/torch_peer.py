@@ -1,0 +1,146 @@
+"""The same step in PyTorch, of all seeds: one after another, or the quickest way there is to run them side by side."""
+
+import math
+import os
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any, Literal
+
+import torch
+
+from jaxdep.benchmark import torch_models
+from jaxdep.benchmark.systems import OPTIMIZER, STEPS, TASK, System
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+_STREAMS = 8
+
+
+class Peer(ABC):
+    """All seeds of a system: each with a network, an optimiser, and an order of the examples of its own.
+
+    Args:
+        seeds: how many.
+        precision: of the matrix products.
+    """
+
+    def __init__(self, system: System, seeds: int, precision: Precision):
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        self.precision, self.batch_size = precision, system.batch_size
+        examples = system.examples()
+        values, labels = examples.buckets[0].features[system.feature].values, examples.labels[TASK]
+        self.x, self.y = (torch.from_numpy(array).to(self.device) for array in (values, labels.astype("int64")))
+        network = getattr(torch_models, system.peer)
+        torch.manual_seed(0)
+        self.networks = [
+            network(system.model, system.shape[-1], system.classes).to(self.device) for _ in range(seeds)
+        ]
+        self.optimizers = [
+            torch.optim.Adam(
+                net.parameters(), lr=OPTIMIZER.learning_rate, fused=True, capturable=self.device.type == "cuda"
+            )
+            for net in self.networks
+        ]
+
+    @abstractmethod
+    def epoch(self) -> None:
+        """`STEPS` steps of every seed; returns when they are done."""
+
+    def step(self, seed: int, rows: torch.Tensor) -> None:
+        """One step of one seed on the examples at `rows`."""
+        bf16 = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16) if bf16 else nullcontext():
+            logits, penalty = self.networks[seed](self.x[rows])
+            loss = torch.nn.functional.cross_entropy(logits.float(), self.y[rows]) + penalty
+        self.optimizers[seed].zero_grad()
+        loss.backward()
+        self.optimizers[seed].step()
+
+    def orders(self) -> torch.Tensor:
+        """A permutation of the examples for every seed, [S, STEPS, B]."""
+        keys = torch.rand(len(self.networks), len(self.x), device=self.device)
+        return keys.argsort(1).view(len(self.networks), STEPS, self.batch_size)
+
+    def train(self, seed: int, order: torch.Tensor) -> None:
+        """An epoch of one seed."""
+        for rows in order:
+            self.step(seed, rows)
+
+
+class Loop(Peer):
+    """One seed after another, each step with all cores or the whole device."""
+
+    def epoch(self) -> None:
+        torch.set_num_threads(_cores())
+        for seed, order in enumerate(self.orders()):
+            self.train(seed, order)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+class Threads(Peer):
+    """A worker thread a core, each with its share of the seeds. On a CPU."""
+
+    def __init__(self, system: System, seeds: int, precision: Precision):
+        super().__init__(system, seeds, precision)
+        self.pool = ThreadPoolExecutor(_cores(), initializer=torch.set_num_threads, initargs=(1,))
+
+    def epoch(self) -> None:
+        orders = self.orders()
+        list(self.pool.map(self.train, range(len(self.networks)), orders))
+
+
+class Graph(Peer):
+    """All seeds' steps as one CUDA graph, captured over several streams, so that they overlap."""
+
+    def __init__(self, system: System, seeds: int, precision: Precision):
+        super().__init__(system, seeds, precision)
+        self.rows = self.orders()[:, 0].clone()
+        warm, main = torch.cuda.Stream(), torch.cuda.current_stream()
+        warm.wait_stream(main)
+        with torch.cuda.stream(warm):  # capture wants every buffer and cuDNN's choice made before
+            for _ in range(3):
+                for seed in range(seeds):
+                    self.step(seed, self.rows[seed])
+        main.wait_stream(warm)
+        self.graph = torch.cuda.CUDAGraph()
+        streams = [torch.cuda.Stream() for _ in range(_STREAMS)]
+        with torch.cuda.graph(self.graph):
+            captured = torch.cuda.current_stream()
+            for stream in streams:
+                stream.wait_stream(captured)
+            for seed in range(seeds):
+                with torch.cuda.stream(streams[seed % _STREAMS]):
+                    self.step(seed, self.rows[seed])
+            for stream in streams:
+                captured.wait_stream(stream)
+
+    def epoch(self) -> None:
+        for rows in self.orders().unbind(1):
+            self.rows.copy_(rows)
+            self.graph.replay()
+        torch.cuda.synchronize()
+
+
+def peers() -> dict[str, type[Peer]]:
+    """The ways to run all seeds that this machine allows."""
+    return {"loop": Loop, "graph": Graph} if torch.cuda.is_available() else {"loop": Loop, "threads": Threads}
+
+
+def version() -> str:
+    """PyTorch's, for the table."""
+    return str(torch.__version__)
+
+
+def n_parameters(peer: Peer) -> int:
+    """Of one network."""
+    return sum(math.prod(parameter.shape) for parameter in peer.networks[0].parameters())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+__all__: list[Any] = ["Graph", "Loop", "Peer", "Precision", "Threads", "n_parameters", "peers", "version"]

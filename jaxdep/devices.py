@@ -1,0 +1,33 @@
+"""What must be settled before JAX first touches a device: how many a CPU has, and where compiled programs are kept."""
+
+import os
+from pathlib import Path
+
+import joblib
+
+
+def cache_folder() -> Path:
+    """The folder of the user's cache that is jaxdep's."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxdep"
+
+
+def use_every_core(at_most: int) -> None:
+    """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays.
+
+    Each device holds the features: more of them than seeds would only cost memory.
+    """
+    import jax
+
+    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        jax.config.update("jax_num_cpu_devices", min(joblib.cpu_count(), at_most))
+
+
+def use_compilation_cache() -> None:
+    """Compiled programs are kept between runs, however quickly they compiled."""
+    import jax
+
+    if not jax.config.values["jax_compilation_cache_dir"]:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
