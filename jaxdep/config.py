@@ -56,13 +56,19 @@ class Mapping(Config):
         group: seeds at a time under `map` and `pmap`.
         data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
             its own share, so that here alone the number of devices changes what a seed draws.
+        resident_gb: features that take more on a device stay on the host, which hands them over batch by batch (0: half
+            of the memory that the device reports; a CPU reports none). Each seed's own batches travel, unless all seeds
+            train on the same participants in one order: leave `order` out of `Seeds.vary`, and each batch travels once.
     """
 
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
     group: int = 1
     data_shards: int = 1
+    resident_gb: float = 0.0
 
     def check(self) -> None:
+        if not 0 <= self.resident_gb < math.inf:
+            raise ConfigError(f"resident_gb: a number of 0 or more, found {self.resident_gb}")
         for name in ("group", "data_shards"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")

@@ -21,14 +21,16 @@ from jaxtyping import PRNGKeyArray
 from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.choices import Choices
+from jaxdep.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
 from jaxdep.mappers import COMPILERS, Lifted, OneSeed
-from jaxdep.resident import Part, Resident, SeedData, SeedKeys, View, Viewer
+from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer
 from jaxdep.training import Program, SeedState
 
 Tree = Any
 
 AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
 _PROBE_STEPS = 3
+_ALL_STEPS = int(np.iinfo(np.int32).max)
 
 
 class Timing(NamedTuple):
@@ -106,14 +108,14 @@ class Ensemble:
         self._seeds = self._put(SeedData(keys, *_stack_views(views)))
         # The order in which buckets alternate belongs to no seed: -1 is nobody's id.
         bucket_key = jax.random.fold_in(jax.random.key(seeds.root, impl="threefry2x32"), np.uint32(2**32 - 1))
-        replicated = NamedSharding(self._mesh, PartitionSpec())
-        self._resident = jax.device_put(Resident(viewer.resident(), bucket_key), replicated)
+        self._buckets = viewer.resident()
+        self._feed = self._make_feed(bucket_key, one_order="order" not in seeds.vary)
         self._packed: tuple[np.ndarray, SeedData] | None = None
         self._init: Lifted
-        self._runs: dict[int, Lifted] = {}  # by the number of lanes
+        self._trainers: dict[int, Trainer] = {}  # by the number of lanes
         self.mapper = self._choose(mapping.mapper, remembered)
-        if not self._runs:
-            self._init, self._runs = self._compile_training(self.mapper)
+        if not self._trainers:
+            self._init, self._trainers = self._compile_training(self.mapper)
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
@@ -125,14 +127,15 @@ class Ensemble:
         Returns:
             The new states, and by "split/metric" [S, n_epochs] values, NaN where a seed had ended before.
         """
-        epochs = self._epochs(first_epoch, n_epochs)
+        epochs = (first_epoch, n_epochs, _ALL_STEPS)
         lanes = self._lanes(states)
         if lanes is None:
-            states, history = self._runs[self._n_padded](states, self._seeds, epochs)
+            states, history = self._trainers[self._n_padded].run(states, self._seeds, *epochs)
             return states, {name: values[:, :n_epochs] for name, values in self._fetch(history).items()}
         if self._packed is None or not np.array_equal(self._packed[0], lanes):
             self._packed = lanes, _take(self._by_seed, self._seeds, lanes)
-        trained, history = self._run_of(len(lanes))(_take(self._by_seed, states, lanes), self._packed[1], epochs)
+        trainer = self._trainer_of(len(lanes))
+        trained, history = trainer.run(_take(self._by_seed, states, lanes), self._packed[1], *epochs)
         rows = {name: np.full((self._n_padded, n_epochs), np.nan, np.float32) for name in history}
         for name, values in jax.device_get(history).items():
             rows[name][lanes] = values[:, :n_epochs]
@@ -141,9 +144,8 @@ class Ensemble:
 
     def predict(self, states: SeedState, part: str) -> dict[str, np.ndarray]:
         """By task, [S, U, classes] probabilities or [S, U, 1] scores of each seed's units of that part."""
-        shared = (self._resident,)
-        predict = self._compile(self.mapper, partial(_predict, self._program, part), states, self._seeds, shared)
-        return self._fetch(predict(states, self._seeds, shared))
+        lift = partial(self._compile, self.mapper)
+        return self._fetch(self._feed.predict(lift, states, self._seeds, part))
 
     def fetch(self, states: SeedState) -> SeedState:
         """The states as numpy arrays of their own, [S, ...], whatever the devices: what a checkpoint holds."""
@@ -162,8 +164,9 @@ class Ensemble:
     def history_names(self) -> list[str]:
         """The "split/metric" names of what `run` returns."""
         one = jax.tree.map(lambda x: x[0], self._seeds)
-        run = partial(_run, self._program)
-        return list(jax.eval_shape(run, self._program.init(one), one, self._epochs(0, 1))[1])
+        resident = jax.eval_shape(lambda: self._feed.resident._replace(buckets=self._buckets))
+        run = partial(jax.eval_shape, self._program.run_epochs, self._program.init(one), one)
+        return list(run(resident, np.int32(0), np.int32(1), np.int32(1))[1])
 
     @cached_property
     def abstract_states(self) -> SeedState:
@@ -174,27 +177,40 @@ class Ensemble:
     @property
     def memory_bytes(self) -> int:
         """What training needs on one device, by the compiler's plan: features, states, and what a step keeps."""
-        return self._runs[self._n_padded].memory_bytes
+        return self._trainers[self._n_padded].memory_bytes
 
-    def _compile_training(self, mapper: str) -> tuple[Lifted, dict[int, Lifted]]:
+    @property
+    def streams(self) -> bool:
+        """Whether the features stay on the host, since they are too many for the device."""
+        return self._feed.streams
+
+    def _make_feed(self, bucket_key: PRNGKeyArray, one_order: bool) -> Feed:
+        limit = self._mapping.resident_gb * 1e9 or _memory_limit(self._mesh.devices.flat[0]) / 2
+        if nbytes(self._buckets) <= limit:
+            return ResidentFeed(self._program, self._buckets, bucket_key, self._mesh)
+        return StreamedFeed(self._program, self._buckets, bucket_key, self._mesh, self._seeds, one_order)
+
+    def _compile_training(self, mapper: str) -> tuple[Lifted, dict[int, Trainer]]:
         init = self._compile(mapper, partial(_init, self._program), None, self._seeds, ())
-        return init, {self._n_padded: self._compile_run(mapper, self._n_padded)}
+        return init, {self._n_padded: self._compile_trainer(mapper, self._n_padded)}
 
-    def _compile_run(self, mapper: str, lanes: int) -> Lifted:
+    def _compile_trainer(self, mapper: str, lanes: int) -> Trainer:
         def of_lanes(tree: Tree) -> Tree:
             return jax.tree.map(
                 lambda x: jax.ShapeDtypeStruct((lanes, *x.shape[1:]), x.dtype, sharding=self._by_seed), tree
             )
 
-        data, states = of_lanes(self._seeds), of_lanes(self.abstract_states)
-        return self._compile(mapper, partial(_run, self._program), states, data, self._epochs(0, 1), donate=True)
+        lift = partial(self._compile, mapper)
+        return self._feed.trainer(lift, of_lanes(self.abstract_states), of_lanes(self._seeds))
 
-    def _run_of(self, lanes: int) -> Lifted:
-        if lanes not in self._runs:
-            self._runs[lanes] = self._compile_run(self.mapper, lanes)
-        return self._runs[lanes]
+    def _trainer_of(self, lanes: int) -> Trainer:
+        if lanes not in self._trainers:
+            self._trainers[lanes] = self._compile_trainer(self.mapper, lanes)
+        return self._trainers[lanes]
 
-    def _compile(self, mapper: str, fn: OneSeed, states: Tree, data: Tree, shared: Tree, donate: bool = False) -> Lifted:
+    def _compile(
+        self, mapper: str, fn: OneSeed, states: Tree, data: Tree, shared: Tree, donate: bool = False
+    ) -> Lifted:
         started = time.perf_counter()
         compiled = COMPILERS[mapper](fn, (states, data, shared), self._mesh, self._mapping.group, donate)
         self.compile_s += time.perf_counter() - started
@@ -236,9 +252,10 @@ class Ensemble:
 
     def _identity(self) -> str:
         """The program, its shapes, and the devices, in words."""
-        shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._resident))
+        shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._buckets))
         devices = sorted(device.device_kind for device in self._mesh.devices.flat)
-        return repr((self._program.identity, shapes, self._mapping.group, self._mesh.shape, devices, jax.__version__))
+        layout = self._mapping.group, self._mesh.shape, self._feed.streams
+        return repr((self._program.identity, shapes, layout, devices, jax.__version__))
 
     def _measure(self) -> str:
         """Times all seeds under each candidate, returns the one with the shortest epoch, and keeps what it compiled.
@@ -251,20 +268,20 @@ class Ensemble:
             quickest = min((timing.epoch_s for timing in self.timings.values()), default=np.inf)
             self.compile_s = 0.0
             try:
-                init, runs = self._compile_training(mapper)
-                self.timings[mapper] = Timing(self.compile_s, self._time(init, runs[self._n_padded]))
+                init, trainers = self._compile_training(mapper)
+                self.timings[mapper] = Timing(self.compile_s, self._time(init, trainers[self._n_padded]))
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
                 self.timings[mapper] = Timing(self.compile_s, float("inf"))
             compile_s[mapper] = self.compile_s
             if self.timings[mapper].epoch_s < quickest:
-                self._init, self._runs = init, runs
+                self._init, self._trainers = init, trainers
         chosen = min(self.timings, key=lambda mapper: self.timings[mapper].epoch_s)
         self.compile_s = compile_s[chosen]
         return chosen
 
-    def _time(self, init: Lifted, run: Lifted) -> float:
+    def _time(self, init: Lifted, trainer: Trainer) -> float:
         """Seconds of an epoch of all seeds, estimated."""
         states = init(None, self._seeds, ())
         positions = self._seeds.parts["train"].positions
@@ -273,14 +290,11 @@ class Ensemble:
         quickest: dict[int, float] = {}
         for count in (few, more, few, more):
             started = time.perf_counter()
-            states, _ = jax.block_until_ready(run(states, self._seeds, self._epochs(0, 1, count)))
+            states, _ = jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
             seconds = time.perf_counter() - started
             quickest[count] = min(seconds, quickest.get(count, seconds))
         a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
         return quickest[few] + max(a_step, 0.0) * (steps - few)
-
-    def _epochs(self, first: int, count: int, max_steps: int = np.iinfo(np.int32).max) -> Tree:
-        return self._resident, np.int32(first), np.int32(count), np.int32(max_steps)
 
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
@@ -314,13 +328,9 @@ def _init(program: Program, _: Tree, seed: SeedData, __: Tree) -> SeedState:
     return program.init(seed)
 
 
-def _run(program: Program, state: SeedState, seed: SeedData, shared: Tree) -> Tree:
-    return program.run_epochs(state, seed, *shared)
-
-
-def _predict(program: Program, part: str, state: SeedState, seed: SeedData, shared: Tree) -> Tree:
-    (resident,) = shared
-    return program.predict(state, seed, resident, part)
+def _memory_limit(device: jax.Device) -> float:
+    """Bytes that the device says it has; no limit where it does not say, as a CPU."""
+    return float((device.memory_stats() or {}).get("bytes_limit", np.inf))
 
 
 def _stack_views(views: Sequence[View]) -> tuple[Tree, Tree, Tree]:

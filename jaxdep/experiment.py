@@ -17,6 +17,7 @@ import jax
 from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from jaxdep import metrics, report
+from jaxdep.choices import Choices
 from jaxdep.config import BaselineStage, Experiment, StageConfig, TrainStage
 from jaxdep.files import read_json, write_json
 from jaxdep.sources import Sources
@@ -37,13 +38,22 @@ REPORTED_PACKAGES = (
 )
 
 
-def run(experiment: Experiment, workdir: Path, sources: Sources, *, command: str, overwrite: bool = False) -> None:
+def run(
+    experiment: Experiment,
+    workdir: Path,
+    sources: Sources,
+    *,
+    command: str,
+    overwrite: bool = False,
+    choices: Choices | None = None,
+) -> None:
     """Runs what of the experiment is not finished in `workdir`, and writes the report.
 
     Args:
         experiment: frozen.
         command: the line that makes this run, for the page.
         overwrite: takes a workdir of another config; stages that are the same in both are kept.
+        choices: where the mapper `auto` remembers what was quickest; it measures each time without.
 
     Raises:
         ConfigError: the workdir holds another config; the message shows the difference.
@@ -52,7 +62,7 @@ def run(experiment: Experiment, workdir: Path, sources: Sources, *, command: str
     console = sources.console
     _claim(workdir, experiment.as_dict(), overwrite)
     for name, config in experiment.stages.items():
-        _run_stage(name, config, experiment, workdir, sources)
+        _run_stage(name, config, experiment, workdir, sources, choices)
     started = time.perf_counter()
     report.write(_report(experiment, workdir, command), workdir, console)
     console.print(
@@ -73,14 +83,16 @@ def environment() -> dict[str, str]:
     }
 
 
-def _run_stage(name: str, config: StageConfig, experiment: Experiment, workdir: Path, sources: Sources) -> None:
+def _run_stage(
+    name: str, config: StageConfig, experiment: Experiment, workdir: Path, sources: Sources, choices: Choices | None
+) -> None:
     folder = workdir / "stages" / name
     started = time.perf_counter()
     examples = sources.examples(config.data)
     prepare_s = time.perf_counter() - started
     task = next(iter(config.tasks))
     _check_metrics(name, config, examples.classes.get(task, ()))
-    stage = StageRun(name, folder, examples, experiment.seeds, experiment.mapping, sources.console)
+    stage = StageRun(name, folder, examples, experiment.seeds, experiment.mapping, sources.console, choices)
     fingerprint = _fingerprint(config, experiment, examples)
     record = stage.record
     if record.get("fingerprint") != fingerprint:

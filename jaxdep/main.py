@@ -24,6 +24,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
     use_every_core(at_most=CONFIG.value.seeds.count)
     from jaxdep import experiment  # after the devices are chosen
+    from jaxdep.choices import Choices
     from jaxdep.models import encoders
     from jaxdep.sources import Sources
 
@@ -36,7 +37,14 @@ def main(argv: list[str]) -> None:
     )
     command = shlex.join(["python", "-m", "jaxdep.main", *sys.argv[1:]])
     try:
-        experiment.run(CONFIG.value, Path(WORKDIR.value), sources, command=command, overwrite=OVERWRITE.value)
+        experiment.run(
+            CONFIG.value,
+            Path(WORKDIR.value),
+            sources,
+            command=command,
+            overwrite=OVERWRITE.value,
+            choices=Choices(cache_folder() / "mappers"),
+        )
     except (ConfigError, DataError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:

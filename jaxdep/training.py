@@ -2,7 +2,9 @@
 
 `build` makes a `Program`: `init`, `run_epochs`, `predict`. `ensemble.py` maps them over seeds. The features of all
 examples stay resident on the device; a seed owns only the positions of the examples in its splits, gathers its own
-permutation of them inside the compiled program, and carries the statistics of its own training split.
+permutation of them inside the compiled program, and carries the statistics of its own training split. Where the
+features are too large for the device, the host gathers the same batches, and the parts of an epoch are called one by
+one (`Streamed`).
 """
 
 import dataclasses
@@ -58,6 +60,65 @@ class SeedState(NamedTuple):
     diverged: Bool[Scalar, ""]
 
 
+class Learned(NamedTuple):
+    """What one step hands to the next."""
+
+    params: Tree
+    statistics: Tree
+    opt_state: Tree
+    loss_sum: Float[Scalar, ""]
+    examples: Float[Scalar, ""]
+    learning_rate_scale: Float[Scalar, ""]
+    ended: Bool[Scalar, ""]
+
+
+class Rows(NamedTuple):
+    """A batch as rows of one bucket: `place` is its number in the seed's order of that bucket."""
+
+    positions: Int[Array, " batch"]
+    valid: Bool[Array, " batch"]
+    place: Int[Scalar, ""]
+
+
+class Order(NamedTuple):
+    """The batches of a seed's epoch.
+
+    Attributes:
+        plan: [steps, 2], the (bucket, place) of each step, alike for all seeds.
+        positions, valid: by bucket, [steps of the bucket, batch].
+    """
+
+    plan: Int[Array, "steps 2"]
+    positions: tuple[Int[Array, "places batch"], ...]
+    valid: tuple[Bool[Array, "places batch"], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Streamed:
+    """The parts of an epoch of one seed, for features that the host hands over batch by batch.
+
+    `Resident` then holds the targets alone. `features` are those of a whole batch, as they lie in their bucket.
+
+    Attributes:
+        order: (SeedData, Resident, epoch) -> Order.
+        begin: (SeedState) -> Learned.
+        learn: (bucket, Learned, SeedData, Resident, Rows, features, epoch) -> Learned.
+        score: (params, statistics, SeedData, features) -> by task, [batch, outputs] logits.
+        selected: (SeedState) -> the (params, statistics) that are reported.
+        finish: (SeedState, Learned, SeedData, Resident, logits of the validation part or None, epoch) ->
+            (SeedState, row of the history, NaN if the seed had ended).
+        decide: (logits of a part, SeedData, part's name) -> as `Program.predict`.
+    """
+
+    order: Callable[..., Order]
+    begin: Callable[[SeedState], Learned]
+    learn: Callable[..., Learned]
+    score: Callable[..., dict[str, Array]]
+    selected: Callable[[SeedState], tuple[Tree, Tree]]
+    finish: Callable[..., tuple[SeedState, dict[str, Array]]]
+    decide: Callable[..., dict[str, Array]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Program:
     """The pure functions of one seed.
@@ -70,6 +131,9 @@ class Program:
             history holds [epochs_per_call] values by "split/metric", NaN where an epoch was not run. n_epochs and
             max_steps (a limit on steps an epoch, for timing) are dynamic: one compilation serves all.
         predict: (SeedState, SeedData, Resident, part's name) -> by task, [U, classes] probabilities or [U, 1] scores.
+        streamed: the same in parts.
+        outputs: by task, the number of logits.
+        epochs_per_call: as configured.
     """
 
     identity: str
@@ -77,6 +141,9 @@ class Program:
     init: Callable[[SeedData], SeedState]
     run_epochs: Callable[..., tuple[SeedState, dict[str, Array]]]
     predict: Callable[[SeedState, SeedData, Resident, str], dict[str, Array]]
+    streamed: Streamed
+    outputs: Mapping[str, int]
+    epochs_per_call: int
 
 
 def build(
@@ -117,7 +184,24 @@ def build(
         data_shards=data_shards,
     )
     identity = repr((model, inputs, outputs, tasks, optimizer, training.batch_size, sorted(learner.recorded)))
-    return Program(identity, training.batch_size, learner.init, learner.run_epochs, learner.predict)
+    return Program(
+        identity=identity,
+        batch_size=training.batch_size,
+        init=learner.init,
+        run_epochs=learner.run_epochs,
+        predict=learner.predict,
+        streamed=Streamed(
+            order=learner.order,
+            begin=learner.begin,
+            learn=learner.learn,
+            score=learner.score,
+            selected=learner.selected,
+            finish=learner.finish,
+            decide=learner.decide,
+        ),
+        outputs=outputs,
+        epochs_per_call=training.epochs_per_call,
+    )
 
 
 def make_transform(config: Optimizer) -> optax.GradientTransformation:
@@ -139,16 +223,6 @@ class _Batch(NamedTuple):
     features: Mapping[str, Masked]
     targets: Mapping[str, Num[Array, " batch"]]
     weight: Float[Array, " batch"]
-
-
-class _Learned(NamedTuple):
-    """What one step hands to the next."""
-
-    params: Tree
-    statistics: Tree
-    opt_state: Tree
-    loss_sum: Float[Scalar, ""]
-    examples: Float[Scalar, ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,22 +288,87 @@ class _Learner:
         return lax.fori_loop(0, n_epochs, body, (state, empty))
 
     def predict(self, state: SeedState, seed: SeedData, resident: Resident, part: str) -> dict[str, Array]:
-        selected: Any = state.best if self.training.select == "best" else state
-        logits = self._forward(selected.params, selected.statistics, seed, resident, seed.parts[part])
-        return self._decide(logits, seed.parts[part])
+        return self.decide(self._forward(*self.selected(state), seed, resident, seed.parts[part]), seed, part)
 
-    def _epoch(
-        self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array
+    def selected(self, state: SeedState) -> tuple[Tree, Tree]:
+        chosen: Any = state.best if self.training.select == "best" else state
+        return chosen.params, chosen.statistics
+
+    def order(self, seed: SeedData, resident: Resident, epoch: Array) -> Order:
+        key, part = jax.random.fold_in(seed.keys.order, epoch), seed.parts["train"]
+        shuffled = [
+            _shuffle(jax.random.fold_in(key, bucket), positions, valid, self.training.batch_size)
+            for bucket, (positions, valid) in enumerate(zip(part.positions, part.valid, strict=True))
+        ]
+        plan = _batch_plan(
+            jax.random.fold_in(resident.bucket_key, epoch), [len(positions) for positions, _ in shuffled]
+        )
+        positions, valid = zip(*shuffled, strict=True)
+        return Order(plan, positions, valid)
+
+    def begin(self, state: SeedState) -> Learned:
+        ended = state.stopped | state.diverged
+        zero, scale = jnp.float32(0), state.learning_rate_scale
+        return Learned(state.params, state.statistics, state.opt_state, zero, zero, scale, ended)
+
+    def learn(
+        self,
+        bucket: int,
+        learned: Learned,
+        seed: SeedData,
+        resident: Resident,
+        rows: Rows,
+        features: Mapping[str, Masked],
+        epoch: Array,
+    ) -> Learned:
+        shared = {name: Masked(*map(self._share, feature)) for name, feature in features.items()}
+        return self._learn(bucket, learned, seed, resident, rows, shared, epoch)
+
+    def _learn(
+        self,
+        bucket: int,
+        learned: Learned,
+        seed: SeedData,
+        resident: Resident,
+        rows: Rows,
+        features: Mapping[str, Masked],
+        epoch: Array,
+    ) -> Learned:
+        """One step; `features` are those of this device's share of the batch."""
+
+        def step(learned: Learned) -> Learned:
+            key = _fold_in(seed.keys.dropout, epoch, jnp.int32(bucket), rows.place)
+            if self.data_axis is not None:  # else all devices would drop the same cells of their shares
+                key = _fold_in(key, lax.axis_index(self.data_axis))
+            positions, valid = self._share(rows.positions), self._share(rows.valid)
+            targets = {task: values[positions] for task, values in resident.buckets[bucket].targets.items()}
+            batch = _Batch(_normalized(features, seed.normalizers), targets, valid.astype(jnp.float32))
+            return self._update(learned, batch, seed, key)
+
+        # A seed's own split may leave a batch without any example, and a seed may have ended: then nothing moves.
+        moves = rows.valid.any() & ~learned.ended
+        return lax.cond(moves, step, lambda learned: learned, learned)
+
+    def score(self, params: Tree, statistics: Tree, seed: SeedData, features: Mapping[str, Masked]) -> dict[str, Array]:
+        return dict(self._apply(params, statistics, _normalized(features, seed.normalizers), None)[0].logits)
+
+    def finish(
+        self,
+        state: SeedState,
+        learned: Learned,
+        seed: SeedData,
+        resident: Resident,
+        logits: dict[str, Array] | None,
+        epoch: Array,
     ) -> tuple[SeedState, dict[str, Array]]:
-        learned = self._train(state, seed, resident, epoch, max_steps)
         loss = learned.loss_sum / jnp.maximum(learned.examples, 1)
         row = {
             "train/loss": loss,
             "train/learning_rate_scale": state.learning_rate_scale,
         }
         score = worst = loss
-        if "validation" in seed.parts:
-            measured = self._evaluate(learned.params, learned.statistics, seed, resident, seed.parts["validation"])
+        if logits is not None:
+            measured = self._evaluate(logits, seed, resident, "validation")
             # The compiler drops the metrics that nobody asked for; some cost seconds of compilation.
             row |= {f"validation/{name}": value for name, value in measured.items() if name in self.recorded}
             score = measured[self.training.monitor] * self._direction
@@ -239,40 +378,36 @@ class _Learner:
         after = state._replace(params=learned.params, statistics=learned.statistics, opt_state=learned.opt_state)
         after = _judge(after, score, epoch, self.training)
         finite = jnp.isfinite(worst) & _all_finite(learned.params)
-        after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
-        return after._replace(diverged=~finite), row
+        goes_on = finite & ~learned.ended
+        after = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), after, state)
+        row = {name: jnp.where(learned.ended, jnp.nan, value) for name, value in row.items()}
+        return after._replace(diverged=state.diverged | ~(finite | learned.ended)), row
 
-    def _train(self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array) -> _Learned:
-        order_key, dropout_key = (jax.random.fold_in(key, epoch) for key in (seed.keys.order, seed.keys.dropout))
-        part = seed.parts["train"]
-        orders = [
-            _shuffle(jax.random.fold_in(order_key, bucket), positions, valid, self.training.batch_size)
-            for bucket, (positions, valid) in enumerate(zip(part.positions, part.valid, strict=True))
-        ]
-        plan = _batch_plan(jax.random.fold_in(resident.bucket_key, epoch), [len(positions) for positions, _ in orders])
+    def _epoch(
+        self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array
+    ) -> tuple[SeedState, dict[str, Array]]:
+        learned, logits = self._train(state, seed, resident, epoch, max_steps), None
+        if "validation" in seed.parts:
+            logits = self._forward(learned.params, learned.statistics, seed, resident, seed.parts["validation"])
+        return self.finish(state, learned, seed, resident, logits, epoch)
 
-        def update(bucket: int, learned: _Learned, place: Array, key: PRNGKeyArray) -> _Learned:
-            positions, valid = (rows[place] for rows in orders[bucket])
-            batch = _gather(resident.buckets[bucket], seed.normalizers, self._share(positions), self._share(valid))
-            updated = self._update(learned, batch, seed, state.learning_rate_scale, key)
-            # A seed's own split may leave a batch without any example: then nothing moves.
-            return jax.tree.map(lambda new, old: jnp.where(valid.any(), new, old), updated, learned)
+    def _train(self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array) -> Learned:
+        order = self.order(seed, resident, epoch)
 
-        branches = [partial(update, bucket) for bucket in range(len(orders))]
+        def update(bucket: int, learned: Learned, place: Array) -> Learned:
+            rows = Rows(order.positions[bucket][place], order.valid[bucket][place], place)
+            features = _gathered(resident.buckets[bucket], self._share(rows.positions))
+            return self._learn(bucket, learned, seed, resident, rows, features, epoch)
 
-        def step(i: Array, learned: _Learned) -> _Learned:
-            bucket, place = plan[i]
-            key = _fold_in(dropout_key, bucket, place)
-            if self.data_axis is not None:  # else all devices would drop the same cells of their shares
-                key = _fold_in(key, lax.axis_index(self.data_axis))
-            return lax.switch(bucket, branches, learned, place, key)
+        branches = [partial(update, bucket) for bucket in range(len(order.positions))]
 
-        start = _Learned(state.params, state.statistics, state.opt_state, jnp.float32(0), jnp.float32(0))
-        return lax.fori_loop(0, jnp.minimum(len(plan), max_steps), step, start)
+        def step(i: Array, learned: Learned) -> Learned:
+            bucket, place = order.plan[i]
+            return lax.switch(bucket, branches, learned, place)
 
-    def _update(
-        self, learned: _Learned, batch: _Batch, seed: SeedData, learning_rate_scale: Array, key: PRNGKeyArray
-    ) -> _Learned:
+        return lax.fori_loop(0, jnp.minimum(len(order.plan), max_steps), step, self.begin(state))
+
+    def _update(self, learned: Learned, batch: _Batch, seed: SeedData, key: PRNGKeyArray) -> Learned:
         def objective(params: Tree) -> tuple[Array, Tree]:
             outputs, statistics = self._apply(params, learned.statistics, batch.features, key)
             loss = batch_loss(self.tasks, outputs, batch.targets, batch.weight, seed.class_weights, self.data_axis)
@@ -283,8 +418,14 @@ class _Learner:
         if self.data_axis is not None:
             loss, gradient, examples = lax.psum((loss, gradient, examples), self.data_axis)
         updates, opt_state = self.transform.update(gradient, learned.opt_state, learned.params)
-        params = jax.tree.map(lambda param, move: param + learning_rate_scale * move, learned.params, updates)
-        return _Learned(params, statistics, opt_state, learned.loss_sum + loss * examples, learned.examples + examples)
+        scale = learned.learning_rate_scale
+        return learned._replace(
+            params=jax.tree.map(lambda param, move: param + scale * move, learned.params, updates),
+            statistics=statistics,
+            opt_state=opt_state,
+            loss_sum=learned.loss_sum + loss * examples,
+            examples=learned.examples + examples,
+        )
 
     def _apply(
         self, params: Tree, statistics: Tree, features: Mapping[str, Masked], key: PRNGKeyArray | None
@@ -306,19 +447,18 @@ class _Learner:
         """The logits of a part's examples, by task, [n, outputs], bucket after bucket."""
         size = self.training.batch_size
 
-        def logits(bucket: ResidentBucket, rows: tuple[Array, Array]) -> Mapping[str, Array]:
-            batch = _gather(bucket, seed.normalizers, *rows)
-            return self._apply(params, statistics, batch.features, None)[0].logits
+        def logits(bucket: ResidentBucket, positions: Array) -> dict[str, Array]:
+            return self.score(params, statistics, seed, _gathered(bucket, positions))
 
         by_bucket = []
-        for bucket, positions, valid in zip(resident.buckets, part.positions, part.valid, strict=True):
-            batches = (_batches(positions, size), _batches(valid, size))
-            found = lax.map(partial(logits, bucket), batches)  # {task: [n_batches, size, outputs]}
+        for bucket, positions in zip(resident.buckets, part.positions, strict=True):
+            found = lax.map(partial(logits, bucket), as_batches(positions, size))  # {task: [n_batches, size, outputs]}
             by_bucket.append({task: x.reshape(-1, x.shape[-1])[: len(positions)] for task, x in found.items()})
         return {task: jnp.concatenate([found[task] for found in by_bucket]) for task in self.tasks}
 
-    def _decide(self, logits: Mapping[str, Array], part: Part) -> dict[str, Array]:
+    def decide(self, logits: Mapping[str, Array], seed: SeedData, name: str) -> dict[str, Array]:
         """Each unit's mean over its examples of the class probabilities, or of the score."""
+        part = seed.parts[name]
         units, weight = jnp.concatenate(part.units), jnp.concatenate(part.valid).astype(jnp.float32)
         decisions = {}
         for task, values in logits.items():
@@ -330,11 +470,11 @@ class _Learner:
         return decisions
 
     def _evaluate(
-        self, params: Tree, statistics: Tree, seed: SeedData, resident: Resident, part: Part
+        self, logits: Mapping[str, Array], seed: SeedData, resident: Resident, name_of_part: str
     ) -> dict[str, Array]:
         """The tasks' losses over a part's examples, and the metrics of its units; later tasks' names are prefixed."""
-        logits = self._forward(params, statistics, seed, resident, part)
-        decisions, valid = self._decide(logits, part), jnp.concatenate(part.valid)
+        part = seed.parts[name_of_part]
+        decisions, valid = self.decide(logits, seed, name_of_part), jnp.concatenate(part.valid)
         measured = {"loss": jnp.float32(0)}
         for index, (name, task) in enumerate(self.tasks.items()):
             targets = jnp.concatenate(
@@ -390,10 +530,10 @@ def _shuffle(key: PRNGKeyArray, positions: Array, valid: Array, size: int) -> tu
     """A permutation of a bucket's positions, the invalid ones last, as [steps, size] batches with their validity."""
     rank = jnp.where(valid, jax.random.uniform(key, positions.shape), jnp.inf)
     order = jnp.argsort(rank)
-    return _batches(positions[order], size), _batches(valid[order], size)
+    return as_batches(positions[order], size), as_batches(valid[order], size)
 
 
-def _batches(rows: Array, size: int) -> Array:
+def as_batches(rows: Array, size: int) -> Array:
     """[n] -> [ceil(n / size), size], filled up with zeros (row 0; not valid)."""
     return jnp.pad(rows, (0, -len(rows) % size)).reshape(-1, size)
 
@@ -417,14 +557,16 @@ def _fold_in(key: PRNGKeyArray, *numbers: Array) -> PRNGKeyArray:
     return key
 
 
-def _gather(bucket: ResidentBucket, normalizers: Mapping[str, Normalizer], positions: Array, valid: Array) -> _Batch:
-    """The examples at `positions`, normalised by the seed's own statistics; padding stays zero."""
+def _gathered(bucket: ResidentBucket, positions: Array) -> dict[str, Masked]:
+    return {name: Masked(*(array[positions] for array in feature)) for name, feature in bucket.features.items()}
+
+
+def _normalized(features: Mapping[str, Masked], normalizers: Mapping[str, Normalizer]) -> dict[str, Masked]:
+    """Features normalised by the seed's own statistics; padding stays zero."""
 
     def normalized(name: str) -> Masked:
-        values, mask = (array[positions] for array in bucket.features[name])
+        values, mask = features[name]
         mean, scale = (x.reshape((1,) * (values.ndim - 1) + x.shape) for x in normalizers[name])
         return Masked(jnp.where(mask[..., None], (values - mean) * scale, 0.0), mask)
 
-    features = {name: normalized(name) for name in bucket.features}
-    targets = {task: values[positions] for task, values in bucket.targets.items()}
-    return _Batch(features, targets, valid.astype(jnp.float32))
+    return {name: normalized(name) for name in features}

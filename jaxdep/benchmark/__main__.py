@@ -68,7 +68,9 @@ def _time(name: str, count: int) -> Any:
     system = SYSTEMS[name]
     if PRECISION.value == "bfloat16":
         system = dataclasses.replace(system, model=dataclasses.replace(system.model, dtype="bfloat16"))
-    ours = engine.Engine(system, count, config.Mapping(mapper=cast(Any, MAPPER.value)), Choices(cache_folder() / "mappers"))
+    ours = engine.Engine(
+        system, count, config.Mapping(mapper=cast(Any, MAPPER.value)), Choices(cache_folder() / "mappers")
+    )
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
     if PEER.value == "torch":
         from jaxdep.benchmark import torch_peer

@@ -77,7 +77,16 @@ def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> 
     ways, has_overhead = list(rows[0].ratios), rows[0].overhead is not None
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("system")
-    heads = ["seeds", "mapper", "step\ns", "steps of\na seed/s", "compile\ns", "memory\nGB", "GFLOP\na seed", "of\nceiling"]
+    heads = [
+        "seeds",
+        "mapper",
+        "step\ns",
+        "steps of\na seed/s",
+        "compile\ns",
+        "memory\nGB",
+        "GFLOP\na seed",
+        "of\nceiling",
+    ]
     heads += [f"{way}\ns" for way in ways] + (["best /\njaxdep"] if ways else [])
     for head in [*heads, *(["loop's\noverhead"] if has_overhead else [])]:
         table.add_column(head, justify="right")

@@ -34,9 +34,7 @@ class Peer(ABC):
         self.x, self.y = (torch.from_numpy(array).to(self.device) for array in (values, labels.astype("int64")))
         network = getattr(torch_models, system.peer)
         torch.manual_seed(0)
-        self.networks = [
-            network(system.model, system.shape[-1], system.classes).to(self.device) for _ in range(seeds)
-        ]
+        self.networks = [network(system.model, system.shape[-1], system.classes).to(self.device) for _ in range(seeds)]
         self.optimizers = [
             torch.optim.Adam(
                 net.parameters(), lr=OPTIMIZER.learning_rate, fused=True, capturable=self.device.type == "cuda"

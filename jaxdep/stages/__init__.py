@@ -11,6 +11,7 @@ from rich.console import Console
 
 from input_pipeline.batching import Examples
 from jaxdep import config
+from jaxdep.choices import Choices
 from jaxdep.files import read_json, write_json, write_text
 from jaxdep.resident import Units
 
@@ -25,6 +26,7 @@ class StageRun:
         name, folder: `folder` is `<workdir>/stages/<name>`.
         examples: of the stage's data.
         seeds, mapping: of the experiment.
+        choices: what `auto` remembers between experiments.
     """
 
     name: str
@@ -33,6 +35,7 @@ class StageRun:
     seeds: config.Seeds
     mapping: config.Mapping
     console: Console
+    choices: Choices | None = None
     _counted_to: float = dataclasses.field(default_factory=time.perf_counter)
 
     @property

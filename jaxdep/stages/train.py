@@ -48,7 +48,9 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
         data_axis="data",
         data_shards=stage.mapping.data_shards,
     )
-    return Ensemble(program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"))
+    return Ensemble(
+        program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"), choices=stage.choices
+    )
 
 
 def _inputs(config: TrainStage, stage: StageRun) -> dict[str, int]:
@@ -76,7 +78,11 @@ def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
         mapper_timings=timings or record.get("mapper_timings", {}),
         n_devices=jax.device_count(),
         compile_s=ensemble.compile_s,
+        streamed=ensemble.streams,
+        memory_gb=ensemble.memory_bytes / 1e9,
     )
+    if ensemble.streams:
+        stage.console.print(f"{stage.name}: the features stay on the host and are streamed")
     return float(record.get("train_s", 0.0))
 
 

@@ -165,6 +165,7 @@ def make_ensemble(
     mapper: str = "vmap",
     group: int = 1,
     data_shards: int = 1,
+    resident_gb: float = 0.0,
     devices: int = 1,
     splits: config.Splits | None = None,
     tasks: dict[str, config.Task] = TASKS,
@@ -176,7 +177,7 @@ def make_ensemble(
         program,
         Viewer(examples, tasks, splits or config.Splits(), True),
         config.Seeds(count=count, first=first, vary=vary),
-        config.Mapping(mapper=mapper, group=group, data_shards=data_shards),
+        config.Mapping(mapper=mapper, group=group, data_shards=data_shards, resident_gb=resident_gb),
         devices=jax.devices()[:devices],
     )
 
