@@ -22,7 +22,7 @@ from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.choices import Choices
 from jaxdep.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
-from jaxdep.mappers import COMPILERS, Lifted, OneSeed
+from jaxdep.mappers import COMPILERS, Lift, Lifted
 from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer
 from jaxdep.training import Program, SeedState
 
@@ -71,9 +71,7 @@ class Ensemble:
     Attributes:
         ids: [S], the global ids.
         units: by seed, by part, what the seed's predictions stand for.
-        mapper: the mapper in use.
         timings: of each mapper that `auto` tried, now or when the choice was remembered.
-        compile_s: seconds spent compiling the programs in use.
     """
 
     def __init__(
@@ -95,7 +93,6 @@ class Ensemble:
             choices: where `auto` looks up and keeps what it chose for such a program on such devices.
         """
         self.ids = np.arange(seeds.first, seeds.first + seeds.count)
-        self.compile_s = 0.0
         self.timings: dict[str, Timing] = {}
         self._program, self._mapping, self._choices = program, mapping, choices
         self._mesh = make_mesh(mapping.data_shards, devices)
@@ -112,10 +109,12 @@ class Ensemble:
         self._feed = self._make_feed(bucket_key, one_order="order" not in seeds.vary)
         self._packed: tuple[np.ndarray, SeedData] | None = None
         self._init: Lifted
+        self._lift: Lift
         self._trainers: dict[int, Trainer] = {}  # by the number of lanes
-        self.mapper = self._choose(mapping.mapper, remembered)
+        mapper = self._choose(mapping.mapper, remembered)
         if not self._trainers:
-            self._init, self._trainers = self._compile_training(self.mapper)
+            self._lift = self._lift_by(mapper)
+            self._init, self._trainers = self._compile_training(self._lift)
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
@@ -144,8 +143,7 @@ class Ensemble:
 
     def predict(self, states: SeedState, part: str) -> dict[str, np.ndarray]:
         """By task, [S, U, classes] probabilities or [S, U, 1] scores of each seed's units of that part."""
-        lift = partial(self._compile, self.mapper)
-        return self._fetch(self._feed.predict(lift, states, self._seeds, part))
+        return self._fetch(self._feed.predict(self._lift, states, self._seeds, part))
 
     def fetch(self, states: SeedState) -> SeedState:
         """The states as numpy arrays of their own, [S, ...], whatever the devices: what a checkpoint holds."""
@@ -190,31 +188,35 @@ class Ensemble:
             return ResidentFeed(self._program, self._buckets, bucket_key, self._mesh)
         return StreamedFeed(self._program, self._buckets, bucket_key, self._mesh, self._seeds, one_order)
 
-    def _compile_training(self, mapper: str) -> tuple[Lifted, dict[int, Trainer]]:
-        init = self._compile(mapper, partial(_init, self._program), None, self._seeds, ())
-        return init, {self._n_padded: self._compile_trainer(mapper, self._n_padded)}
+    @property
+    def mapper(self) -> str:
+        """The mapper in use."""
+        return self._lift.mapper
 
-    def _compile_trainer(self, mapper: str, lanes: int) -> Trainer:
+    @property
+    def compile_s(self) -> float:
+        """Seconds spent compiling the programs in use."""
+        return self._lift.compile_s
+
+    def _lift_by(self, mapper: str) -> Lift:
+        return Lift(mapper, self._mesh, self._mapping.group)
+
+    def _compile_training(self, lift: Lift) -> tuple[Lifted, dict[int, Trainer]]:
+        init = lift(partial(_init, self._program), None, self._seeds, ())
+        return init, {self._n_padded: self._compile_trainer(lift, self._n_padded)}
+
+    def _compile_trainer(self, lift: Lift, lanes: int) -> Trainer:
         def of_lanes(tree: Tree) -> Tree:
             return jax.tree.map(
                 lambda x: jax.ShapeDtypeStruct((lanes, *x.shape[1:]), x.dtype, sharding=self._by_seed), tree
             )
 
-        lift = partial(self._compile, mapper)
         return self._feed.trainer(lift, of_lanes(self.abstract_states), of_lanes(self._seeds))
 
     def _trainer_of(self, lanes: int) -> Trainer:
         if lanes not in self._trainers:
-            self._trainers[lanes] = self._compile_trainer(self.mapper, lanes)
+            self._trainers[lanes] = self._compile_trainer(self._lift, lanes)
         return self._trainers[lanes]
-
-    def _compile(
-        self, mapper: str, fn: OneSeed, states: Tree, data: Tree, shared: Tree, donate: bool = False
-    ) -> Lifted:
-        started = time.perf_counter()
-        compiled = COMPILERS[mapper](fn, (states, data, shared), self._mesh, self._mapping.group, donate)
-        self.compile_s += time.perf_counter() - started
-        return compiled
 
     def _lanes(self, states: SeedState) -> np.ndarray | None:
         """Which seeds the next call trains, in the order of the devices; None for all of them where they lie.
@@ -224,7 +226,7 @@ class Ensemble:
         ended = np.asarray(states.stopped) | np.asarray(states.diverged)
         active, n_shards = np.flatnonzero(~ended), self._mesh.shape["seed"]
         needed, each = -(-len(active) // n_shards), self._n_padded // n_shards  # a device
-        if self.mapper != "vmap" and self._mapping.group == 1:  # ended seeds cost nothing
+        if not self._lift.side_by_side:  # ended seeds cost nothing
             if (~ended).reshape(n_shards, each).sum(1).max() <= needed:
                 return None
         else:
@@ -263,23 +265,21 @@ class Ensemble:
         An epoch's time is that of one step and the evaluation, and what each further step adds: from two lengths, the
         quicker of two runs each. A candidate that does not fit the device's memory counts as endless.
         """
-        compile_s = {}
+        quickest = np.inf
         for mapper in AUTO_CANDIDATES:
-            quickest = min((timing.epoch_s for timing in self.timings.values()), default=np.inf)
-            self.compile_s = 0.0
+            lift, epoch_s = self._lift_by(mapper), np.inf
             try:
-                init, trainers = self._compile_training(mapper)
-                self.timings[mapper] = Timing(self.compile_s, self._time(init, trainers[self._n_padded]))
+                init, trainers = self._compile_training(lift)
+                epoch_s = self._time(init, trainers[self._n_padded])
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
-                self.timings[mapper] = Timing(self.compile_s, float("inf"))
-            compile_s[mapper] = self.compile_s
-            if self.timings[mapper].epoch_s < quickest:
-                self._init, self._trainers = init, trainers
-        chosen = min(self.timings, key=lambda mapper: self.timings[mapper].epoch_s)
-        self.compile_s = compile_s[chosen]
-        return chosen
+            self.timings[mapper] = Timing(lift.compile_s, epoch_s)
+            if epoch_s < quickest:
+                quickest, self._lift, self._init, self._trainers = epoch_s, lift, init, trainers
+        if not self._trainers:
+            raise ConfigError("config.mapping.mapper: no mapper fits the device's memory; train fewer seeds at a time")
+        return self.mapper
 
     def _time(self, init: Lifted, trainer: Trainer) -> float:
         """Seconds of an epoch of all seeds, estimated."""

@@ -17,13 +17,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PRNGKeyArray
 
 from input_pipeline.streaming import stream
-from jaxdep.mappers import Lifted
+from jaxdep.mappers import Lift, Lifted
 from jaxdep.models import Masked
 from jaxdep.resident import Resident, ResidentBucket, SeedData
 from jaxdep.training import Learned, Order, Program, Rows, SeedState, as_batches
 
 Tree = Any
-Lift = Callable[..., Lifted]  # (function of one seed, states, data, shared, donate=False), shapes will do
 
 _IN_FLIGHT = 2  # steps that the host may be ahead of the device; each holds its batch there
 
@@ -71,7 +70,9 @@ class ResidentFeed(Feed):
         self.resident = jax.device_put(Resident(buckets, bucket_key), NamedSharding(mesh, PartitionSpec()))
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
-        compiled = lift(partial(_run, self._program), states, seeds, self._epochs(0, 1, 1), donate=True)
+        compiled = lift(
+            partial(_run, self._program, lift.side_by_side), states, seeds, self._epochs(0, 1, 1), donate=True
+        )
 
         def run(states: SeedState, seeds: SeedData, first: int, count: int, max_steps: int) -> Tree:
             return compiled(states, seeds, self._epochs(first, count, max_steps))
@@ -160,7 +161,9 @@ class StreamedFeed(Feed):
         )
         own, common = self._batch_shapes(bucket, n_lanes, self._alike["train"])
         shared = (self.resident, np.int32(0), common)
-        return lift(partial(_learn, self._parts, bucket), begun, (seeds, rows, own), shared, donate=True)
+        return lift(
+            partial(_learn, self._parts, bucket, lift.side_by_side), begun, (seeds, rows, own), shared, donate=True
+        )
 
     def _steps(
         self, learn: Sequence[Lifted], learned: Learned, seeds: SeedData, order: Order, epoch: np.int32, max_steps: int
@@ -253,8 +256,8 @@ def _are_alike(positions: Sequence[np.ndarray]) -> bool:
     return all((rows == rows[:1]).all() for rows in positions)
 
 
-def _run(program: Program, state: SeedState, seed: SeedData, shared: Tree) -> Tree:
-    return program.run_epochs(state, seed, *shared)
+def _run(program: Program, side_by_side: bool, state: SeedState, seed: SeedData, shared: Tree) -> Tree:
+    return program.run_epochs(state, seed, *shared, side_by_side)
 
 
 def _predict(program: Program, part: str, state: SeedState, seed: SeedData, resident: Resident) -> Tree:
@@ -269,10 +272,12 @@ def _begin(parts: Any, state: SeedState, seed: SeedData, _: Tree) -> Learned:
     return parts.begin(state)
 
 
-def _learn(parts: Any, bucket: int, learned: Learned, data: Tree, shared: Tree) -> tuple[Learned, jax.Array]:
+def _learn(
+    parts: Any, bucket: int, side_by_side: bool, learned: Learned, data: Tree, shared: Tree
+) -> tuple[Learned, jax.Array]:
     """The step, and a number that is there when it is done and that no later step takes over."""
     (seed, rows, own), (resident, epoch, common) = data, shared
-    learned = parts.learn(bucket, learned, seed, resident, rows, own or common, epoch)
+    learned = parts.learn(bucket, learned, seed, resident, rows, own or common, epoch, side_by_side)
     return learned, learned.examples + 0
 
 

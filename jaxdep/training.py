@@ -102,7 +102,7 @@ class Streamed:
     Attributes:
         order: (SeedData, Resident, epoch) -> Order.
         begin: (SeedState) -> Learned.
-        learn: (bucket, Learned, SeedData, Resident, Rows, features, epoch) -> Learned.
+        learn: (bucket, Learned, SeedData, Resident, Rows, features, epoch, side by side) -> Learned.
         score: (params, statistics, SeedData, features) -> by task, [batch, outputs] logits.
         selected: (SeedState) -> the (params, statistics) that are reported.
         finish: (SeedState, Learned, SeedData, Resident, logits of the validation part or None, epoch) ->
@@ -129,7 +129,8 @@ class Program:
         init: (SeedData) -> SeedState.
         run_epochs: (SeedState, SeedData, Resident, first_epoch, n_epochs, max_steps) -> (SeedState, history), where
             history holds [epochs_per_call] values by "split/metric", NaN where an epoch was not run. n_epochs and
-            max_steps (a limit on steps an epoch, for timing) are dynamic: one compilation serves all.
+            max_steps (a limit on steps an epoch, for timing) are dynamic: one compilation serves all. A last, static
+            argument says whether several seeds are computed side by side, as under vmap.
         predict: (SeedState, SeedData, Resident, part's name) -> by task, [U, classes] probabilities or [U, 1] scores.
         streamed: the same in parts.
         outputs: by task, the number of logits.
@@ -270,18 +271,18 @@ class _Learner:
         first_epoch: Int[Scalar, ""],
         n_epochs: Int[Scalar, ""],
         max_steps: Int[Scalar, ""],
+        side_by_side: bool = False,
     ) -> tuple[SeedState, dict[str, Array]]:
         def run(state: SeedState, epoch: Array) -> tuple[SeedState, dict[str, Array]]:
-            return self._epoch(state, seed, resident, epoch, max_steps)
+            return self._epoch(state, seed, resident, epoch, max_steps, side_by_side)
 
         names = list(jax.eval_shape(run, state, first_epoch)[1])
         nothing = dict.fromkeys(names, jnp.float32(jnp.nan))
 
         def body(i: Array, carry: tuple[SeedState, dict[str, Array]]) -> tuple[SeedState, dict[str, Array]]:
             state, history = carry
-            # Under lax.map and in a loop this skips the work of a seed that has ended; under vmap it selects.
             ended = state.stopped | state.diverged
-            state, row = lax.cond(ended, lambda s: (s, nothing), lambda s: run(s, first_epoch + i), state)
+            state, row = _unless(ended, lambda s: run(s, first_epoch + i), lambda s: (s, nothing), state, side_by_side)
             return state, {name: history[name].at[i].set(row[name]) for name in names}
 
         empty = {name: jnp.full(self.training.epochs_per_call, jnp.nan, jnp.float32) for name in names}
@@ -320,9 +321,10 @@ class _Learner:
         rows: Rows,
         features: Mapping[str, Masked],
         epoch: Array,
+        side_by_side: bool = False,
     ) -> Learned:
         shared = {name: Masked(*map(self._share, feature)) for name, feature in features.items()}
-        return self._learn(bucket, learned, seed, resident, rows, shared, epoch)
+        return self._learn(bucket, learned, seed, resident, rows, shared, epoch, side_by_side)
 
     def _learn(
         self,
@@ -333,6 +335,7 @@ class _Learner:
         rows: Rows,
         features: Mapping[str, Masked],
         epoch: Array,
+        side_by_side: bool,
     ) -> Learned:
         """One step; `features` are those of this device's share of the batch."""
 
@@ -346,8 +349,7 @@ class _Learner:
             return self._update(learned, batch, seed, key)
 
         # A seed's own split may leave a batch without any example, and a seed may have ended: then nothing moves.
-        moves = rows.valid.any() & ~learned.ended
-        return lax.cond(moves, step, lambda learned: learned, learned)
+        return _unless(~rows.valid.any() | learned.ended, step, lambda learned: learned, learned, side_by_side)
 
     def score(self, params: Tree, statistics: Tree, seed: SeedData, features: Mapping[str, Masked]) -> dict[str, Array]:
         return dict(self._apply(params, statistics, _normalized(features, seed.normalizers), None)[0].logits)
@@ -384,20 +386,34 @@ class _Learner:
         return after._replace(diverged=state.diverged | ~(finite | learned.ended)), row
 
     def _epoch(
-        self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array
+        self,
+        state: SeedState,
+        seed: SeedData,
+        resident: Resident,
+        epoch: Array,
+        max_steps: Array,
+        side_by_side: bool,
     ) -> tuple[SeedState, dict[str, Array]]:
-        learned, logits = self._train(state, seed, resident, epoch, max_steps), None
+        learned, logits = self._train(state, seed, resident, epoch, max_steps, side_by_side), None
         if "validation" in seed.parts:
             logits = self._forward(learned.params, learned.statistics, seed, resident, seed.parts["validation"])
         return self.finish(state, learned, seed, resident, logits, epoch)
 
-    def _train(self, state: SeedState, seed: SeedData, resident: Resident, epoch: Array, max_steps: Array) -> Learned:
+    def _train(
+        self,
+        state: SeedState,
+        seed: SeedData,
+        resident: Resident,
+        epoch: Array,
+        max_steps: Array,
+        side_by_side: bool,
+    ) -> Learned:
         order = self.order(seed, resident, epoch)
 
         def update(bucket: int, learned: Learned, place: Array) -> Learned:
             rows = Rows(order.positions[bucket][place], order.valid[bucket][place], place)
             features = _gathered(resident.buckets[bucket], self._share(rows.positions))
-            return self._learn(bucket, learned, seed, resident, rows, features, epoch)
+            return self._learn(bucket, learned, seed, resident, rows, features, epoch, side_by_side)
 
         branches = [partial(update, bucket) for bucket in range(len(order.positions))]
 
@@ -524,6 +540,19 @@ def _judge(state: SeedState, score: Array, epoch: Array, training: Training) -> 
         learning_rate_scale=jnp.where(lower, scale, state.learning_rate_scale),
         stopped=(waited >= training.patience) & (training.patience > 0),
     )
+
+
+def _unless(
+    ended: Array, run: Callable[[Tree], Tree], rest: Callable[[Tree], Tree], state: Tree, side_by_side: bool
+) -> Tree:
+    """`rest(state)` where `ended`, else `run(state)`, which is then really skipped.
+
+    Where seeds are computed side by side nothing can be skipped, and the results are selected. `lax.cond` would do that
+    too, but under vmap it first copies whatever its branches read for every seed: all features, S times.
+    """
+    if side_by_side:
+        return jax.tree.map(lambda new, old: jnp.where(ended, old, new), run(state), rest(state))
+    return lax.cond(ended, rest, run, state)
 
 
 def _shuffle(key: PRNGKeyArray, positions: Array, valid: Array, size: int) -> tuple[Array, Array]:

@@ -58,6 +58,8 @@ class ModelConfig(Config):
             value = getattr(self, name)
             if name.endswith(("hidden", "width", "dim", "units")) and value < 1:
                 raise ConfigError(f"{name}: at least 1, found {value}")
+            if name == "time_chunk" and value < 0:
+                raise ConfigError(f"{name}: 0 or more, found {value}")
             if name.endswith("dropout") and not 0 <= value < 1:
                 raise ConfigError(f"{name}: a rate from 0 to below 1, found {value}")
 

@@ -4,6 +4,9 @@ What makes them fast: the input's product is one matrix product ahead of the sca
 recurrent product; and the gradient is written by hand. It keeps the gates and states alone, and forms the gradient of
 the recurrent kernel as one matrix product after the loop, where autodiff would carry it through every step.
 
+Sequences too long for that are read in chunks of time: the gates of one chunk alone exist at once, since the backward pass
+computes each chunk anew from the state before it.
+
 The backward direction reads time reversed, padding first. A masked step holds the state, which begins at zero: so that
 direction starts at the last valid frame, and no gather is needed.
 
@@ -18,9 +21,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from jaxdep.models.layers import initializers
+
+Tree = Any
 
 
 class _Recurrent(nnx.Module):
@@ -38,8 +43,12 @@ class _Recurrent(nnx.Module):
         layers: int = 1,
         initializer: str = "pytorch",
         dtype: DTypeLike = jnp.float32,
+        time_chunk: int = 0,
     ):
         """`dtype` is that of products, gates and outputs; parameters and the cell state are float32 throughout.
+
+        Args:
+            time_chunk: frames whose gates are kept at a time, for a third more arithmetic (0: all frames').
 
         Raises:
             ConfigError: `initializer` is no name that `initializers.get` knows.
@@ -47,16 +56,17 @@ class _Recurrent(nnx.Module):
         widths = [in_features] + [self.directions * hidden] * (layers - 1)
         cells = [self.cell(width, hidden, self.directions, rngs, initializer, dtype) for width in widths]
         self.layers = nnx.List(cells)
+        self.time_chunk = time_chunk
 
     def __call__(
         self, x: Float[Array, "B T D"], mask: Bool[Array, "B T"]
     ) -> tuple[Float[Array, "B T K*H"], Float[Array, "B K*H"]]:
         """The states at every frame, zero at masked ones, and the last state of each direction (top layer)."""
-        x = jnp.swapaxes(jnp.where(mask[:, :, None], x, 0), 0, 1)  # [T, B, D]
+        x = jnp.swapaxes(jnp.where(mask[:, :, None], x, 0).astype(self.layers[0].dtype), 0, 1)  # [T, B, D]
         valid = mask.T[:, :, None]
         held = _fold(jnp.stack([valid] * self.directions, axis=2))
         for layer in self.layers:
-            states = layer(x, held)  # [T, K, B, H]
+            states = layer(x, held, self.time_chunk)  # [T, K, B, H]
             x = jnp.where(valid, _unfold(states), 0)
         return jnp.swapaxes(x, 0, 1), jnp.concatenate(list(states[-1]), axis=-1)
 
@@ -65,6 +75,7 @@ class _Cell(nnx.Module):
     """The parameters of one layer. Gates lie as in PyTorch, whose weights fit when transposed."""
 
     gates: ClassVar[int]
+    bias: nnx.Param[Array]
 
     def __init__(
         self, in_features: int, hidden: int, directions: int, rngs: nnx.Rngs, initializer: str, dtype: DTypeLike
@@ -75,15 +86,44 @@ class _Cell(nnx.Module):
         self.recurrent_kernel = nnx.Param(jnp.swapaxes(recurrent_kernel, 0, 1))  # [K, H, G]
         self.dtype = dtype
 
-    @abstractmethod
-    def __call__(self, x: Float[Array, "T B D"], mask: Bool[Array, "T K B 1"]) -> Float[Array, "T K B H"]:
+    def __call__(
+        self, x: Float[Array, "T B D"], mask: Bool[Array, "T K B 1"], time_chunk: int
+    ) -> Float[Array, "T K B H"]:
         """The states of one layer, time leading."""
+        state = self._zero_state(mask.shape[1:3])
+        if not 0 < time_chunk < len(x):
+            return self._scan(_fold(self._input_product(x)), mask, state)[0]
+        in_order = [x, x[::-1]][: mask.shape[1]]  # stacked only within a chunk: no further copy of a long input
+        chunks = jax.tree.map(lambda rows: _chunked(rows, time_chunk), (in_order, mask))
 
-    def _input_product(self, x: Float[Array, "T B D"], bias: Float[Array, "K G"]) -> Float[Array, "T K B G"]:
-        kernel = self.input_kernel[...].astype(self.dtype)
-        rows = x.astype(self.dtype).reshape(-1, x.shape[-1])
-        product = rows @ kernel.reshape(kernel.shape[0], -1) + bias.astype(self.dtype).reshape(1, -1)
-        return _fold(product.reshape(*x.shape[:2], *bias.shape))
+        def chunk(state: Tree, now: tuple[list[Array], Array]) -> tuple[Tree, Array]:
+            x, mask = now
+            states, state = self._scan(self._input_product(jnp.stack(x, axis=1), directions_apart=True), mask, state)
+            return state, states
+
+        _, states = lax.scan(jax.checkpoint(chunk, prevent_cse=False), state, chunks)
+        return states.reshape(-1, *states.shape[2:])[: len(x)]
+
+    @abstractmethod
+    def _scan(
+        self, inputs: Float[Array, "T K B G"], mask: Bool[Array, "T K B 1"], state: Tree
+    ) -> tuple[Float[Array, "T K B H"], Tree]:
+        """The states of the frames after `state`, and the last one."""
+
+    @abstractmethod
+    def _zero_state(self, shape: tuple[int, ...]) -> Tree:
+        """The state before the first frame, of [K, B] sequences."""
+
+    def _input_product(
+        self, x: Array, directions_apart: bool = False
+    ) -> Float[Array, "T B K G"] | Float[Array, "T K B G"]:
+        """The input's part of the gates: of x [T, B, D] all directions' at once, or of x [T, K, B, D] each one's."""
+        kernel, bias = self.input_kernel[...].astype(self.dtype), self.bias[...].astype(self.dtype)
+        x = x.astype(self.dtype)
+        if directions_apart:
+            return jnp.einsum("tkbd,dkg->tkbg", x, kernel) + bias[None, :, None, :]
+        product = x.reshape(-1, x.shape[-1]) @ kernel.reshape(kernel.shape[0], -1) + bias.reshape(1, -1)
+        return product.reshape(*x.shape[:2], *bias.shape)
 
 
 class _LSTMCell(_Cell):
@@ -99,8 +139,12 @@ class _LSTMCell(_Cell):
         shape = (directions, 4 * hidden)
         self.bias = nnx.Param(bias(rngs.params(), shape, jnp.float32) + bias(rngs.params(), shape, jnp.float32))
 
-    def __call__(self, x: Float[Array, "T B D"], mask: Bool[Array, "T K B 1"]) -> Float[Array, "T K B H"]:
-        return lstm_scan(self._input_product(x, self.bias[...]), self.recurrent_kernel[...], mask)
+    def _scan(self, inputs: Array, mask: Array, state: Tree) -> tuple[Array, Tree]:
+        return lstm_scan(inputs, self.recurrent_kernel[...], mask, state)
+
+    def _zero_state(self, shape: tuple[int, ...]) -> Tree:
+        hidden = self.recurrent_kernel.shape[1]
+        return jnp.zeros((*shape, hidden), self.dtype), jnp.zeros((*shape, hidden), jnp.float32)
 
 
 class _GRUCell(_Cell):
@@ -118,9 +162,11 @@ class _GRUCell(_Cell):
         self.bias = nnx.Param(bias.at[:, : 2 * hidden].add(recurrent[:, : 2 * hidden]))
         self.recurrent_bias = nnx.Param(recurrent[:, 2 * hidden :])
 
-    def __call__(self, x: Float[Array, "T B D"], mask: Bool[Array, "T K B 1"]) -> Float[Array, "T K B H"]:
-        product = self._input_product(x, self.bias[...])
-        return gru_scan(product, self.recurrent_kernel[...], self.recurrent_bias[...], mask)
+    def _scan(self, inputs: Array, mask: Array, state: Tree) -> tuple[Array, Tree]:
+        return gru_scan(inputs, self.recurrent_kernel[...], self.recurrent_bias[...], mask, state)
+
+    def _zero_state(self, shape: tuple[int, ...]) -> Tree:
+        return jnp.zeros((*shape, self.recurrent_kernel.shape[1]), jnp.float32)
 
 
 class LSTM(_Recurrent):
@@ -147,19 +193,28 @@ class BiGRU(_Recurrent):
     cell, directions = _GRUCell, 2
 
 
+State = tuple[Float[Array, "K B H"], Float[Array, "K B H"]]  # of an LSTM, h and c
+
+
 @jax.custom_vjp
 def lstm_scan(
-    inputs: Float[Array, "T K B 4*H"], kernel: Float[Array, "K H 4*H"], mask: Bool[Array, "T K B 1"]
-) -> Float[Array, "T K B H"]:
+    inputs: Float[Array, "T K B 4*H"], kernel: Float[Array, "K H 4*H"], mask: Bool[Array, "T K B 1"], state: State
+) -> tuple[Float[Array, "T K B H"], State]:
     """The hidden states of an LSTM, its gates before activation being inputs_t + h_{t-1} kernel, in order i, f, g, o.
 
-    Computes in the dtype of `inputs`, with products summed and the cell state kept in float32. The gradient, for
-    `inputs` and `kernel`, can be taken once, not twice.
+    Computes in the dtype of `inputs`, with products summed and the cell state kept in float32. The gradient, for all
+    but the mask, can be taken once, not twice.
+
+    Args:
+        state: before the first frame, h in the dtype of `inputs` and c in float32.
+
+    Returns:
+        The hidden states, and the state after the last frame.
     """
-    return _lstm_forward(inputs, kernel, mask)[0]
+    return _lstm_forward(inputs, kernel, mask, state)[0]
 
 
-def _lstm_forward(inputs: Array, kernel: Array, mask: Array) -> tuple[Array, tuple[Array, ...]]:
+def _lstm_forward(inputs: Array, kernel: Array, mask: Array, state: State) -> tuple[Any, tuple[Any, ...]]:
     weights = kernel.astype(inputs.dtype)
 
     def step(carry: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[Any, Any]:
@@ -172,13 +227,13 @@ def _lstm_forward(inputs: Array, kernel: Array, mask: Array) -> tuple[Array, tup
         c = jnp.where(valid, c_next, c)
         return (h, c), (h, c, jnp.concatenate([i, f, g, o], axis=-1).astype(h.dtype))
 
-    h_0 = _zero_state(inputs, kernel)
-    _, (h, c, activated) = lax.scan(step, (h_0, h_0.astype(jnp.float32)), (inputs, mask))
-    return h, (kernel, mask, h, c, activated)
+    last, (h, c, activated) = lax.scan(step, state, (inputs, mask))
+    return (h, last), (kernel, mask, state, h, c, activated)
 
 
-def _lstm_backward(residuals: tuple[Array, ...], dh_out: Array) -> tuple[Array, Array, None]:
-    kernel, mask, h, c, activated = residuals
+def _lstm_backward(residuals: tuple[Any, ...], gradient: tuple[Array, State]) -> tuple[Array, Array, None, State]:
+    kernel, mask, (h_0, c_0), h, c, activated = residuals
+    dh_out, (dh_last, dc_last) = gradient
     weights = kernel.astype(h.dtype)
 
     def step(carry: tuple[Array, Array], now: tuple[Array, ...]) -> tuple[Any, Any]:
@@ -194,9 +249,9 @@ def _lstm_backward(residuals: tuple[Array, ...], dh_out: Array) -> tuple[Array, 
         dh = jnp.where(valid, 0, dh) + _matmul_transposed(da, weights)
         return (dh, jnp.where(valid, dc_t * f, dc)), da
 
-    zero = jnp.zeros(c.shape[1:], jnp.float32)
-    _, da = lax.scan(step, (zero, zero), (dh_out, mask, _delayed(c), c, activated), reverse=True)
-    return da, _kernel_gradient(h, da), None
+    last = dh_last.astype(jnp.float32), dc_last
+    (dh, dc), da = lax.scan(step, last, (dh_out, mask, _delayed(c, c_0), c, activated), reverse=True)
+    return da, _kernel_gradient(_delayed(h, h_0), da), None, (dh.astype(h.dtype), dc)
 
 
 lstm_scan.defvjp(_lstm_forward, _lstm_backward)
@@ -208,16 +263,23 @@ def gru_scan(
     kernel: Float[Array, "K H 3*H"],
     bias: Float[Array, "K H"],
     mask: Bool[Array, "T K B 1"],
-) -> Float[Array, "T K B H"]:
+    state: Float[Array, "K B H"],
+) -> tuple[Float[Array, "T K B H"], Float[Array, "K B H"]]:
     """The hidden states of a GRU in PyTorch's form: n = tanh(inputs_n + r (h_{t-1} kernel_n + bias)), gates r, z, n.
 
     Computes in the dtype of `inputs`, with products summed and the state kept in float32. The gradient, for all but
     the mask, can be taken once, not twice.
+
+    Args:
+        state: before the first frame, in float32.
+
+    Returns:
+        The hidden states, and the state after the last frame.
     """
-    return _gru_forward(inputs, kernel, bias, mask)[0]
+    return _gru_forward(inputs, kernel, bias, mask, state)[0]
 
 
-def _gru_forward(inputs: Array, kernel: Array, bias: Array, mask: Array) -> tuple[Array, tuple[Array, ...]]:
+def _gru_forward(inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array) -> tuple[Any, tuple[Array, ...]]:
     weights, hidden = kernel.astype(inputs.dtype), kernel.shape[1]
 
     def step(h: Array, now: tuple[Array, Array]) -> tuple[Any, Any]:
@@ -229,13 +291,15 @@ def _gru_forward(inputs: Array, kernel: Array, bias: Array, mask: Array) -> tupl
         h = jnp.where(valid, n + z * (h - n), h)
         return h, (h.astype(weights.dtype), jnp.concatenate([r, z, n, u], axis=-1).astype(weights.dtype))
 
-    h_0 = _zero_state(inputs, kernel).astype(jnp.float32)
-    _, (h, activated) = lax.scan(step, h_0, (inputs, mask))
-    return h, (kernel, mask, h, activated)
+    last, (h, activated) = lax.scan(step, state, (inputs, mask))
+    return (h, last), (kernel, mask, state, h, activated)
 
 
-def _gru_backward(residuals: tuple[Array, ...], dh_out: Array) -> tuple[Array, Array, Array, None]:
-    kernel, mask, h, activated = residuals
+def _gru_backward(
+    residuals: tuple[Array, ...], gradient: tuple[Array, Array]
+) -> tuple[Array, Array, Array, None, Array]:
+    kernel, mask, h_0, h, activated = residuals
+    dh_out, dh_last = gradient
     weights = kernel.astype(h.dtype)
 
     def step(dh: Array, now: tuple[Array, ...]) -> tuple[Any, Any]:
@@ -248,11 +312,11 @@ def _gru_backward(residuals: tuple[Array, ...], dh_out: Array) -> tuple[Array, A
         dh = jnp.where(valid, dh * z, dh) + _matmul_transposed(da, weights)
         return dh, (da, jnp.where(valid, dn, 0).astype(h.dtype))
 
-    zero = jnp.zeros(h.shape[1:], jnp.float32)
-    _, (da, dn) = lax.scan(step, zero, (dh_out, mask, _delayed(h), activated), reverse=True)
+    before = _delayed(h, h_0.astype(h.dtype))
+    dh, (da, dn) = lax.scan(step, dh_last, (dh_out, mask, before, activated), reverse=True)
     r_z, du = da[..., : -h.shape[-1]], da[..., -h.shape[-1] :]
     dbias = jnp.sum(du, axis=(0, 2), dtype=jnp.float32)
-    return jnp.concatenate([r_z, dn], axis=-1), _kernel_gradient(h, da), dbias, None
+    return jnp.concatenate([r_z, dn], axis=-1), _kernel_gradient(before, da), dbias, None, dh
 
 
 gru_scan.defvjp(_gru_forward, _gru_backward)
@@ -275,13 +339,15 @@ def _unfold(states: Float[Array, "T K B H"]) -> Float[Array, "T B K*H"]:
     return jnp.concatenate([states[:, 0], states[::-1, 1]], axis=-1) if states.shape[1] == 2 else states[:, 0]
 
 
-def _zero_state(inputs: Float[Array, "T K B G"], kernel: Float[Array, "K H G"]) -> Float[Array, "K B H"]:
-    return jnp.zeros((*inputs.shape[1:3], kernel.shape[1]), inputs.dtype)
+def _chunked(rows: Shaped[Array, "T ..."], size: int) -> Shaped[Array, "N size ..."]:
+    """Filled up with zeros, or False, at the end of time."""
+    padded = jnp.pad(rows, [(0, -len(rows) % size), *[(0, 0)] * (rows.ndim - 1)])
+    return padded.reshape(-1, size, *rows.shape[1:])
 
 
-def _delayed(states: Float[Array, "T K B H"]) -> Float[Array, "T K B H"]:
+def _delayed(states: Float[Array, "T K B H"], first: Float[Array, "K B H"]) -> Float[Array, "T K B H"]:
     """The state before each step."""
-    return jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]])
+    return jnp.concatenate([first[None], states[:-1]])
 
 
 def _matmul(h: Float[Array, "K B H"], kernel: Float[Array, "K H G"]) -> Float[Array, "K B G"]:
@@ -293,5 +359,5 @@ def _matmul_transposed(da: Float[Array, "K B G"], kernel: Float[Array, "K H G"])
     return lax.dot_general(da, kernel, (((2,), (2,)), ((0,), (0,))), preferred_element_type=jnp.float32)
 
 
-def _kernel_gradient(h: Float[Array, "T K B H"], da: Float[Array, "T K B G"]) -> Float[Array, "K H G"]:
-    return jnp.einsum("tkbh,tkbg->khg", _delayed(h), da, preferred_element_type=jnp.float32)
+def _kernel_gradient(before: Float[Array, "T K B H"], da: Float[Array, "T K B G"]) -> Float[Array, "K H G"]:
+    return jnp.einsum("tkbh,tkbg->khg", before, da, preferred_element_type=jnp.float32)

@@ -23,7 +23,7 @@ def mask():
     return jnp.arange(FRAMES)[None, :] < LENGTHS[:, None]
 
 
-def _lstm_reference(inputs, kernel, mask):
+def _lstm_reference(inputs, kernel, mask, state):
     def step(carry, now):
         h, c = carry
         product, valid = now
@@ -33,11 +33,11 @@ def _lstm_reference(inputs, kernel, mask):
         h, c = jnp.where(valid, h_next, h), jnp.where(valid, c_next, c)
         return (h, c), h
 
-    zero = jnp.zeros((*inputs.shape[1:3], kernel.shape[1]))
-    return lax.scan(step, (zero, zero), (inputs, mask))[1]
+    last, states = lax.scan(step, state, (inputs, mask))
+    return states, last
 
 
-def _gru_reference(inputs, kernel, bias, mask):
+def _gru_reference(inputs, kernel, bias, mask, state):
     def step(h, now):
         product, valid = now
         x_r, x_z, x_n = jnp.split(product, 3, axis=-1)
@@ -47,7 +47,8 @@ def _gru_reference(inputs, kernel, bias, mask):
         h = jnp.where(valid, (1 - z) * n + z * h, h)
         return h, h
 
-    return lax.scan(step, jnp.zeros((*inputs.shape[1:3], kernel.shape[1])), (inputs, mask))[1]
+    last, states = lax.scan(step, state, (inputs, mask))
+    return states, last
 
 
 def _scan_case(gates):
@@ -61,7 +62,13 @@ def _scan_case(gates):
 def _gradients(scan, arguments, mask):
     """The loss and its gradients, as a function of one seed's arguments, and the arguments of two seeds."""
     weight = jax.random.normal(jax.random.key(6), (FRAMES, 2, BATCH, HIDDEN))
-    loss = jax.value_and_grad(lambda parts: jnp.sum(scan(*parts, mask) * weight))
+
+    def weighed(parts):
+        *leading, state = parts
+        states, last = scan(*leading, mask, state)
+        return jnp.sum(states * weight) + sum(jnp.sum(jnp.sin(part)) for part in jax.tree.leaves(last))
+
+    loss = jax.value_and_grad(weighed)
     return loss, jax.tree.map(lambda a: jnp.stack([a, 0.5 * a]), arguments)
 
 
@@ -69,9 +76,10 @@ def _gradients(scan, arguments, mask):
 def test_hand_written_gradient_is_that_of_autodiff(cell):
     inputs, kernel, mask = _scan_case(4 if cell == "lstm" else 3)
     bias = jax.random.normal(jax.random.key(5), (2, HIDDEN))
+    h, c = jax.random.normal(jax.random.key(7), (2, 2, BATCH, HIDDEN))
     ours, reference, arguments = {
-        "lstm": (lstm_scan, _lstm_reference, (inputs, kernel)),
-        "gru": (gru_scan, _gru_reference, (inputs, kernel, bias)),
+        "lstm": (lstm_scan, _lstm_reference, (inputs, kernel, (h, c))),
+        "gru": (gru_scan, _gru_reference, (inputs, kernel, bias, h)),
     }[cell]
     loss, seeds = _gradients(reference, arguments, mask)
     expected = jax.tree.leaves(jax.jit(jax.vmap(loss))(seeds))
@@ -104,6 +112,25 @@ def test_padding_changes_neither_output_nor_gradient(layer, layers, x, mask):
     np.testing.assert_allclose(final_longer, final, atol=1e-6)
     for found, expected in zip(jax.tree.leaves(gradient_longer), jax.tree.leaves(gradient), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "layers"), [(LSTM, 1), (BiLSTM, 2), (BiGRU, 2)])
+@pytest.mark.parametrize("time_chunk", [1, 3, FRAMES])
+def test_chunks_of_time_change_neither_output_nor_gradient(layer, layers, time_chunk, x, mask):
+    """Three frames do not divide the seven."""
+
+    def run(chunk):
+        model = layer(FEATURES, HIDDEN, layers=layers, time_chunk=chunk, rngs=nnx.Rngs(0))
+        graphdef, state = nnx.split(model)
+
+        def loss(state, x):
+            outputs, final = nnx.merge(graphdef, state, copy=True)(x, mask)
+            return jnp.sum(jnp.sin(outputs)) + jnp.sum(final**2), (outputs, final)
+
+        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(state, x)
+
+    for found, expected in zip(jax.tree.leaves(run(time_chunk)), jax.tree.leaves(run(0)), strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
