@@ -30,6 +30,7 @@ Tree = Any
 
 AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
 _PROBE_STEPS = 3
+_PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
 _ALL_STEPS = int(np.iinfo(np.int32).max)
 
 
@@ -263,7 +264,7 @@ class Ensemble:
         """Times all seeds under each candidate, returns the one with the shortest epoch, and keeps what it compiled.
 
         An epoch's time is that of one step and the evaluation, and what each further step adds: from two lengths, the
-        quicker of two runs each. A candidate that does not fit the device's memory counts as endless.
+        quickest run of each. A candidate that does not fit the device's memory counts as endless.
         """
         quickest = np.inf
         for mapper in AUTO_CANDIDATES:
@@ -288,11 +289,15 @@ class Ensemble:
         steps = sum(-(-rows.shape[1] // self._program.batch_size) for rows in positions)
         few, more = 1, min(1 + _PROBE_STEPS, steps)
         quickest: dict[int, float] = {}
-        for count in (few, more, few, more):
-            started = time.perf_counter()
-            states, _ = jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
-            seconds = time.perf_counter() - started
-            quickest[count] = min(seconds, quickest.get(count, seconds))
+        begun = time.perf_counter()
+        for turn in range(_PROBE_ROUNDS[1]):
+            if turn >= _PROBE_ROUNDS[0] and time.perf_counter() - begun > _PROBE_S:
+                break
+            for count in (few, more):
+                started = time.perf_counter()
+                states, _ = jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
+                seconds = time.perf_counter() - started
+                quickest[count] = min(seconds, quickest.get(count, seconds))
         a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
         return quickest[few] + max(a_step, 0.0) * (steps - few)
 

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if PRECISION.value == "tf32" else "highest")
     versions = _versions()
     console = Console(highlight=False)
-    console.width = max(console.width, 110)  # the table's, also in a log file
+    console.width = max(console.width, 120)  # the table's, also in a log file
     cases = [(name, count) for name in names for count in counts]
     rows = [_time(name, count) for name, count in progress(cases, len(cases), "benchmark", "steps")]
     report.show(rows, versions, console)

@@ -75,21 +75,12 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> None:
     """Prints the table."""
     ways, has_overhead = list(rows[0].ratios), rows[0].overhead is not None
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("system")
-    heads = [
-        "seeds",
-        "mapper",
-        "step\ns",
-        "steps of\na seed/s",
-        "compile\ns",
-        "memory\nGB",
-        "GFLOP\na seed",
-        "of\nceiling",
-    ]
-    heads += [f"{way}\ns" for way in ways] + (["best /\njaxdep"] if ways else [])
-    for head in [*heads, *(["loop's\noverhead"] if has_overhead else [])]:
-        table.add_column(head, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("system", no_wrap=True)
+    heads = ["seeds", "mapper", "s/step", "steps/s", "compile s", "GB", "GFLOP", "of ceiling"]
+    heads += [f"{way} s" for way in ways] + (["best/jaxdep"] if ways else [])
+    for head in [*heads, *(["overhead"] if has_overhead else [])]:
+        table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         step_s = row.step_s["jaxdep"]
         cells = [
@@ -101,9 +92,17 @@ def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> 
         cells += [f"{100 * row.overhead:+.1f} %"] if row.overhead is not None else []
         table.add_row(*cells)
     console.print(table)
-    console.print("One training step of all seeds; memory is of one device, by the compiler's plan.")
+    console.print(
+        "s/step: one training step of all seeds; steps/s: of single seeds; GFLOP: of one seed's step, by XLA;"
+    )
+    console.print("GB: of one device, by the compiler's plan; of ceiling: of what a large matrix product reaches here.")
     if ways:
-        console.print(f"{'; '.join(f'{way}: {_NAMES[way]}' for way in ways)}; best: the quicker one.")
+        names = "; ".join(f"{way}: {_NAMES[way]}" for way in ways)
+        console.print(f"{names}; best/jaxdep: how many times as long the quicker of them takes.")
+    if has_overhead:
+        console.print(
+            "overhead: what the mapper `loop` takes beyond so many times the bare compiled step, on one device."
+        )
     named = ("devices", "platform", "jax", "torch", "precision", "revision")
     console.print(", ".join(f"{name} {versions[name]}" for name in named if name in versions))
 
