@@ -12,6 +12,7 @@ from absl import app, flags
 
 from input_pipeline.errors import DataError
 from input_pipeline.synthesis import SYNTHESIZERS, synthesize
+from input_pipeline.usage import parse_flags
 
 _OPTIONS = ("sessions", "seed", "effect", "turns", "workers", "overwrite")
 _FLAGS = flags.FLAGS
@@ -29,22 +30,6 @@ def _define_flags() -> None:
     flags.mark_flags_as_required(["corpus", "data_dir"])
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
-    """absl's parser, with the exit code of a usage error."""
-    if "--help" in argv:  # absl would end with exit code 1
-        app.usage(shorthelp=True, writeto_stdout=True)
-        sys.exit(0)
-    try:
-        rest: list[str] = _FLAGS(list(argv))
-    except flags.Error as error:
-        print(f"usage: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    if len(rest) > 1:
-        print(f"usage: unexpected argument {rest[1]!r}; options begin with --", file=sys.stderr)
-        sys.exit(2)
-    return rest
-
-
 def _main(_: Sequence[str]) -> int:
     options = {name: value for name in _OPTIONS if (value := _FLAGS[name].value) is not None}
     try:
@@ -58,4 +43,4 @@ def _main(_: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     _define_flags()
-    app.run(_main, flags_parser=_parse)
+    app.run(_main, flags_parser=parse_flags)

@@ -20,6 +20,7 @@ from input_pipeline.corpora.text_files import as_finding
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.progress import progress
 from input_pipeline.recording import PARTICIPANT, Corpus, Finding, Recording, Scanned
+from input_pipeline.usage import parse_flags
 
 
 @dataclasses.dataclass
@@ -125,18 +126,6 @@ def _define_flags() -> None:
     flags.DEFINE_list("scores", [], "Of a manifest: columns that are numbers.")
 
 
-def _parse(arguments: list[str]) -> list[str]:
-    """The arguments that are no flags; a wrong flag ends the program with exit code 2."""
-    if "--help" in arguments:  # absl would end with exit code 1
-        app.usage(shorthelp=True, writeto_stdout=True)
-        sys.exit(0)
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        print(f"usage: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-
-
 def _classes(texts: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     """The flag's texts, "emotion=sad,happy", by column."""
     columns = {}
@@ -149,10 +138,7 @@ def _classes(texts: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     return columns
 
 
-def _main(arguments: list[str]) -> int:
-    if arguments[1:]:
-        print(f"usage: unexpected argument {arguments[1]!r}; options begin with --", file=sys.stderr)
-        return 2
+def _main(_: list[str]) -> int:
     options = flags.FLAGS
     try:
         corpus = open_corpus(options.corpus, options.data_dir, _classes(options.classes), options.scores)
@@ -164,4 +150,4 @@ def _main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     _define_flags()
-    app.run(_main, flags_parser=_parse)
+    app.run(_main, flags_parser=parse_flags)

@@ -6,7 +6,7 @@ or which other seeds it trains with: its keys are folded from its global id, and
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -172,6 +172,11 @@ class Ensemble:
         """Shapes and types of what `fetch` gives."""
         shapes = jax.eval_shape(jax.vmap(self._program.init), self._seeds)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.ids), *x.shape[1:]), x.dtype), shapes)
+
+    @property
+    def trainers(self) -> Mapping[int, Trainer]:
+        """What was compiled to train, by the number of lanes: for all seeds, and for those that were left."""
+        return self._trainers
 
     @property
     def memory_bytes(self) -> int:

@@ -33,11 +33,16 @@ class Trainer:
 
     Attributes:
         run: (states, seeds, first epoch, epochs, steps an epoch at most) -> (states, history); `states` is donated.
-        memory_bytes: of one device, by the compiler's plan.
+        programs: what was compiled for it.
     """
 
     run: Callable[[SeedState, SeedData, int, int, int], tuple[SeedState, dict[str, jax.Array]]]
-    memory_bytes: int
+    programs: tuple[Lifted, ...]
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of one device, by the compiler's plan."""
+        return max(program.memory_bytes for program in self.programs)
 
 
 class Feed(ABC):
@@ -77,7 +82,7 @@ class ResidentFeed(Feed):
         def run(states: SeedState, seeds: SeedData, first: int, count: int, max_steps: int) -> Tree:
             return compiled(states, seeds, self._epochs(first, count, max_steps))
 
-        return Trainer(run, compiled.memory_bytes)
+        return Trainer(run, (compiled,))
 
     def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, jax.Array]:
         predict = lift(partial(_predict, self._program, part), states, seeds, self.resident)
@@ -142,8 +147,7 @@ class StreamedFeed(Feed):
             missing = [dict.fromkeys(rows[0], empty)] * (self._program.epochs_per_call - count)
             return states, {name: jnp.stack([row[name] for row in rows + missing], axis=1) for name in rows[0]}
 
-        compiled = [order, begin, *learn, *(score or []), finish]
-        return Trainer(run, max(program.memory_bytes for program in compiled))
+        return Trainer(run, (order, begin, *learn, *score, finish))
 
     def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, jax.Array]:
         select = lift(partial(_selected, self._parts), states, seeds, ())

@@ -6,81 +6,92 @@ compared is timed in turn, in this one process, and the table gives medians. Exi
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import jax
 from absl import app, flags, logging
 from rich.console import Console
 
+from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
+from input_pipeline.usage import parse_flags
+from jaxdep import config
+from jaxdep.benchmark import engine, measure, report
+from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
+from jaxdep.choices import Choices
 from jaxdep.devices import cache_folder, use_compilation_cache, use_every_core
+from jaxdep.experiment import environment
 
-SYSTEMS = flags.DEFINE_list("systems", [], "Names of the systems to time, separated by commas; all of them by default.")
-SEEDS = flags.DEFINE_list("seeds", [], "Numbers of seeds, separated by commas; 1,20 on a CPU, else 1,20,100,1000.")
-PEER = flags.DEFINE_enum("peer", "none", ["none", "torch"], "Also time the same step in PyTorch.")
-PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ["float32", "tf32", "bfloat16"], "Of the matrix products, on both sides."
-)
-MAPPER = flags.DEFINE_enum("mapper", "auto", ["auto", "vmap", "map", "loop", "pmap"], "How the seed axis is laid out.")
-OVERHEAD = flags.DEFINE_bool("overhead", False, "Also compare the mapper `loop` with the bare compiled step.")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Times each candidate is timed.", lower_bound=1)
-WORKDIR = flags.DEFINE_string("workdir", None, "Where the table, the figure and the environment are written.")
+_OPTIONS = flags.FLAGS
+_ON_CPU, _ON_ACCELERATOR = (1, 20), (1, 20, 100, 1000)  # seeds, unless --seeds says otherwise
 
 
-def main(argv: list[str]) -> None:
+def _define_flags() -> None:
+    flags.DEFINE_list("systems", list(SYSTEMS), "Names of the systems to time, separated by commas.")
+    flags.DEFINE_list("seeds", [], "Numbers of seeds, separated by commas; 1,20 on a CPU, else 1,20,100,1000.")
+    flags.DEFINE_enum("peer", "none", ["none", "torch"], "Also time the same step in PyTorch.")
+    precisions = ["float32", "tf32", "bfloat16"]
+    flags.DEFINE_enum("precision", "float32", precisions, "Of the matrix products, on both sides.")
+    flags.DEFINE_enum("mapper", "auto", ["auto", "vmap", "map", "loop", "pmap"], "How the seed axis is laid out.")
+    flags.DEFINE_bool("overhead", False, "Also compare the mapper `loop` with the bare compiled step.")
+    flags.DEFINE_integer("rounds", 5, "Times each candidate is timed.", lower_bound=1)
+    flags.DEFINE_string("workdir", None, "Where the table, the figure and the environment are written.")
+    flags.register_validator("systems", _are_systems)
+    flags.register_validator("seeds", _are_counts, "whole numbers above 0, separated by commas")
+
+
+def _are_systems(names: Sequence[str]) -> bool:
+    unknown = [name for name in names if name not in SYSTEMS]
+    if unknown:
+        raise flags.ValidationError(f"there is no {unknown[0]!r}; there are {', '.join(SYSTEMS)}")
+    return bool(names)
+
+
+def _are_counts(texts: Sequence[str]) -> bool:
+    return all(text.isascii() and text.isdigit() and int(text) > 0 for text in texts)
+
+
+def main(_: list[str]) -> None:
     """Times what the flags ask for."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}; options begin with --")
     logging.set_verbosity(logging.WARNING)
-    counts = _counts()
-    use_every_core(at_most=max(counts, default=20))
+    counts = [int(count) for count in _OPTIONS.seeds]
+    use_every_core(at_most=max(counts or _ON_CPU))
     use_compilation_cache()
-    import jax  # after the devices are chosen
-
-    from jaxdep.benchmark import report
-    from jaxdep.benchmark.systems import SYSTEMS as KNOWN
-
-    names = SYSTEMS.value or list(KNOWN)
-    for name in names:
-        if name not in KNOWN:
-            sys.exit(f"error: --systems: there is no {name!r}; there are {', '.join(KNOWN)}")
-    counts = counts or ([1, 20] if jax.default_backend() == "cpu" else [1, 20, 100, 1000])
-    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if PRECISION.value == "tf32" else "highest")
+    tf32 = _OPTIONS.precision == "tf32"
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest")
+    counts = counts or list(_ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR)
     versions = _versions()
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # the table's, also in a log file
-    cases = [(name, count) for name in names for count in counts]
-    rows = [_time(name, count) for name, count in progress(cases, len(cases), "benchmark", "steps")]
+    cases = [(name, count) for name in _OPTIONS.systems for count in counts]
+    ceiling = engine.matmul_ceiling(4096)
+    timed = progress(cases, len(cases), "benchmark", "steps")
+    rows = [_time(name, count, ceiling) for name, count in timed]
     report.show(rows, versions, console)
-    if WORKDIR.value:
-        report.write(rows, versions, Path(WORKDIR.value))
-        console.print(f"written to {WORKDIR.value}")
+    if _OPTIONS.workdir:
+        try:
+            report.write(rows, versions, Path(_OPTIONS.workdir))
+        except DataError as error:
+            sys.exit(f"error: {error}")
+        console.print(f"written to {_OPTIONS.workdir}")
 
 
-def _time(name: str, count: int) -> Any:
+def _time(name: str, count: int, ceiling: float) -> report.Row:
     """One row: a system at a number of seeds."""
-    from jaxdep import config
-    from jaxdep.benchmark import engine, measure, report
-    from jaxdep.benchmark.systems import STEPS, SYSTEMS
-    from jaxdep.choices import Choices
-
     system = SYSTEMS[name]
-    if PRECISION.value == "bfloat16":
+    if _OPTIONS.precision == "bfloat16":
         system = dataclasses.replace(system, model=dataclasses.replace(system.model, dtype="bfloat16"))
-    ours = engine.Engine(
-        system, count, config.Mapping(mapper=cast(Any, MAPPER.value)), Choices(cache_folder() / "mappers")
-    )
+    mapping = config.Mapping(mapper=cast(Any, _OPTIONS.mapper))
+    ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"))
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
-    if PEER.value == "torch":
+    if _OPTIONS.peer == "torch":
         from jaxdep.benchmark import torch_peer
 
-        for peer, make in torch_peer.peers().items():
-            candidates[peer] = make(system, count, cast(Any, PRECISION.value)).epoch
-    timed = measure.in_turn(candidates, ROUNDS.value, repeats=max(1, 8 // count))
-    overhead = None
-    if OVERHEAD.value:
-        overhead = _overhead(system, count)
+        for way, make in torch_peer.peers().items():
+            candidates[way] = make(system, count, cast(Any, _OPTIONS.precision)).epoch
+    timed = measure.in_turn(candidates, _OPTIONS.rounds, repeats=max(1, 8 // count))
     return report.Row(
         system=name,
         seeds=count,
@@ -90,18 +101,13 @@ def _time(name: str, count: int) -> Any:
         compile_s=ours.ensemble.compile_s,
         memory_bytes=ours.ensemble.memory_bytes,
         step_flops=engine.step_flops(system),
-        ceiling=engine.matmul_ceiling(4096),
-        overhead=overhead,
+        ceiling=ceiling,
+        overhead=_overhead(system, count) if _OPTIONS.overhead else None,
     )
 
 
-def _overhead(system: Any, count: int) -> float:
+def _overhead(system: System, count: int) -> float:
     """How much longer `loop` takes on one device than so many times the bare step, less one."""
-    import jax
-
-    from jaxdep import config
-    from jaxdep.benchmark import engine, measure
-
     looped = engine.Engine(system, count, config.Mapping(mapper="loop"), devices=jax.devices()[:1])
     bare = engine.Bare(system)
 
@@ -109,24 +115,12 @@ def _overhead(system: Any, count: int) -> float:
         for _ in range(count):
             bare.epoch()
 
-    return measure.in_turn({"loop": looped.epoch, "bare": all_bare}, ROUNDS.value).ratio("loop", "bare") - 1
-
-
-def _counts() -> list[int]:
-    try:
-        counts = [int(count) for count in SEEDS.value]
-    except ValueError:
-        raise app.UsageError(f"--seeds: whole numbers separated by commas, found {','.join(SEEDS.value)}") from None
-    if any(count < 1 for count in counts):
-        raise app.UsageError(f"--seeds: at least 1 seed, found {min(counts)}")
-    return counts
+    return measure.in_turn({"loop": looped.epoch, "bare": all_bare}, _OPTIONS.rounds).ratio("loop", "bare") - 1
 
 
 def _versions() -> dict[str, str]:
-    from jaxdep.experiment import environment
-
-    found = environment() | {"precision": PRECISION.value}
-    if PEER.value == "torch":
+    found = environment() | {"precision": _OPTIONS.precision}
+    if _OPTIONS.peer == "torch":
         try:
             from jaxdep.benchmark import torch_peer
         except ImportError:
@@ -136,4 +130,5 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    _define_flags()
+    app.run(main, flags_parser=parse_flags)

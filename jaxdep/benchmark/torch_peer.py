@@ -1,12 +1,11 @@
 """The same step in PyTorch, of all seeds: one after another, or the quickest way there is to run them side by side."""
 
-import math
-import os
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import Literal
 
+import joblib
 import torch
 
 from jaxdep.benchmark import torch_models
@@ -71,7 +70,7 @@ class Loop(Peer):
     """One seed after another, each step with all cores or the whole device."""
 
     def epoch(self) -> None:
-        torch.set_num_threads(_cores())
+        torch.set_num_threads(joblib.cpu_count())
         for seed, order in enumerate(self.orders()):
             self.train(seed, order)
         if self.device.type == "cuda":
@@ -83,7 +82,7 @@ class Threads(Peer):
 
     def __init__(self, system: System, seeds: int, precision: Precision):
         super().__init__(system, seeds, precision)
-        self.pool = ThreadPoolExecutor(_cores(), initializer=torch.set_num_threads, initargs=(1,))
+        self.pool = ThreadPoolExecutor(joblib.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
 
     def epoch(self) -> None:
         orders = self.orders()
@@ -130,15 +129,3 @@ def peers() -> dict[str, type[Peer]]:
 def version() -> str:
     """PyTorch's, for the table."""
     return str(torch.__version__)
-
-
-def n_parameters(peer: Peer) -> int:
-    """Of one network."""
-    return sum(math.prod(parameter.shape) for parameter in peer.networks[0].parameters())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-__all__: list[Any] = ["Graph", "Loop", "Peer", "Precision", "Threads", "n_parameters", "peers", "version"]

@@ -70,6 +70,92 @@ def test_layout_of_the_seeds_changes_no_result(layout, eleven, make_examples, me
         assert_same_seed(run, index, eleven, int(seed))
 
 
+@pytest.fixture(scope="module")
+def stopping(make_examples, mean_model, make_ensemble, quick_compilation):
+    """Trains 11 seeds, most of which stop early, two epochs a call; gives the ensemble, states and history."""
+    schedule = config.Training(epochs=20, batch_size=8, epochs_per_call=2, patience=2)
+
+    def train(**options):
+        ensemble = make_ensemble(
+            make_examples(), mean_model(dropout=0.3), count=11, schedule=schedule,
+            optimizer=config.Optimizer(learning_rate=0.1), **options,
+        )  # fmt: skip
+        states, history = ensemble.init(), []
+        for first in range(0, 20, 2):
+            states, rows = ensemble.run(states, first, 2)
+            history.append(rows["train/loss"])
+        return ensemble, ensemble.fetch(states), np.concatenate(history, axis=1)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def unpacked(stopping):
+    return stopping(mapper="map")
+
+
+@pytest.mark.parametrize(
+    ("options", "lanes"),
+    [
+        ({"mapper": "vmap"}, {11, 6, 3, 2}),
+        ({"mapper": "vmap", "devices": 3}, {12, 6, 3}),
+        ({"mapper": "map", "group": 4}, {11, 6, 3, 2}),
+        ({"mapper": "map", "devices": 3}, {12}),
+        ({"mapper": "loop", "devices": 3}, {12}),
+        ({"mapper": "pmap", "devices": 3}, {12}),
+    ],
+)
+def test_seeds_that_are_left_are_packed_and_nothing_changes(options, lanes, stopping, unpacked):
+    """Under vmap in ever fewer lanes; elsewhere ended seeds cost nothing, and the others only spread over the devices."""
+    _, expected, losses = unpacked
+    ended = np.isnan(losses).sum(1)
+    assert len(set(ended)) > 3  # the seeds stop at different epochs
+    ensemble, found, found_losses = stopping(**options)
+    np.testing.assert_array_equal(np.isnan(found_losses).sum(1), ended)
+    np.testing.assert_allclose(found_losses, losses, atol=1e-5)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=1e-5), found, expected)
+    assert set(ensemble.trainers) <= lanes
+    assert max(ensemble.trainers) == max(lanes)
+    if len(lanes) > 1:
+        assert len(ensemble.trainers) > 1
+
+
+def test_active_seeds_are_dealt_out_evenly_among_the_devices(make_examples, mean_model, make_ensemble):
+    ensemble = make_ensemble(make_examples(), mean_model(), count=8, mapper="map", devices=4)
+    states = ensemble.init()
+    assert ensemble._lanes(states) is None
+    for stopped, each in (([0, 1, 2, 3], 1), ([4, 5, 6, 7], 1), ([0, 1], 2)):
+        mask = np.isin(np.arange(8), stopped)
+        lanes = ensemble._lanes(states._replace(stopped=mask))
+        if lanes is None:  # they lie evenly enough
+            lanes = np.arange(8)
+        active = (~mask)[lanes].reshape(4, 2).sum(1)
+        assert active.max() == each
+        assert sorted(lanes) == list(range(8))
+
+
+@pytest.mark.parametrize("mapper", ["vmap", "map"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_program_has_no_collective_and_no_convolution(system, mapper, make_examples, make_ensemble):
+    """Nothing crosses the seed axis; and mapped over seeds a convolution would become a slow grouped one."""
+    model, shape, splits = SYSTEMS[system]
+    ensemble = make_ensemble(make_examples(**shape), model, count=16, mapper=mapper, splits=splits, devices=8)
+    (program,) = ensemble.trainers[16].programs
+    text = program.executable.as_text()
+    assert " while(" in text
+    for operation in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter", "convolution("):
+        assert operation not in text, operation
+
+
+@pytest.mark.parametrize("mapper", ["vmap", "map"])
+def test_features_lie_on_a_device_once_for_all_seeds(mapper, make_examples, mean_model, make_ensemble):
+    """`lax.cond` under vmap would copy what its branches read for every seed."""
+    examples = make_examples(1000, longest=60)
+    features = sum(array.nbytes for array in examples.buckets[0].features["audio"])
+    memory = make_ensemble(examples, mean_model(), count=16, mapper=mapper).memory_bytes
+    assert features < memory < 3 * features
+
+
 def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples, mean_model, fit, eleven):
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11, mapper="auto")
     timings = run.ensemble.timings
@@ -78,9 +164,11 @@ def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples
     np.testing.assert_allclose(run.test_predictions, eleven.test_predictions, atol=1e-5)
 
 
-def test_batches_shared_by_devices_give_the_same_as_whole_ones(make_examples, fit, assert_same_seed):
-    """20 examples train: the last batch of 8 is half full, so that the second device's share of it is empty."""
-    whole, shared = (fit(make_examples(), count=2, data_shards=shards, devices=2 * shards) for shards in (1, 2))
+@pytest.mark.parametrize("shards", [2, 4, 8])
+def test_batches_shared_by_devices_give_the_same_as_whole_ones(shards, make_examples, fit, assert_same_seed):
+    """20 examples train: the last batch of 8 is half full, so that the last devices' shares of it are empty."""
+    whole = fit(make_examples(), count=2)
+    shared = fit(make_examples(), count=2, data_shards=shards, devices=8)
     for seed in range(2):
         assert_same_seed(shared, seed, whole, seed)
 

@@ -1,11 +1,14 @@
 """DirectText in training and EmotionAudio forward against independent PyTorch networks with the same weights."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from jaxdep.benchmark.systems import SYSTEMS
 from jaxdep.config import Optimizer, Task
 from jaxdep.models import Masked
 from jaxdep.models.emotion_transfer import DirectText, EmotionAudio
@@ -14,6 +17,7 @@ from jaxdep.training import make_transform
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")
+torch_models = pytest.importorskip("jaxdep.benchmark.torch_models")
 
 DIM, HIDDEN, LENGTHS, SEGMENTS = 5, 6, (9, 6, 4, 1), 11
 TARGET, CLASS_WEIGHTS = np.array([0, 1, 1, 0]), np.array([0.7, 1.9], np.float32)
@@ -115,37 +119,6 @@ TAPS = ((-1, 2), (-3, 3), (-7, 2))
 WINDOW = 24
 
 
-class TorchEmotion(torch.nn.Module):
-    """The audio branch from convolutions: five-frame input layer, dilated two-tap layers, attention, three dense layers."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        dilated = [torch.nn.Conv1d(WIDTH, WIDTH, 2, dilation=after - before) for before, after in TAPS]
-        self.layers = torch.nn.ModuleList(
-            [torch.nn.Conv1d(DIM, WIDTH, 5, padding=2, padding_mode="replicate"), *dilated]
-        )
-        self.inner = torch.nn.ModuleList([torch.nn.Linear(WIDTH, WIDTH) for _ in self.layers])
-        self.outer = torch.nn.ModuleList([torch.nn.Linear(WIDTH, WIDTH) for _ in self.layers])
-        self.biases = torch.nn.ParameterList([torch.ones(WIDTH) for _ in self.layers])
-        self.frame = torch.nn.Linear(WIDTH, FRAME)
-        self.W1 = torch.nn.Linear(FRAME, UNITS, bias=False)
-        self.W2 = torch.nn.Linear(UNITS, len(SHARPNESS), bias=False)
-        self.emotion = torch.nn.Linear(len(SHARPNESS) * FRAME, FRAME)
-        self.fusion = torch.nn.Linear(FRAME, FRAME)
-        self.head = torch.nn.Linear(FRAME, CLASSES)
-
-    def forward(self, x):
-        for layer, inner, outer, bias in zip(self.layers, self.inner, self.outer, self.biases, strict=True):
-            x = layer(x.transpose(1, 2)).relu().transpose(1, 2)
-            x = (outer(inner(x).relu()) + x + bias).relu()
-        frames = self.frame(x)
-        A = self.W2(torch.tanh(self.W1(frames))).softmax(dim=1).transpose(1, 2)
-        emotion = self.emotion((A @ frames).flatten(1)).relu()
-        off = A @ A.transpose(1, 2) - torch.diag(torch.tensor(SHARPNESS))
-        return self.head(self.fusion(emotion).relu()), (off**2).sum((1, 2)), emotion
-
-
 def copied(model, theirs):
     def copy(ours, other):
         ours.kernel[...] = jnp.asarray(other.weight.detach().numpy().T)
@@ -169,18 +142,73 @@ def copied(model, theirs):
 
 
 def test_emotion_audio_forward_pass_and_number_of_parameters():
-    theirs = TorchEmotion()
     config = EmotionAudio(
         width=WIDTH, taps=TAPS, frame_dim=FRAME, attention_units=UNITS, head_sharpness=SHARPNESS, penalty_weight=0.5
     )
+    torch.manual_seed(0)
+    theirs = torch_models.EmotionAudio(config, DIM, CLASSES).eval()
     model = copied(config.build({"audio": DIM}, {"t": CLASSES}, rngs=nnx.Rngs(params=0)), theirs)
     x = np.random.default_rng(1).normal(size=(3, WINDOW, DIM)).astype(np.float32)
     padded = np.pad(x, [(0, 0), (0, 4), (0, 0)])
     mask = np.broadcast_to(np.arange(WINDOW + 4) < WINDOW, (3, WINDOW + 4))
     found = model({"audio": Masked(jnp.asarray(padded), jnp.asarray(mask))})
-    expected, penalty, emotion = (value.detach().numpy() for value in theirs(torch.from_numpy(x)))
+    expected, penalty = (value.detach().numpy() for value in theirs(torch.from_numpy(x)))
+    emotion = theirs.features(torch.from_numpy(x))[0].detach().numpy()
     np.testing.assert_allclose(found.logits["t"], expected, atol=1e-5)
-    np.testing.assert_allclose(found.penalty, 0.5 * penalty, atol=1e-5)
+    np.testing.assert_allclose(found.penalty.mean(), penalty, atol=1e-5)
     np.testing.assert_allclose(found.intermediates["emotion"], emotion, atol=1e-5)
     n_parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.split(model)[1]))
     assert n_parameters == sum(parameter.numel() for parameter in theirs.parameters())
+
+
+def bidirectional(layer, gates):
+    """A layer of PyTorch's as our names and axes have it; its two biases are one, but for the last gate of a GRU."""
+    weight = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    ends = ("_l0", "_l0_reverse")
+    bias = np.stack([weight["bias_ih" + end] for end in ends])
+    recurrent = np.stack([weight["bias_hh" + end] for end in ends])
+    cell = {
+        "input_kernel": np.stack([weight["weight_ih" + end].T for end in ends], axis=1),
+        "recurrent_kernel": np.stack([weight["weight_hh" + end].T for end in ends]),
+        "bias": bias + recurrent,
+    }
+    if gates == 3:
+        hidden = recurrent.shape[1] // 3
+        cell["recurrent_bias"] = recurrent[:, 2 * hidden :]
+        cell["bias"][:, 2 * hidden :] = bias[:, 2 * hidden :]
+    return {"layers": {0: cell}}
+
+
+@pytest.mark.parametrize("name", ["bilstm", "bigru"])
+def test_the_benchmark_times_the_same_network_in_pytorch(name):
+    """At the sizes that are timed: the recurrent networks without padding (the emotion model: above)."""
+    system = SYSTEMS[name]
+    torch.manual_seed(0)
+    theirs = getattr(torch_models, system.peer)(system.model, system.shape[-1], system.classes)
+    ours = system.model.build({system.feature: system.shape[-1]}, {"t": system.classes}, rngs=nnx.Rngs(params=0))
+    graphdef, state = nnx.split(ours)
+    head = {"t": {"kernel": theirs.head.weight.detach().numpy().T, "bias": theirs.head.bias.detach().numpy()}}
+    layers = {"bilstm": {"recurrent": "lstm"}, "bigru": {"frames": "frames", "segments": "segments"}}[name]
+    params = {
+        ours: bidirectional(getattr(theirs, other), 4 if name == "bilstm" else 3) for ours, other in layers.items()
+    }
+    params["heads"] = head
+    assert_like(nnx.to_pure_dict(state), params)
+    x = system.examples().buckets[0].features[system.feature].values[:3]
+    features = {system.feature: Masked(jnp.asarray(x), jnp.ones(x.shape[:-1], bool))}
+    found = nnx.merge(graphdef, jax.tree.map(jnp.asarray, params), copy=True)(features)
+    expected, penalty = theirs(torch.from_numpy(x))
+    np.testing.assert_allclose(found.logits["t"], expected.detach().numpy(), atol=1e-5)
+    assert penalty == 0
+
+
+def test_the_peers_train_every_seed():
+    peers = pytest.importorskip("jaxdep.benchmark.torch_peer")
+    system = dataclasses.replace(SYSTEMS["emotion"], model=EmotionAudio(width=8), shape=(20, 6), batch_size=4)
+    for way, make in peers.peers().items():
+        peer = make(system, 3, "float32")
+        before = [net.head.weight.detach().clone() for net in peer.networks]
+        assert not torch.equal(before[0], before[1]), way
+        peer.epoch()
+        for net, start in zip(peer.networks, before, strict=True):
+            assert not torch.equal(net.head.weight, start), way

@@ -1,0 +1,59 @@
+"""Candidates are timed in turn, and the table says what was measured."""
+
+import math
+
+import matplotlib.image
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from jaxdep.benchmark import measure, report
+from jaxdep.benchmark.measure import Timed
+
+
+def test_candidates_take_turns_after_one_untimed_call():
+    called = []
+    timed = measure.in_turn({name: lambda name=name: called.append(name) for name in "abc"}, rounds=3, repeats=2)
+    assert "".join(called) == "abc" + "aabbcc" + "bbccaa" + "ccaabb"
+    assert {name: len(seconds) for name, seconds in timed.seconds.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_medians_and_ratios_by_round():
+    timed = Timed({"ours": (1.0, 2.0, 1.0), "peer": (3.0, 3.0, 5.0)})
+    assert timed.median("ours") == 1.0
+    assert timed.ratio("peer", "ours") == 3.0  # of 3, 1.5 and 5: not the ratio of the medians by chance alone
+    assert Timed({"ours": (1.0, 2.0), "peer": (4.0, 2.0)}).ratio("peer", "ours") == 2.5
+
+
+@pytest.fixture
+def rows():
+    def row(system, seeds, step_s, overhead=None):
+        times = {"jaxdep": step_s, "loop": 3 * step_s, "threads": 2 * step_s}
+        return report.Row(
+            system=system, seeds=seeds, mapper="map", step_s=times, ratios={"loop": 3.0, "threads": 2.0},
+            compile_s=1.5, memory_bytes=2_000_000_000, step_flops=5e9, ceiling=1e11, overhead=overhead,
+        )  # fmt: skip
+
+    return [row("one", 1, 0.1), row("one", 20, 1.0), row("two", 1, 0.2)]
+
+
+def test_columns_of_the_csv(rows):
+    frame = report.frame(rows)
+    second = frame.iloc[1]
+    assert second["seed_steps_per_s"] == 20
+    assert second["memory_gb"] == 2
+    assert math.isclose(second["ceiling_share"], 5e9 * 20 / 1.0 / 1e11)
+    assert second["torch_best_ratio"] == 2.0
+    assert "loop_overhead" not in frame
+
+
+def test_table_and_files(rows, tmp_path):
+    console = Console(record=True, width=120)
+    report.show(rows, {"jax": "1.2.3", "devices": "2 x cpu"}, console)
+    text = console.export_text()
+    for cell in ("one", "20", "map", "best/jaxdep", "2.00", "jax 1.2.3", "a thread a core"):
+        assert cell in text
+    report.write(rows, {"jax": "1.2.3"}, tmp_path / "new")
+    assert len(pd.read_csv(tmp_path / "new" / "benchmark.csv")) == 3
+    assert matplotlib.image.imread(tmp_path / "new" / "benchmark.png").std() > 0
+    assert '"date"' in (tmp_path / "new" / "environment.json").read_text()

@@ -1,0 +1,61 @@
+"""What `auto` chose is remembered for the same program and devices, and a damaged memory costs a measurement."""
+
+import pytest
+
+from jaxdep import config
+from jaxdep.choices import Choices
+from jaxdep.ensemble import Ensemble
+from jaxdep.resident import Viewer
+
+
+def test_what_is_kept_is_found_by_the_same_words_alone(tmp_path):
+    choices = Choices(tmp_path / "a" / "b")
+    assert choices.find("program") is None
+    choices.keep("program", {"mapper": "map"})
+    assert Choices(tmp_path / "a" / "b").find("program") == {"mapper": "map"}
+    assert choices.find("program ") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
+def test_a_damaged_choice_counts_as_none(content, tmp_path):
+    choices = Choices(tmp_path)
+    choices.keep("program", {"mapper": "map"})
+    next(tmp_path.iterdir()).write_text(content)
+    assert choices.find("program") is None
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    Choices(tmp_path / "file" / "folder").keep("program", {"mapper": "map"})
+
+
+@pytest.fixture
+def auto(make_examples, mean_model, make_program, quick_compilation, tmp_path):
+    """Makes ensembles under `auto` that share a memory."""
+
+    def make(count=2, dropout=0.0, n=40):
+        examples, tasks = make_examples(n), {"depressed": config.Task()}
+        program = make_program(examples, mean_model(dropout=dropout))
+        viewer = Viewer(examples, tasks, config.Splits(), True)
+        return Ensemble(program, viewer, config.Seeds(count=count), config.Mapping(), choices=Choices(tmp_path))
+
+    return make
+
+
+def test_auto_measures_a_program_once(auto, monkeypatch):
+    first = auto()
+    monkeypatch.setattr(Ensemble, "_measure", lambda self: pytest.fail("measured again"))
+    second = auto()
+    assert second.mapper == first.mapper
+    assert second.timings == first.timings
+    assert set(second.timings) == {"vmap", "map", "loop"}
+
+
+@pytest.mark.parametrize("other", [{"count": 9}, {"dropout": 0.5}, {"n": 60}])
+def test_another_program_is_measured_by_itself(other, auto, monkeypatch):
+    auto()
+    measured = []
+    measure = Ensemble._measure
+    monkeypatch.setattr(Ensemble, "_measure", lambda self: measured.append(1) or measure(self))
+    auto(**other)
+    assert measured == [1]
