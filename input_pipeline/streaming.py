@@ -1,12 +1,15 @@
 """Batches that are gathered on the host while the device computes, by tf.data."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from input_pipeline.config import ConfigError
+from input_pipeline.builder import load_tensorflow
 
-_AHEAD = 2  # batches gathered before they are asked for
+_AHEAD = 2  # batches that wait, gathered, before they are asked for; two more may be on their way
+_GATHERS: dict[int, Callable[[int], Sequence[np.ndarray]]] = {}  # of the streams that are open
+_TOKENS = itertools.count()
 
 
 def stream(
@@ -18,20 +21,23 @@ def stream(
         gather: called from other threads; its arrays have the `dtypes`, by NumPy's names.
 
     Raises:
-        ConfigError: TensorFlow is not installed.
+        ImportError: TensorFlow is not installed.
     """
+    tf = load_tensorflow()
+    types, token = [tf.as_dtype(dtype) for dtype in dtypes], next(_TOKENS)
+    _GATHERS[token] = gather
     try:
-        import tensorflow as tf
-    except ImportError:
-        raise ConfigError(
-            "mapping.resident_gb: features that do not fit on the device are streamed by TensorFlow, which is not "
-            "installed; install it, or raise resident_gb"
-        ) from None
-    types = [tf.as_dtype(dtype) for dtype in dtypes]
-    batches = tf.data.Dataset.range(steps).map(
-        lambda step: tf.numpy_function(lambda i: list(gather(int(i))), [step], types),
-        num_parallel_calls=_AHEAD,
-        deterministic=True,
-    )
-    for arrays in batches.prefetch(_AHEAD).as_numpy_iterator():
-        yield list(arrays)
+        batches = tf.data.Dataset.range(steps).map(
+            lambda step: tf.numpy_function(_gathered, [np.int64(token), step], types),
+            num_parallel_calls=2,
+            deterministic=True,
+        )
+        for arrays in batches.prefetch(_AHEAD).as_numpy_iterator():
+            yield list(arrays)
+    finally:
+        del _GATHERS[token]
+
+
+def _gathered(token: int, step: int) -> list[np.ndarray]:
+    """By token: TensorFlow keeps a function that it was given for ever, and with it whatever the function holds."""
+    return list(_GATHERS[int(token)](int(step)))

@@ -16,6 +16,6 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
         if len(rest) > 1:
             raise flags.Error(f"unexpected argument {rest[1]!r}; options begin with --")
     except flags.Error as error:
-        print(f"usage: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"usage error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     return rest

@@ -132,7 +132,7 @@ def _classes(texts: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     for text in texts:
         column, equals, names = text.partition("=")
         if not equals or not column:
-            print(f"usage: --classes={text}: expected COLUMN=CLASS,CLASS,...", file=sys.stderr)
+            print(f"usage error: --classes={text}: expected COLUMN=CLASS,CLASS,...", file=sys.stderr)
             sys.exit(2)
         columns[column] = tuple(name.strip() for name in names.split(","))
     return columns

@@ -8,19 +8,21 @@ import joblib
 
 def cache_folder() -> Path:
     """The folder of the user's cache that is jaxdep's."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxdep"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdep"
 
 
-def use_every_core(at_most: int) -> None:
+def use_every_core(seeds: int, data_shards: int = 1) -> None:
     """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays.
 
-    Each device holds the features: more of them than seeds would only cost memory.
+    Each device holds the features: more of them than seeds, or than seeds times the shards of a batch, would only cost
+    memory.
     """
     import jax
 
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", min(joblib.cpu_count(), at_most))
+        groups = max(1, min(joblib.cpu_count() // data_shards, seeds))
+        jax.config.update("jax_num_cpu_devices", groups * data_shards)
 
 
 def use_compilation_cache() -> None:

@@ -5,6 +5,7 @@ axis of a ('seed', 'data') mesh of all devices. A seed's result does not depend 
 or which other seeds it trains with: its keys are folded from its global id, and nothing crosses the seed axis.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -18,12 +19,13 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PRNGKeyArray
 
+import jaxdep
 from input_pipeline.config import ConfigError
 from jaxdep import config
-from jaxdep.choices import Choices
+from jaxdep.choices import Choice, Choices, Timing
 from jaxdep.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
 from jaxdep.mappers import COMPILERS, Lift, Lifted
-from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer
+from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer, joined
 from jaxdep.training import Program, SeedState
 
 Tree = Any
@@ -34,11 +36,12 @@ _PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no
 _ALL_STEPS = int(np.iinfo(np.int32).max)
 
 
-class Timing(NamedTuple):
-    """Seconds of a mapper: compiling, and an epoch of all seeds as estimated from a few steps."""
+class Outcome(NamedTuple):
+    """Of each seed, [S]: whether it stopped by patience, whether it diverged, and its best epoch, from 0 on."""
 
-    compile_s: float
-    epoch_s: float
+    stopped: Any
+    diverged: Any
+    best_epoch: Any
 
 
 def seed_keys(seeds: config.Seeds) -> SeedKeys:
@@ -66,8 +69,8 @@ class Ensemble:
     """All seeds of one program over one set of examples.
 
     Seeds that have ended are left out of the calls that follow, as far as the mapper's cost depends on them: under
-    `vmap` the others are packed into half of the lanes, a quarter, and so on; where ended seeds cost nothing anyway,
-    the others are only dealt out evenly among the devices.
+    `vmap`, and where features are streamed, the others are packed into half of the lanes, a quarter, and so on; where
+    ended seeds cost nothing anyway, the others are only dealt out evenly among the devices.
 
     Attributes:
         ids: [S], the global ids.
@@ -103,11 +106,14 @@ class Ensemble:
         keys = seed_keys(seeds)
         views = [viewer.view(int(seed)) for seed in np.asarray(jax.vmap(jax.random.bits)(keys.split))]
         self.units = [view.units for view in views]
-        self._seeds = self._put(SeedData(keys, *_stack_views(views)))
+        own, self._common = _apart(keys, views, one_order="order" not in seeds.vary)
+        self._seeds = self._put(own)
+        positions = views[0].parts["train"].positions
+        self._steps = sum(-(-len(rows) // program.batch_size) for rows in positions)  # in an epoch, about
         # The order in which buckets alternate belongs to no seed: -1 is nobody's id.
         bucket_key = jax.random.fold_in(jax.random.key(seeds.root, impl="threefry2x32"), np.uint32(2**32 - 1))
         self._buckets = viewer.resident()
-        self._feed = self._make_feed(bucket_key, one_order="order" not in seeds.vary)
+        self._feed = self._make_feed(bucket_key)
         self._packed: tuple[np.ndarray, SeedData] | None = None
         self._init: Lifted
         self._lift: Lift
@@ -119,7 +125,7 @@ class Ensemble:
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
-        return self._end_padding(self._init(None, self._seeds, ()))
+        return self._end_padding(self._init(None, self._seeds, self._common))
 
     def run(self, states: SeedState, first_epoch: int, n_epochs: int) -> tuple[SeedState, dict[str, np.ndarray]]:
         """Trains `n_epochs` epochs, at most the `epochs_per_call` of the program; `states` is donated.
@@ -134,12 +140,16 @@ class Ensemble:
             return states, {name: values[:, :n_epochs] for name, values in self._fetch(history).items()}
         if self._packed is None or not np.array_equal(self._packed[0], lanes):
             self._packed = lanes, _take(self._by_seed, self._seeds, lanes)
-        trainer = self._trainer_of(len(lanes))
-        trained, history = trainer.run(_take(self._by_seed, states, lanes), self._packed[1], *epochs)
+        trainer, is_all = self._trainer_of(len(lanes)), len(lanes) == self._n_padded
+        taken = (_reorder if is_all else _take)(self._by_seed, states, lanes)
+        trained, history = trainer.run(taken, self._packed[1], *epochs)
         rows = {name: np.full((self._n_padded, n_epochs), np.nan, np.float32) for name in history}
         for name, values in jax.device_get(history).items():
             rows[name][lanes] = values[:, :n_epochs]
-        states = _give_back(self._by_seed, states, lanes, trained)
+        if is_all:
+            states = _reorder(self._by_seed, trained, np.argsort(lanes))
+        else:
+            states = _give_back(self._by_seed, states, lanes, trained)
         return states, {name: values[: len(self.ids)] for name, values in rows.items()}
 
     def predict(self, states: SeedState, part: str) -> dict[str, np.ndarray]:
@@ -155,6 +165,10 @@ class Ensemble:
         chex.assert_tree_shape_prefix(states, (len(self.ids),))
         return self._end_padding(self._put(states))
 
+    def outcome(self, states: SeedState) -> Outcome:
+        """What became of each seed."""
+        return self._fetch(Outcome(states.stopped, states.diverged, states.best.epoch))
+
     def all_ended(self, states: SeedState) -> bool:
         """Whether no seed would train any more."""
         return bool(np.all(np.asarray(states.stopped) | np.asarray(states.diverged)))
@@ -162,15 +176,18 @@ class Ensemble:
     @cached_property
     def history_names(self) -> list[str]:
         """The "split/metric" names of what `run` returns."""
-        one = jax.tree.map(lambda x: x[0], self._seeds)
+        one = joined(jax.tree.map(lambda x: x[0], self._seeds), self._common)
         resident = jax.eval_shape(lambda: self._feed.resident._replace(buckets=self._buckets))
-        run = partial(jax.eval_shape, self._program.run_epochs, self._program.init(one), one)
-        return list(run(resident, np.int32(0), np.int32(1), np.int32(1))[1])
+        state = jax.eval_shape(self._program.init, one)
+        run = partial(jax.eval_shape, self._program.run_epochs, state, one, resident)
+        return list(run(np.int32(0), np.int32(1), np.int32(1))[1])
 
     @cached_property
     def abstract_states(self) -> SeedState:
         """Shapes and types of what `fetch` gives."""
-        shapes = jax.eval_shape(jax.vmap(self._program.init), self._seeds)
+        shapes = jax.eval_shape(
+            jax.vmap(partial(_init, self._program), in_axes=(None, 0, None)), None, self._seeds, self._common
+        )
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.ids), *x.shape[1:]), x.dtype), shapes)
 
     @property
@@ -179,7 +196,7 @@ class Ensemble:
         return self._trainers
 
     @property
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> int | None:
         """What training needs on one device, by the compiler's plan: features, states, and what a step keeps."""
         return self._trainers[self._n_padded].memory_bytes
 
@@ -187,12 +204,6 @@ class Ensemble:
     def streams(self) -> bool:
         """Whether the features stay on the host, since they are too many for the device."""
         return self._feed.streams
-
-    def _make_feed(self, bucket_key: PRNGKeyArray, one_order: bool) -> Feed:
-        limit = self._mapping.resident_gb * 1e9 or _memory_limit(self._mesh.devices.flat[0]) / 2
-        if nbytes(self._buckets) <= limit:
-            return ResidentFeed(self._program, self._buckets, bucket_key, self._mesh)
-        return StreamedFeed(self._program, self._buckets, bucket_key, self._mesh, self._seeds, one_order)
 
     @property
     def mapper(self) -> str:
@@ -204,11 +215,16 @@ class Ensemble:
         """Seconds spent compiling the programs in use."""
         return self._lift.compile_s
 
+    def _make_feed(self, bucket_key: PRNGKeyArray) -> Feed:
+        limit = self._mapping.resident_gb * 1e9 or _memory_limit(self._mesh) / 2
+        kind = ResidentFeed if nbytes(self._buckets) <= limit else StreamedFeed
+        return kind(self._program, self._common, self._mesh, self._buckets, bucket_key)
+
     def _lift_by(self, mapper: str) -> Lift:
         return Lift(mapper, self._mesh, self._mapping.group)
 
     def _compile_training(self, lift: Lift) -> tuple[Lifted, dict[int, Trainer]]:
-        init = lift(partial(_init, self._program), None, self._seeds, ())
+        init = lift(partial(_init, self._program), None, self._seeds, self._common)
         return init, {self._n_padded: self._compile_trainer(lift, self._n_padded)}
 
     def _compile_trainer(self, lift: Lift, lanes: int) -> Trainer:
@@ -232,7 +248,7 @@ class Ensemble:
         ended = np.asarray(states.stopped) | np.asarray(states.diverged)
         active, n_shards = np.flatnonzero(~ended), self._mesh.shape["seed"]
         needed, each = -(-len(active) // n_shards), self._n_padded // n_shards  # a device
-        if not self._lift.side_by_side:  # ended seeds cost nothing
+        if not (self._lift.side_by_side or self._feed.streams):  # ended seeds cost nothing
             if (~ended).reshape(n_shards, each).sum(1).max() <= needed:
                 return None
         else:
@@ -244,26 +260,25 @@ class Ensemble:
         return np.concatenate([order[shard::n_shards] for shard in range(n_shards)])
 
     def _choose(self, mapper: str, remembered: str | None) -> str:
-        """The mapper to use: the one that is named, the one that is remembered, or the quickest."""
+        """The mapper to use: the one that is named; else the one that is remembered; else the quickest."""
         if mapper != "auto" or remembered is not None:
-            return remembered or mapper
-        identity = self._identity()
-        known = self._choices.find(identity) if self._choices is not None else None
-        if known is not None and known.get("mapper") in COMPILERS:
-            self.timings = {name: Timing(**timing) for name, timing in known["timings"].items()}
-            return str(known["mapper"])
+            return mapper if mapper != "auto" else str(remembered)
+        known = self._choices.find(self._identity()) if self._choices is not None else None
+        if known is not None and known.mapper in COMPILERS:
+            self.timings = dict(known.timings)
+            return known.mapper
         mapper = self._measure()
         if self._choices is not None:
-            timings = {name: timing._asdict() for name, timing in self.timings.items()}
-            self._choices.keep(identity, {"mapper": mapper, "timings": timings})
+            self._choices.keep(self._identity(), Choice(mapper, self.timings))
         return mapper
 
     def _identity(self) -> str:
         """The program, its shapes, and the devices, in words."""
-        shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._buckets))
+        shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._common, self._buckets))
         devices = sorted(device.device_kind for device in self._mesh.devices.flat)
         layout = self._mapping.group, self._mesh.shape, self._feed.streams
-        return repr((self._program.identity, shapes, layout, devices, jax.__version__))
+        versions = jaxdep.__version__, jax.__version__, jax.config.values["jax_default_matmul_precision"]
+        return repr((self._program.identity, shapes, layout, devices, versions))
 
     def _measure(self) -> str:
         """Times all seeds under each candidate, returns the one with the shortest epoch, and keeps what it compiled.
@@ -289,22 +304,21 @@ class Ensemble:
 
     def _time(self, init: Lifted, trainer: Trainer) -> float:
         """Seconds of an epoch of all seeds, estimated."""
-        states = init(None, self._seeds, ())
-        positions = self._seeds.parts["train"].positions
-        steps = sum(-(-rows.shape[1] // self._program.batch_size) for rows in positions)
-        few, more = 1, min(1 + _PROBE_STEPS, steps)
+        few, more = 1, min(1 + _PROBE_STEPS, self._steps)
         quickest: dict[int, float] = {}
         begun = time.perf_counter()
         for turn in range(_PROBE_ROUNDS[1]):
             if turn >= _PROBE_ROUNDS[0] and time.perf_counter() - begun > _PROBE_S:
                 break
             for count in (few, more):
+                # Ever from the start: after some epochs seeds may have ended, which not every mapper can skip.
+                states = jax.block_until_ready(init(None, self._seeds, self._common))
                 started = time.perf_counter()
-                states, _ = jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
+                jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
                 seconds = time.perf_counter() - started
                 quickest[count] = min(seconds, quickest.get(count, seconds))
         a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
-        return quickest[few] + max(a_step, 0.0) * (steps - few)
+        return quickest[few] + max(a_step, 0.0) * (self._steps - few)
 
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
@@ -322,10 +336,13 @@ class Ensemble:
         return jax.tree.map(lambda x: np.array(x[: len(self.ids)]), jax.device_get(tree))
 
 
-@partial(jax.jit, static_argnums=0)
-def _take(sharding: NamedSharding, tree: Tree, lanes: np.ndarray) -> Tree:
+def _taken(sharding: NamedSharding, tree: Tree, lanes: np.ndarray) -> Tree:
     """The seeds at `lanes`, in that order."""
     return lax.with_sharding_constraint(jax.tree.map(lambda x: x[lanes], tree), sharding)
+
+
+_take = jax.jit(_taken, static_argnums=0)
+_reorder = jax.jit(_taken, static_argnums=0, donate_argnums=1)  # of all seeds: what they were is not kept beside them
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -334,13 +351,32 @@ def _give_back(sharding: NamedSharding, tree: Tree, lanes: np.ndarray, taken: Tr
     return lax.with_sharding_constraint(jax.tree.map(lambda x, y: x.at[lanes].set(y), tree, taken), sharding)
 
 
-def _init(program: Program, _: Tree, seed: SeedData, __: Tree) -> SeedState:
-    return program.init(seed)
+def _init(program: Program, _: None, own: SeedData, common: SeedData) -> SeedState:
+    return program.init(joined(own, common))
 
 
-def _memory_limit(device: jax.Device) -> float:
-    """Bytes that the device says it has; no limit where it does not say, as a CPU."""
+def _memory_limit(mesh: Mesh) -> float:
+    """Bytes that a device says it has; of a CPU, whose devices share the machine's memory, its share."""
+    device = mesh.devices.flat[0]
+    if device.platform == "cpu" and hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / mesh.size
     return float((device.memory_stats() or {}).get("bytes_limit", np.inf))
+
+
+def _apart(keys: SeedKeys, views: Sequence[View], one_order: bool) -> tuple[SeedData, SeedData]:
+    """What differs between the seeds, [S, ...], and what is the same for all, on the way to `resident.joined`.
+
+    So seeds that train on the same batches in one order read each batch once: the compiler sees one array, not S.
+    """
+    nothing: Any = None
+    order = jax.tree.map(lambda key: key[0], keys.order) if one_order else nothing
+    common_keys = SeedKeys(nothing, order, nothing, nothing)
+    own_keys = keys._replace(order=nothing) if one_order else keys
+    if any(view is not views[0] for view in views):
+        return SeedData(own_keys, *_stack_views(views)), SeedData(common_keys, nothing, nothing, nothing)
+    view = views[0]
+    common = SeedData(common_keys, view.parts, view.normalizers, view.class_weights)
+    return SeedData(own_keys, nothing, nothing, nothing), common
 
 
 def _stack_views(views: Sequence[View]) -> tuple[Tree, Tree, Tree]:

@@ -41,9 +41,11 @@ class Lifted:
         return self.call(states, data, shared)
 
     @property
-    def memory_bytes(self) -> int:
-        """What a call needs on one device, its arguments and results included, by XLA's plan."""
+    def memory_bytes(self) -> int | None:
+        """What a call needs on one device, its arguments and results included, by XLA's plan; None if it tells none."""
         plan = self.executable.memory_analysis()
+        if plan is None:
+            return None
         held = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
         return int(held + plan.temp_size_in_bytes)
 

@@ -48,12 +48,26 @@ class Normalizer(NamedTuple):
 
 
 class SeedData(NamedTuple):
-    """All of the data that differs between seeds."""
+    """All of the data that may differ between seeds.
+
+    Held for all seeds it is two such tuples: in one the fields, [S, ...], that do differ, in the other those that are
+    the same for all, once; a field is None in one of them.
+    """
 
     keys: SeedKeys
     parts: Mapping[str, Part]
     normalizers: Mapping[str, Normalizer]
     class_weights: Mapping[str, Float[Array, " classes"]]
+
+
+def joined(own: SeedData, common: SeedData) -> SeedData:
+    """One seed's data, from what is its own and what all seeds have in common."""
+
+    def present(own: Any, common: Any) -> Any:
+        return own if common is None else common
+
+    keys = SeedKeys(*map(present, own.keys, common.keys))
+    return SeedData(keys, *map(present, own[1:], common[1:]))
 
 
 class ResidentBucket(NamedTuple):

@@ -468,7 +468,7 @@ class _Learner:
 
         by_bucket = []
         for bucket, positions in zip(resident.buckets, part.positions, strict=True):
-            found = lax.map(partial(logits, bucket), as_batches(positions, size))  # {task: [n_batches, size, outputs]}
+            found = lax.map(partial(logits, bucket), _batches(positions, size))  # {task: [n_batches, size, outputs]}
             by_bucket.append({task: x.reshape(-1, x.shape[-1])[: len(positions)] for task, x in found.items()})
         return {task: jnp.concatenate([found[task] for found in by_bucket]) for task in self.tasks}
 
@@ -559,10 +559,10 @@ def _shuffle(key: PRNGKeyArray, positions: Array, valid: Array, size: int) -> tu
     """A permutation of a bucket's positions, the invalid ones last, as [steps, size] batches with their validity."""
     rank = jnp.where(valid, jax.random.uniform(key, positions.shape), jnp.inf)
     order = jnp.argsort(rank)
-    return as_batches(positions[order], size), as_batches(valid[order], size)
+    return _batches(positions[order], size), _batches(valid[order], size)
 
 
-def as_batches(rows: Array, size: int) -> Array:
+def _batches(rows: Array, size: int) -> Array:
     """[n] -> [ceil(n / size), size], filled up with zeros (row 0; not valid)."""
     return jnp.pad(rows, (0, -len(rows) % size)).reshape(-1, size)
 

@@ -1,12 +1,15 @@
 """Times a training step of many seeds: `python -m jaxdep.benchmark [--systems=...] [--seeds=1,20] [--peer=torch] ...`.
 
 Prints a table; with --workdir it also leaves benchmark.csv, benchmark.png and environment.json there. Whatever is
-compared is timed in turn, in this one process, and the table gives medians. Exit codes: 0 done, 1 failed, 2 usage.
+compared is timed in turn, in this one process, and the table gives medians. Compiled programs are not taken from the
+cache, so that compiling is timed too. Exit codes: 0 done, 1 failed, 2 usage.
 """
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +17,7 @@ import jax
 from absl import app, flags, logging
 from rich.console import Console
 
+from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
 from input_pipeline.usage import parse_flags
@@ -21,10 +25,11 @@ from jaxdep import config
 from jaxdep.benchmark import engine, measure, report
 from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
 from jaxdep.choices import Choices
-from jaxdep.devices import cache_folder, use_compilation_cache, use_every_core
+from jaxdep.devices import cache_folder, use_every_core
 from jaxdep.experiment import environment
 
 _OPTIONS = flags.FLAGS
+_DTYPES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}  # by precision
 _ON_CPU, _ON_ACCELERATOR = (1, 20), (1, 20, 100, 1000)  # seeds, unless --seeds says otherwise
 
 
@@ -56,41 +61,45 @@ def _are_counts(texts: Sequence[str]) -> bool:
 def main(_: list[str]) -> None:
     """Times what the flags ask for."""
     logging.set_verbosity(logging.WARNING)
+    if _OPTIONS.peer == "torch":
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs memory of the device too
     counts = [int(count) for count in _OPTIONS.seeds]
-    use_every_core(at_most=max(counts or _ON_CPU))
-    use_compilation_cache()
+    use_every_core(max(counts or _ON_CPU))
     tf32 = _OPTIONS.precision == "tf32"
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest")
     counts = counts or list(_ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR)
-    versions = _versions()
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # the table's, also in a log file
-    cases = [(name, count) for name in _OPTIONS.systems for count in counts]
-    ceiling = engine.matmul_ceiling(4096)
-    timed = progress(cases, len(cases), "benchmark", "steps")
-    rows = [_time(name, count, ceiling) for name, count in timed]
+    try:
+        rows, versions = _rows([(name, count) for name in _OPTIONS.systems for count in counts])
+    except (ConfigError, DataError) as error:
+        sys.exit(f"error: {error}")
     report.show(rows, versions, console)
     if _OPTIONS.workdir:
-        try:
-            report.write(rows, versions, Path(_OPTIONS.workdir))
-        except DataError as error:
-            sys.exit(f"error: {error}")
         console.print(f"written to {_OPTIONS.workdir}")
 
 
+def _rows(cases: Sequence[tuple[str, int]]) -> tuple[list[report.Row], dict[str, str]]:
+    """A row for every case (system, seeds); the files are written anew after each, so that none is lost."""
+    versions, rows = _versions(), []
+    ceiling = engine.matmul_ceiling(4096, _DTYPES[_OPTIONS.precision])
+    for name, count in progress(cases, len(cases), "benchmark", "steps"):
+        rows.append(_time(name, count, ceiling))
+        if _OPTIONS.workdir:
+            report.write(rows, versions, Path(_OPTIONS.workdir))
+    return rows, versions
+
+
 def _time(name: str, count: int, ceiling: float) -> report.Row:
-    """One row: a system at a number of seeds."""
+    """One row: a system at a number of seeds. A way of the peer that runs out of memory is left out of it."""
     system = SYSTEMS[name]
-    if _OPTIONS.precision == "bfloat16":
-        system = dataclasses.replace(system, model=dataclasses.replace(system.model, dtype="bfloat16"))
+    model = dataclasses.replace(system.model, dtype=cast(Any, _DTYPES[_OPTIONS.precision]))
+    system = dataclasses.replace(system, model=model)
     mapping = config.Mapping(mapper=cast(Any, _OPTIONS.mapper))
     ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"))
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
     if _OPTIONS.peer == "torch":
-        from jaxdep.benchmark import torch_peer
-
-        for way, make in torch_peer.peers().items():
-            candidates[way] = make(system, count, cast(Any, _OPTIONS.precision)).epoch
+        candidates |= _peers(system, count)
     timed = measure.in_turn(candidates, _OPTIONS.rounds, repeats=max(1, 8 // count))
     return report.Row(
         system=name,
@@ -106,16 +115,30 @@ def _time(name: str, count: int, ceiling: float) -> report.Row:
     )
 
 
+def _peers(system: System, count: int) -> dict[str, Callable[[], None]]:
+    import torch
+
+    from jaxdep.benchmark import torch_peer
+
+    found: dict[str, Callable[[], None]] = {}
+    for way, make in torch_peer.peers().items():
+        try:
+            peer = make(system, count, cast(Any, _OPTIONS.precision))
+            peer.epoch()
+        except torch.OutOfMemoryError:
+            print(f"{way}: {count} seeds do not fit the device's memory", file=sys.stderr)
+            torch.cuda.empty_cache()
+        else:
+            found[way] = peer.epoch
+    return found
+
+
 def _overhead(system: System, count: int) -> float:
     """How much longer `loop` takes on one device than so many times the bare step, less one."""
     looped = engine.Engine(system, count, config.Mapping(mapper="loop"), devices=jax.devices()[:1])
     bare = engine.Bare(system)
-
-    def all_bare() -> None:
-        for _ in range(count):
-            bare.epoch()
-
-    return measure.in_turn({"loop": looped.epoch, "bare": all_bare}, _OPTIONS.rounds).ratio("loop", "bare") - 1
+    candidates: dict[str, Callable[[], None]] = {"loop": looped.epoch, "bare": partial(bare.epochs, count)}
+    return measure.in_turn(candidates, _OPTIONS.rounds).ratio("loop", "bare") - 1
 
 
 def _versions() -> dict[str, str]:

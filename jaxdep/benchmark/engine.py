@@ -23,7 +23,6 @@ class Engine:
 
     Attributes:
         ensemble: compiled.
-        start_s: seconds from nothing to the first step: choosing the mapper, compiling, placing the data.
     """
 
     def __init__(
@@ -34,7 +33,6 @@ class Engine:
         choices: Choices | None = None,
         devices: Sequence[jax.Device] | None = None,
     ):
-        started = time.perf_counter()
         self.ensemble = Ensemble(
             make_program(system),
             _viewer(system),
@@ -43,8 +41,7 @@ class Engine:
             devices=devices,
             choices=choices,
         )
-        self.start_s = time.perf_counter() - started
-        self._states, self._epochs = self.ensemble.init(), 0
+        self._states, self._epochs = jax.block_until_ready(self.ensemble.init()), 0
 
     def epoch(self) -> None:
         """`STEPS` steps of every seed; returns when they are done."""
@@ -61,9 +58,11 @@ class Bare:
         self._state = jax.jit(self._program.init)(self._data)
         self._run = jax.jit(self._program.run_epochs, donate_argnums=0)
 
-    def epoch(self) -> None:
-        """`STEPS` steps; returns when they are done."""
-        self._state, _ = jax.block_until_ready(self._run(self._state, self._data, self._resident, 0, 1, 1 << 30))
+    def epochs(self, count: int) -> None:
+        """`count` times `STEPS` steps; returns when they are done."""
+        for _ in range(count):
+            self._state, _ = self._run(self._state, self._data, self._resident, 0, 1, 1 << 30)
+        jax.block_until_ready(self._state)
 
 
 def make_program(system: System) -> Program:
@@ -120,10 +119,10 @@ def _is_jaxpr(value: object) -> bool:
     return isinstance(value, (ClosedJaxpr, Jaxpr))
 
 
-def matmul_ceiling(size: int) -> float:
-    """Floating-point operations a second of one [size, size] float32 matrix product on every device at once."""
+def matmul_ceiling(size: int, dtype: str) -> float:
+    """Floating-point operations a second of one [size, size] matrix product on every device at once."""
     devices = jax.devices()
-    operands = [jax.device_put(jnp.ones((size, size)), device) for device in devices]
+    operands = [jax.device_put(jnp.ones((size, size), dtype), device) for device in devices]
     product = jax.jit(jnp.matmul)
     seconds = []
     for _ in range(6):  # the first compiles

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Row:
     Attributes:
         step_s: seconds of one step of all seeds, by candidate: `jaxdep`, and the ways of the peer.
         ratios: by way of the peer, how many times as long as jaxdep it takes.
-        memory_bytes: of one device, by the compiler's plan.
+        memory_bytes: of one device, by the compiler's plan; None where it tells none.
         step_flops: of one step of one seed.
         ceiling: floating-point operations a second that large matrix products reach on all devices.
         overhead: what `loop` takes more than the bare steps, as a share; None where it was not measured.
@@ -38,7 +39,7 @@ class Row:
     step_s: Mapping[str, float]
     ratios: Mapping[str, float]
     compile_s: float
-    memory_bytes: int
+    memory_bytes: int | None
     step_flops: float
     ceiling: float
     overhead: float | None
@@ -59,7 +60,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
             "step_s": row.step_s["jaxdep"],
             "seed_steps_per_s": row.seeds / row.step_s["jaxdep"],
             "compile_s": row.compile_s,
-            "memory_gb": row.memory_bytes / 1e9,
+            "memory_gb": _gigabytes(row),
             "step_gflop": row.step_flops / 1e9,
             "ceiling_gflop_per_s": row.ceiling / 1e9,
             "ceiling_share": row.ceiling_share,
@@ -72,9 +73,18 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
+def _gigabytes(row: Row) -> float:
+    return math.nan if row.memory_bytes is None else row.memory_bytes / 1e9
+
+
+def _ways(rows: Sequence[Row]) -> list[str]:
+    """Of the peer, those that ran at least once."""
+    return list(dict.fromkeys(way for row in rows for way in row.ratios))
+
+
 def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> None:
     """Prints the table."""
-    ways, has_overhead = list(rows[0].ratios), rows[0].overhead is not None
+    ways, has_overhead = _ways(rows), rows[0].overhead is not None
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("system", no_wrap=True)
     heads = ["seeds", "mapper", "s/step", "steps/s", "compile s", "GB", "GFLOP", "of ceiling"]
@@ -85,10 +95,10 @@ def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> 
         step_s = row.step_s["jaxdep"]
         cells = [
             row.system, str(row.seeds), row.mapper, f"{step_s:.4g}", f"{row.seeds / step_s:.4g}",
-            f"{row.compile_s:.1f}", f"{row.memory_bytes / 1e9:.3g}", f"{row.step_flops / 1e9:.3g}",
-            f"{100 * row.ceiling_share:.0f} %", *(f"{row.step_s[way]:.4g}" for way in ways),
+            f"{row.compile_s:.1f}", f"{_gigabytes(row):.3g}", f"{row.step_flops / 1e9:.3g}",
+            f"{100 * row.ceiling_share:.0f} %", *(f"{row.step_s[way]:.4g}" if way in row.step_s else "-" for way in ways),
         ]  # fmt: skip
-        cells += [f"{min(row.ratios.values()):.2f}"] if ways else []
+        cells += [f"{min(row.ratios.values()):.2f}" if row.ratios else "-"] if ways else []
         cells += [f"{100 * row.overhead:+.1f} %"] if row.overhead is not None else []
         table.add_row(*cells)
     console.print(table)
@@ -121,9 +131,10 @@ def cost_figure(rows: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(3.2 * len(systems) + 0.6, 3.2), layout="constrained")
     for axes, system in zip(figure.subplots(1, len(systems), squeeze=False)[0], systems, strict=True):
         here = [row for row in rows if row.system == system]
-        for candidate in here[0].step_s:
+        for candidate in ["jaxdep", *_ways(here)]:
+            timed = [row for row in here if candidate in row.step_s]
             axes.plot(
-                [row.seeds for row in here], [row.step_s[candidate] / row.seeds for row in here], "o-",
+                [row.seeds for row in timed], [row.step_s[candidate] / row.seeds for row in timed], "o-",
                 color=_COLOURS.get(candidate, GREY), label=_NAMES.get(candidate, candidate),
             )  # fmt: skip
         axes.set(title=system, xlabel="seeds", xscale="log", yscale="log")

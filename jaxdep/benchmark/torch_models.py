@@ -78,7 +78,7 @@ class EmotionAudio(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, T, D]."""
         emotion, attention = self.features(x)
-        off = attention @ attention.transpose(1, 2) - self.target
+        off = (attention @ attention.transpose(1, 2)).float() - self.target
         penalty = self.config.penalty_weight * (off**2).sum((1, 2))
         dropped = nn.functional.dropout(emotion, self.config.output_dropout, self.training)
         return self.head(self.fusion(dropped).relu()), penalty.mean()

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import Literal
 
+import jax
 import joblib
 import torch
 
+from input_pipeline.config import ConfigError
 from jaxdep.benchmark import torch_models
 from jaxdep.benchmark.systems import OPTIMIZER, STEPS, TASK, System
 
@@ -24,7 +25,7 @@ class Peer(ABC):
     """
 
     def __init__(self, system: System, seeds: int, precision: Precision):
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         self.precision, self.batch_size = precision, system.batch_size
@@ -47,10 +48,13 @@ class Peer(ABC):
 
     def step(self, seed: int, rows: torch.Tensor) -> None:
         """One step of one seed on the examples at `rows`."""
-        bf16 = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16) if bf16 else nullcontext():
-            logits, penalty = self.networks[seed](self.x[rows])
-            loss = torch.nn.functional.cross_entropy(logits.float(), self.y[rows]) + penalty
+        network, x = self.networks[seed], self.x[rows]
+        if self.precision == "bfloat16":  # not by autocast, which lets cuDNN's recurrent layers compute in float16
+            halves = {name: parameter.bfloat16() for name, parameter in network.named_parameters()}
+            logits, penalty = torch.func.functional_call(network, halves, (x.bfloat16(),))
+        else:
+            logits, penalty = network(x)
+        loss = torch.nn.functional.cross_entropy(logits.float(), self.y[rows]) + penalty
         self.optimizers[seed].zero_grad()
         loss.backward()
         self.optimizers[seed].step()
@@ -104,7 +108,8 @@ class Graph(Peer):
         main.wait_stream(warm)
         self.graph = torch.cuda.CUDAGraph()
         streams = [torch.cuda.Stream() for _ in range(_STREAMS)]
-        with torch.cuda.graph(self.graph):
+        # Threads of JAX may be at work; only what this thread does is captured and can spoil it.
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             captured = torch.cuda.current_stream()
             for stream in streams:
                 stream.wait_stream(captured)
@@ -122,8 +127,16 @@ class Graph(Peer):
 
 
 def peers() -> dict[str, type[Peer]]:
-    """The ways to run all seeds that this machine allows."""
-    return {"loop": Loop, "graph": Graph} if torch.cuda.is_available() else {"loop": Loop, "threads": Threads}
+    """The ways to run all seeds on the kind of device that JAX uses.
+
+    Raises:
+        ConfigError: PyTorch cannot use that device.
+    """
+    if jax.default_backend() == "cpu":
+        return {"loop": Loop, "threads": Threads}
+    if jax.default_backend() == "gpu" and torch.cuda.is_available():
+        return {"loop": Loop, "graph": Graph}
+    raise ConfigError(f"--peer=torch: JAX runs on {jax.default_backend()}, which this PyTorch ({version()}) cannot use")
 
 
 def version() -> str:

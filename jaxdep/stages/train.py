@@ -79,7 +79,7 @@ def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
         n_devices=jax.device_count(),
         compile_s=ensemble.compile_s,
         streamed=ensemble.streams,
-        memory_gb=ensemble.memory_bytes / 1e9,
+        memory_gb=None if ensemble.memory_bytes is None else ensemble.memory_bytes / 1e9,
     )
     if ensemble.streams:
         stage.console.print(f"{stage.name}: the features stay on the host and are streamed")
@@ -101,11 +101,11 @@ def _fit(
     calls = [range(first, min(first + per_call, epochs)) for first in range(done, epochs, per_call)]
     label = f"training {stage.name}, {len(ensemble.ids)} seeds"
     for call in progress(calls, epochs - done, label, "epochs", size=len):
-        started = time.perf_counter()
+        started, compiled_s = time.perf_counter(), ensemble.compile_s
         states, rows = ensemble.run(states, call.start, len(call))
         for name, values in rows.items():
             history[name][:, call.start : call.stop] = values
-        seconds += time.perf_counter() - started
+        seconds += time.perf_counter() - started - (ensemble.compile_s - compiled_s)  # packed seeds compile anew
         all_ended = ensemble.all_ended(states)
         if call.stop == epochs or all_ended or checkpoints.due():
             checkpoints.save(call.stop, ensemble.fetch(states), history)
@@ -117,12 +117,13 @@ def _fit(
 
 def _remember_training(stage: StageRun, ensemble: Ensemble, states: SeedState, history: History) -> None:
     """Notes what became of each seed, and the rate of training: epochs that seeds really ran, by second."""
-    final = ensemble.fetch(states)
+    final = ensemble.outcome(states)
     seed_epochs = int(np.isfinite(history["train/learning_rate_scale"]).sum())
     stage.remember(
+        compile_s=ensemble.compile_s,
         diverged=ensemble.ids[final.diverged].tolist(),
         stopped_early=int((final.stopped & ~final.diverged).sum()),
-        best_epoch=(final.best.epoch + 1).tolist(),  # epochs count from 1, as in metrics.csv
+        best_epoch=(final.best_epoch + 1).tolist(),  # epochs count from 1, as in metrics.csv
         seed_epochs=seed_epochs,
         seed_epochs_per_s=seed_epochs / max(float(stage.record.get("train_s", 0.0)), 1e-9),
     )

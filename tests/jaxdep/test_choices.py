@@ -3,30 +3,34 @@
 import pytest
 
 from jaxdep import config
-from jaxdep.choices import Choices
+from jaxdep.choices import Choice, Choices, Timing
 from jaxdep.ensemble import Ensemble
 from jaxdep.resident import Viewer
+
+CHOICE = Choice("map", {"map": Timing(1.0, 2.0), "vmap": Timing(3.0, float("inf"))})
 
 
 def test_what_is_kept_is_found_by_the_same_words_alone(tmp_path):
     choices = Choices(tmp_path / "a" / "b")
     assert choices.find("program") is None
-    choices.keep("program", {"mapper": "map"})
-    assert Choices(tmp_path / "a" / "b").find("program") == {"mapper": "map"}
+    choices.keep("program", CHOICE)
+    assert Choices(tmp_path / "a" / "b").find("program") == CHOICE
     assert choices.find("program ") is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", "null", '{"mapper": "map"}', '{"mapper": "map", "timings": {"map": {"s": 1}}}']
+)
 def test_a_damaged_choice_counts_as_none(content, tmp_path):
     choices = Choices(tmp_path)
-    choices.keep("program", {"mapper": "map"})
+    choices.keep("program", CHOICE)
     next(tmp_path.iterdir()).write_text(content)
     assert choices.find("program") is None
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").write_text("")
-    Choices(tmp_path / "file" / "folder").keep("program", {"mapper": "map"})
+    Choices(tmp_path / "file" / "folder").keep("program", CHOICE)
 
 
 @pytest.fixture
@@ -59,3 +63,15 @@ def test_another_program_is_measured_by_itself(other, auto, monkeypatch):
     monkeypatch.setattr(Ensemble, "_measure", lambda self: measured.append(1) or measure(self))
     auto(**other)
     assert measured == [1]
+
+
+def test_a_named_mapper_goes_before_a_remembered_one(make_examples, mean_model, make_program, quick_compilation):
+    """A run that died under one mapper can be taken up under another."""
+    examples, tasks = make_examples(), {"depressed": config.Task()}
+    viewer = Viewer(examples, tasks, config.Splits(), True)
+    for mapper, expected in (("map", "map"), ("auto", "loop")):
+        mapping = config.Mapping(mapper=mapper)
+        ensemble = Ensemble(
+            make_program(examples, mean_model()), viewer, config.Seeds(count=2), mapping, remembered="loop"
+        )
+        assert ensemble.mapper == expected

@@ -156,6 +156,18 @@ def test_features_lie_on_a_device_once_for_all_seeds(mapper, make_examples, mean
     assert features < memory < 3 * features
 
 
+def test_seeds_in_one_order_share_their_batches(make_examples, make_ensemble):
+    """The features of a step are then one array for all seeds, of which the gates alone are each seed's own."""
+    examples = make_examples(400, longest=60, dim=64)
+    model = DirectText(feature="audio", hidden=2)
+    options = {"count": 16, "schedule": config.Training(batch_size=128, epochs_per_call=1)}
+    own, shared = (
+        make_ensemble(examples, model, vary=vary, **options).memory_bytes for vary in (config.STREAMS, ("init",))
+    )
+    batches = 15 * 128 * 60 * 64 * 4  # of 15 seeds
+    assert own - shared > batches
+
+
 def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples, mean_model, fit, eleven):
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11, mapper="auto")
     timings = run.ensemble.timings

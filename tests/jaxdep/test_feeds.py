@@ -3,9 +3,11 @@
 import dataclasses
 import sys
 
+import jax
 import numpy as np
 import pytest
 
+from input_pipeline import streaming
 from input_pipeline.config import ConfigError
 from input_pipeline.streaming import stream
 from jaxdep import config
@@ -86,10 +88,37 @@ def test_a_stream_keeps_the_order_and_its_end():
     assert list(stream(gather, 0, ["float32", "bool"])) == []
 
 
-def test_without_tensorflow_streaming_is_one_line(monkeypatch):
+def test_a_stream_that_is_over_or_broken_off_is_forgotten():
+    for broken_off in (False, True):
+        batches = stream(lambda step: [np.zeros(step + 1, np.float32)], 5, ["float32"])
+        next(batches)
+        assert len(streaming._GATHERS) == 1
+        if broken_off:
+            batches.close()
+        else:
+            list(batches)
+        assert not streaming._GATHERS
+
+
+def test_further_streamed_epochs_compile_nothing(make_examples, mean_model, make_ensemble):
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
+    )
+    ensemble = make_ensemble(make_examples(buckets=2), mean_model(), count=3, resident_gb=NOTHING)
+    states, _ = ensemble.run(ensemble.init(), 0, 3)
+    states, _ = ensemble.run(states, 3, 2)
+    assert compiled
+    compiled.clear()
+    for first, count in ((5, 3), (8, 2)):
+        states, _ = ensemble.run(states, first, count)
+    assert compiled == []
+
+
+def test_without_tensorflow_streaming_is_one_line(monkeypatch, make_examples, mean_model, make_ensemble):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ConfigError, match=r"mapping\.resident_gb: .*TensorFlow.*not installed"):
-        list(stream(lambda step: [], 1, []))
+    with pytest.raises(ConfigError, match=r"config\.mapping\.resident_gb: .*TensorFlow.*not installed"):
+        make_ensemble(make_examples(), mean_model(), resident_gb=NOTHING)
 
 
 def test_a_negative_limit_is_refused():

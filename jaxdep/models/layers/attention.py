@@ -34,7 +34,7 @@ class SelfAttentivePooling(nnx.Module):
         h = jnp.where(mask[:, :, None], h, 0)
         scores = self.scores(jnp.tanh(self.hidden(h)))  # [B, T, R]
         A = masked_softmax(jnp.swapaxes(scores, 1, 2), mask[:, None, :])
-        pooled = jnp.einsum("brt,btd->brd", A.astype(h.dtype), h)
+        pooled = jnp.einsum("brt,btd->brd", A.astype(h.dtype), h, preferred_element_type=jnp.float32)
         return pooled.reshape(h.shape[0], -1), A
 
 

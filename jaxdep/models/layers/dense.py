@@ -1,7 +1,6 @@
 """Fully connected layers with an initialiser by name, and dropout that takes its key as an argument."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,24 @@ from jaxtyping import Array, Bool, Float, Key
 from jaxdep.models.layers import initializers
 
 
+class Linear(nnx.Module):
+    """x [..., in] -> x kernel + bias [..., out], computed in `dtype` with float32 parameters.
+
+    The bias is added in float32, so that its gradient, a sum over all rows, is a float32 one.
+    """
+
+    def __init__(self, kernel: Float[Array, "in out"], bias: Float[Array, " out"] | None, dtype: DTypeLike):
+        self.kernel = nnx.Param(kernel)
+        self.bias = None if bias is None else nnx.Param(bias)
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "... in"]) -> Float[Array, "... out"]:
+        y = product(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
+        if self.bias is None:
+            return y
+        return (y + self.bias[...].reshape((1,) * (y.ndim - 1) + (-1,))).astype(self.dtype)
+
+
 def linear(
     in_features: int,
     out_features: int,
@@ -21,22 +38,16 @@ def linear(
     initializer: str = "xavier_uniform",
     use_bias: bool = True,
     dtype: DTypeLike = jnp.float32,
-) -> nnx.Linear:
-    """A layer x [..., in] -> [..., out] with float32 parameters that computes in `dtype`.
+) -> Linear:
+    """A layer whose parameters are drawn by the initialiser of that name.
 
     Raises:
         ConfigError: `initializer` is no name that `initializers.get` knows.
     """
-    return nnx.Linear(
-        in_features,
-        out_features,
-        use_bias=use_bias,
-        dtype=dtype,
-        dot_general=_dot_general,
-        kernel_init=initializers.get(initializer, fan_in=in_features),
-        bias_init=initializers.get_bias(initializer, fan_in=in_features),
-        rngs=rngs,
-    )
+    kernel = initializers.get(initializer, fan_in=in_features)
+    bias = initializers.get_bias(initializer, fan_in=in_features)
+    drawn = kernel(rngs.params(), (in_features, out_features), jnp.float32)
+    return Linear(drawn, bias(rngs.params(), (out_features,), jnp.float32) if use_bias else None, dtype)
 
 
 @jax.custom_vjp
@@ -61,11 +72,6 @@ def _product_backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array,
 
 
 product.defvjp(_product_forward, _product_backward)
-
-
-def _dot_general(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
-    """What `nnx.Linear` calls: it contracts the last axis of `x` with the first of the kernel, always."""
-    return product(x, kernel)
 
 
 def dropout(x: Float[Array, "..."], rate: float, key: Key[Array, ""] | None) -> Float[Array, "..."]:

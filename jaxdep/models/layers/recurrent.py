@@ -118,12 +118,12 @@ class _Cell(nnx.Module):
         self, x: Array, directions_apart: bool = False
     ) -> Float[Array, "T B K G"] | Float[Array, "T K B G"]:
         """The input's part of the gates: of x [T, B, D] all directions' at once, or of x [T, K, B, D] each one's."""
-        kernel, bias = self.input_kernel[...].astype(self.dtype), self.bias[...].astype(self.dtype)
-        x = x.astype(self.dtype)
+        # The bias in float32, as its gradient's sum over all frames is to be.
+        kernel, bias, x = self.input_kernel[...].astype(self.dtype), self.bias[...], x.astype(self.dtype)
         if directions_apart:
-            return jnp.einsum("tkbd,dkg->tkbg", x, kernel) + bias[None, :, None, :]
+            return (jnp.einsum("tkbd,dkg->tkbg", x, kernel) + bias[None, :, None, :]).astype(self.dtype)
         product = x.reshape(-1, x.shape[-1]) @ kernel.reshape(kernel.shape[0], -1) + bias.reshape(1, -1)
-        return product.reshape(*x.shape[:2], *bias.shape)
+        return product.astype(self.dtype).reshape(*x.shape[:2], *bias.shape)
 
 
 class _LSTMCell(_Cell):

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Key
 
 from input_pipeline.config import ConfigError
-from jaxdep.models.layers.dense import dropout, linear
+from jaxdep.models.layers.dense import Linear, dropout, linear
 from jaxdep.models.layers.pooling import last_valid
 
 Edges = Literal["valid", "replicate"]
@@ -48,7 +48,7 @@ class ResTDNN(nnx.Module):
         self.dtype = dtype
         inputs = [len(splice_offsets) * in_features] + [len(offsets) * width for offsets in self.taps]
         _check_edges(splice_edges, tap_edges)
-        self.layers: nnx.List[nnx.Linear] = nnx.List()
+        self.layers: nnx.List[Linear] = nnx.List()
         self.blocks: nnx.List[ResidualBlock] = nnx.List()
         for features in inputs:
             self.layers.append(linear(features, width, rngs=rngs, initializer=initializer, dtype=dtype))
@@ -95,8 +95,9 @@ class ResidualBlock(nnx.Module):
 
     def __call__(self, x: Float[Array, "B T W"], key: Key[Array, ""] | None = None) -> Float[Array, "B T W"]:
         """The block's output; dropout only with a key."""
-        bias = self.bias[...].astype(x.dtype)[None, None, :]
-        return jax.nn.relu(dropout(self.outer(jax.nn.relu(self.inner(x))) + x + bias, self.dropout_rate, key))
+        bias = self.bias[...][None, None, :]  # float32, as its gradient's sum over all frames is to be
+        summed = (self.outer(jax.nn.relu(self.inner(x))) + x + bias).astype(x.dtype)
+        return jax.nn.relu(dropout(summed, self.dropout_rate, key))
 
 
 def splice(

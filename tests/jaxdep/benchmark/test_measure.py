@@ -1,5 +1,6 @@
 """Candidates are timed in turn, and the table says what was measured."""
 
+import dataclasses
 import math
 
 import matplotlib.image
@@ -35,6 +36,19 @@ def rows():
         )  # fmt: skip
 
     return [row("one", 1, 0.1), row("one", 20, 1.0), row("two", 1, 0.2)]
+
+
+def test_a_way_of_the_peer_that_did_not_fit_is_left_out(rows, tmp_path):
+    times = {"jaxdep": 0.1, "loop": 0.4}
+    rows.append(dataclasses.replace(rows[0], seeds=1000, step_s=times, ratios={"loop": 4.0}, memory_bytes=None))
+    rows.append(dataclasses.replace(rows[0], seeds=2000, step_s={"jaxdep": 0.2}, ratios={}))
+    console = Console(record=True, width=120)
+    report.show(rows, {}, console)
+    assert "nan" in console.export_text()
+    report.write(rows, {}, tmp_path)
+    frame = pd.read_csv(tmp_path / "benchmark.csv")
+    assert frame["torch_best_ratio"].tolist()[:4] == [2.0, 2.0, 2.0, 4.0]
+    assert frame["torch_threads_step_s"].isna().tolist() == [False, False, False, True, True]
 
 
 def test_columns_of_the_csv(rows):

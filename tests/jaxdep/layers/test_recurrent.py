@@ -197,3 +197,19 @@ def test_bfloat16_computes_near_float32_with_float32_parameters_and_gradients(la
     for found, right in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected_gradient), strict=True):
         assert found.dtype == jnp.float32
         np.testing.assert_allclose(found, right, atol=0.06 * float(jnp.abs(right).max()))
+
+
+@pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
+def test_gradients_of_bfloat16_biases_are_summed_in_float32(layer):
+    """A bfloat16 sum of 16000 numbers of one size stops growing after some hundred of them."""
+    graphdef, state = nnx.split(layer(2, 2, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)))
+    exact, _ = nnx.split(layer(2, 2, rngs=nnx.Rngs(0)))
+    x, mask = jnp.ones((500, 32, 2)), jnp.ones((500, 32), bool)
+
+    def gradient(graphdef):
+        def loss(state):
+            return jnp.sum(nnx.merge(graphdef, state, copy=True)(x, mask)[0].astype(jnp.float32))
+
+        return nnx.to_pure_dict(jax.jit(jax.grad(loss))(state))["layers"][0]["bias"]
+
+    np.testing.assert_allclose(gradient(graphdef), gradient(exact), rtol=0.03, atol=10)
