@@ -96,7 +96,8 @@ def _time(name: str, count: int, ceiling: float) -> report.Row:
     model = dataclasses.replace(system.model, dtype=cast(Any, _DTYPES[_OPTIONS.precision]))
     system = dataclasses.replace(system, model=model)
     mapping = config.Mapping(mapper=cast(Any, _OPTIONS.mapper))
-    ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"))
+    devices = jax.devices()[:count]  # a device without a seed would only compute for nothing
+    ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"), devices)
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
     if _OPTIONS.peer == "torch":
         candidates |= _peers(system, count)

@@ -101,11 +101,16 @@ def step_flops(system: System) -> float:
 def _flops(jaxpr: ClosedJaxpr) -> float:
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.in_avals]
     costs: Any = jax.jit(jaxpr_as_fun(jaxpr)).lower(*shapes).cost_analysis()
-    return float(costs["flops"]) + sum((length - 1) * _flops(body) for length, body in _scans(jaxpr.jaxpr))
+    return float(costs["flops"]) + _repetitions(jaxpr.jaxpr)
+
+
+def _repetitions(jaxpr: Jaxpr) -> float:
+    """What the scans of a program do after their first time round, and the scans inside them during it."""
+    return sum((length - 1) * _flops(body) + _repetitions(body.jaxpr) for length, body in _scans(jaxpr))
 
 
 def _scans(jaxpr: Jaxpr) -> Iterator[tuple[int, ClosedJaxpr]]:
-    """The outermost scans of a program and their lengths; `_flops` of a body finds those inside it."""
+    """The outermost scans of a program and their lengths."""
     for equation in jaxpr.eqns:
         if equation.primitive.name == "scan":
             yield equation.params["length"], equation.params["jaxpr"]

@@ -97,9 +97,9 @@ def unpacked(stopping):
 @pytest.mark.parametrize(
     ("options", "lanes"),
     [
-        ({"mapper": "vmap"}, {11, 6, 3, 2}),
+        ({"mapper": "vmap"}, {11, 6, 3, 2, 1}),
         ({"mapper": "vmap", "devices": 3}, {12, 6, 3}),
-        ({"mapper": "map", "group": 4}, {11, 6, 3, 2}),
+        ({"mapper": "map", "group": 4}, {11, 6, 3, 2, 1}),
         ({"mapper": "map", "devices": 3}, {12}),
         ({"mapper": "loop", "devices": 3}, {12}),
         ({"mapper": "pmap", "devices": 3}, {12}),
@@ -164,8 +164,8 @@ def test_seeds_in_one_order_share_their_batches(make_examples, make_ensemble):
     own, shared = (
         make_ensemble(examples, model, vary=vary, **options).memory_bytes for vary in (config.STREAMS, ("init",))
     )
-    batches = 15 * 128 * 60 * 64 * 4  # of 15 seeds
-    assert own - shared > batches
+    batches = 15 * 128 * 60 * 64 * 4  # of 15 seeds, in bytes
+    assert own - shared > batches / 2
 
 
 def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples, mean_model, fit, eleven):

@@ -61,7 +61,7 @@ def test_the_engine_and_the_bare_step_train_alike():
     bare = engine.Bare(SMALL)
     for _ in range(2):
         looped.epoch()
-        bare.epoch()
+    bare.epochs(2)
     alone = engine.Engine(dataclasses.replace(SMALL), 1, config.Mapping(mapper="vmap"), devices=jax.devices()[:1])
     for _ in range(2):
         alone.epoch()
