@@ -11,6 +11,8 @@ the unweighted accuracy of a classifier that knows nothing lies within 0.5 +- 0.
 seeds share these participants. `map` is the mapper for a CPU; on an accelerator add `--config.mapping.mapper=auto`.
 """
 
+from typing import Any
+
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel, Sentences
@@ -37,13 +39,16 @@ def get_config(variant: str = "") -> Experiment:
     if variant not in ("", "no_effect"):
         raise ConfigError(f"configs/quickstart.py:{variant}: there is no such variant; there is no_effect")
     stand_in = StandIn(sessions=160, effect=0.0 if variant else 1.0)
+    shards: dict[str, Any] = {"file_format": "array_record"}  # read without TensorFlow, whose import takes seconds
     text = Data(
+        **shards,
         stand_in=stand_in,
         features={"text": Sentences()},
         arrangements={"text": Arrangement(level="segments")},
         normalize=False,  # hashed words: most dimensions are zero in most sessions
     )
     audio = Data(
+        **shards,
         stand_in=stand_in,
         features={"audio": LogMel(pool_frames=4, normalize="none")},
         arrangements={"audio": Arrangement(level="segments_frames", max_frames=100)},

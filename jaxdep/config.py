@@ -57,8 +57,8 @@ class Mapping(Config):
         data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
             its own share, so that here alone the number of devices changes what a seed draws.
         resident_gb: features that take more on a device stay on the host, which hands them over batch by batch (0: half
-            of the memory that the device reports; a CPU reports none). Each seed's own batches travel, unless all seeds
-            train on the same participants in one order: leave `order` out of `Seeds.vary`, and each batch travels once.
+            of the device's memory; the devices of a CPU share the machine's). Each seed's own batches travel, unless all
+            seeds train on the same participants in one order: leave `order` out of `Seeds.vary`, and each travels once.
     """
 
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"

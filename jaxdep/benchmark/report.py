@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.style
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -85,10 +86,10 @@ def _ways(rows: Sequence[Row]) -> list[str]:
 def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> None:
     """Prints the table."""
     ways, has_overhead = _ways(rows), rows[0].overhead is not None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     table.add_column("system", no_wrap=True)
     heads = ["seeds", "mapper", "s/step", "steps/s", "compile s", "GB", "GFLOP", "of ceiling"]
-    heads += [f"{way} s" for way in ways] + (["best/jaxdep"] if ways else [])
+    heads += [f"{way} s" for way in ways] + (["ratio"] if ways else [])
     for head in [*heads, *(["overhead"] if has_overhead else [])]:
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
@@ -108,7 +109,7 @@ def show(rows: Sequence[Row], versions: Mapping[str, str], console: Console) -> 
     console.print("GB: of one device, by the compiler's plan; of ceiling: of what a large matrix product reaches here.")
     if ways:
         names = "; ".join(f"{way}: {_NAMES[way]}" for way in ways)
-        console.print(f"{names}; best/jaxdep: how many times as long the quicker of them takes.")
+        console.print(f"{names}; ratio: how many times as long the quicker of them takes.")
     if has_overhead:
         console.print(
             "overhead: what the mapper `loop` takes beyond so many times the bare compiled step, on one device."
@@ -139,7 +140,10 @@ def cost_figure(rows: Sequence[Row]) -> Figure:
             )  # fmt: skip
         axes.set(title=system, xlabel="seeds", xscale="log", yscale="log")
         axes.set_xticks([row.seeds for row in here], [str(row.seeds) for row in here])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
         axes.minorticks_off()
     figure.axes[0].set_ylabel("seconds a step and seed")
-    figure.axes[0].legend()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure

@@ -28,7 +28,7 @@ class BiLSTM(nn.Module):
 
 
 class TwoLevelBiGRU(nn.Module):
-    """`DirectAudio`: a bi-GRU over the frames of each segment, their mean, the same over segments, a linear decision."""
+    """`DirectAudio`: a bi-GRU over the frames of each segment, their mean, the same over segments, a decision."""
 
     def __init__(self, config: DirectAudio, dim: int, classes: int):
         super().__init__()

@@ -4,8 +4,11 @@ What makes them fast: the input's product is one matrix product ahead of the sca
 recurrent product; and the gradient is written by hand. It keeps the gates and states alone, and forms the gradient of
 the recurrent kernel as one matrix product after the loop, where autodiff would carry it through every step.
 
-Sequences too long for that are read in chunks of time: the gates of one chunk alone exist at once, since the backward pass
-computes each chunk anew from the state before it.
+Sequences too long for that are read in chunks of time: the gates of one chunk alone exist at once, since the backward
+pass computes each chunk anew from the state before it.
+
+`lstm_scan` and `gru_scan` alone know how the steps are made: there a fused kernel for a GPU would be called, with these
+scans as its reference and its fallback. None is here: it could not be checked without a GPU.
 
 The backward direction reads time reversed, padding first. A masked step holds the state, which begins at zero: so that
 direction starts at the last valid frame, and no gather is needed.

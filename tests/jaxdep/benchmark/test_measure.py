@@ -65,7 +65,7 @@ def test_table_and_files(rows, tmp_path):
     console = Console(record=True, width=120)
     report.show(rows, {"jax": "1.2.3", "devices": "2 x cpu"}, console)
     text = console.export_text()
-    for cell in ("one", "20", "map", "best/jaxdep", "2.00", "jax 1.2.3", "a thread a core"):
+    for cell in ("one", "20", "map", "ratio", "2.00", "jax 1.2.3", "a thread a core"):
         assert cell in text
     report.write(rows, {"jax": "1.2.3"}, tmp_path / "new")
     assert len(pd.read_csv(tmp_path / "new" / "benchmark.csv")) == 3
