@@ -52,7 +52,8 @@ class Mapping(Config):
     Attributes:
         mapper: `vmap` trains all seeds of a device as one batch; `map` one group of `group` seeds after another
             inside the compiled program (`lax.map`); `loop` one seed after another from the host; `pmap` is `map`
-            under `jax.pmap`; `auto` times vmap, map and loop for a few steps and keeps the fastest.
+            under `jax.pmap`; `auto` times vmap, map and loop for a few steps and keeps the
+            fastest, also for later runs of the same program on such devices.
         group: seeds at a time under `map` and `pmap`.
         data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
             its own share, so that here alone the number of devices changes what a seed draws.
