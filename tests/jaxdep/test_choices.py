@@ -47,15 +47,19 @@ def auto(make_examples, mean_model, make_program, quick_compilation, tmp_path):
 
 
 def test_auto_measures_a_program_once(auto, monkeypatch):
-    first = auto()
+    def measure(ensemble):
+        ensemble.timings = dict(CHOICE.timings)
+        return CHOICE.mapper
+
+    monkeypatch.setattr(Ensemble, "_measure", measure)
+    auto()
     monkeypatch.setattr(Ensemble, "_measure", lambda self: pytest.fail("measured again"))
     second = auto()
-    assert second.mapper == first.mapper
-    assert second.timings == first.timings
-    assert set(second.timings) == {"vmap", "map", "loop"}
+    assert second.mapper == CHOICE.mapper
+    assert second.timings == CHOICE.timings
 
 
-@pytest.mark.parametrize("other", [{"count": 9}, {"dropout": 0.5}, {"n": 60}])
+@pytest.mark.parametrize("other", [{"count": 9}, {"dropout": 0.5}])
 def test_another_program_is_measured_by_itself(other, auto, monkeypatch):
     measured = []
     monkeypatch.setattr(Ensemble, "_measure", lambda self: measured.append(1) or "map")
