@@ -101,8 +101,6 @@ def unpacked(stopping):
         ({"mapper": "vmap", "devices": 3}, {12, 6, 3}),
         ({"mapper": "map", "group": 4}, {11, 6, 3, 2, 1}),
         ({"mapper": "map", "devices": 3}, {12}),
-        ({"mapper": "loop", "devices": 3}, {12}),
-        ({"mapper": "pmap", "devices": 3}, {12}),
     ],
 )
 def test_seeds_that_are_left_are_packed_and_nothing_changes(options, lanes, stopping, unpacked):

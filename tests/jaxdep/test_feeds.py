@@ -34,9 +34,8 @@ CASES = {
     "no validation": ({}, {"splits": WITHOUT_VALIDATION}),
     "seeds that do not divide": ({}, {"devices": 2, "count": 3}),
     "shared batches": ({}, {"devices": 4, "data_shards": 2}),
-    "map": ({"buckets": 2}, {"mapper": "map", "devices": 2}),
+    "map": ({}, {"mapper": "map", "devices": 2}),
     "loop": ({}, {"mapper": "loop", "devices": 2}),
-    "pmap": ({}, {"mapper": "pmap", "devices": 2}),
 }
 
 
