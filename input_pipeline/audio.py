@@ -5,10 +5,15 @@ the features (`load`). Each raises a `RuleError` whose one line names the file.
 """
 
 import dataclasses
+import functools
+import importlib
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import filelock
 import numpy as np
 import soundfile
 import soxr
@@ -18,6 +23,7 @@ from input_pipeline.errors import RuleError
 
 SILENT_PEAK = 1e-4  # of full scale: below the dither of a 16-bit recording
 _BLOCK_FRAMES = 1 << 20
+_COMPILING_MODULES = ("librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
 _STREAMED_BYTES = 0x7FFFF000  # writers to a pipe cannot know the length and promise this much or more
 
 
@@ -32,6 +38,19 @@ class Header:
     @property
     def duration_s(self) -> float:
         return self.frames / self.rate_hz
+
+
+@functools.cache
+def load_librosa() -> ModuleType:
+    """librosa, first imported by one process at a time.
+
+    The import compiles functions into a cache on disk, and two processes that do so at once leave a cache in which
+    functions crash when they are called (numba issue 10128).
+    """
+    with filelock.FileLock(Path(tempfile.gettempdir()) / f"librosa-import-{Path.home().name}.lock"):
+        for module in _COMPILING_MODULES:
+            importlib.import_module(module)
+    return importlib.import_module("librosa")
 
 
 def header(path: Path) -> Header:

@@ -56,6 +56,8 @@ class Feed(ABC):
 
     Args:
         common: what of the seeds' data is the same for all; `seeds` is always what is each one's own, [S, ...].
+        buckets: all examples, on the host.
+        bucket_key: of the order in which batches alternate between the buckets.
 
     Attributes:
         resident: what lies on every device.
@@ -65,10 +67,24 @@ class Feed(ABC):
     resident: Resident
     streams: bool
 
-    def __init__(self, program: Program, common: SeedData, mesh: Mesh):
-        self._program = program
+    def __init__(
+        self,
+        program: Program,
+        common: SeedData,
+        mesh: Mesh,
+        buckets: tuple[ResidentBucket, ...],
+        bucket_key: PRNGKeyArray,
+    ):
+        self._program, self._parts = program, program.streamed
         self._by_seed, self._everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["seed"], []))
         self._common = jax.device_put(common, self._everywhere)
+        placed = tuple(map(self._placed, buckets))
+        self.resident = jax.device_put(Resident(placed, bucket_key), self._everywhere)
+        self._features = [bucket.features for bucket in buckets]
+
+    @abstractmethod
+    def _placed(self, bucket: ResidentBucket) -> ResidentBucket:
+        """What of a bucket lies on the devices."""
 
     @abstractmethod
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
@@ -84,16 +100,8 @@ class ResidentFeed(Feed):
 
     streams = False
 
-    def __init__(
-        self,
-        program: Program,
-        common: SeedData,
-        mesh: Mesh,
-        buckets: tuple[ResidentBucket, ...],
-        bucket_key: PRNGKeyArray,
-    ):
-        super().__init__(program, common, mesh)
-        self.resident = jax.device_put(Resident(buckets, bucket_key), self._everywhere)
+    def _placed(self, bucket: ResidentBucket) -> ResidentBucket:
+        return bucket
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
         compiled = lift(
@@ -135,15 +143,8 @@ class StreamedFeed(Feed):
 
     streams = True
 
-    def __init__(
-        self,
-        program: Program,
-        common: SeedData,
-        mesh: Mesh,
-        buckets: tuple[ResidentBucket, ...],
-        bucket_key: PRNGKeyArray,
-    ):
-        super().__init__(program, common, mesh)
+    def __init__(self, *args: Any):
+        super().__init__(*args)
         try:
             load_tensorflow()  # which would be missing at the first batch
         except ImportError:
@@ -151,15 +152,14 @@ class StreamedFeed(Feed):
                 "config.mapping.resident_gb: features that do not fit on the device are streamed by TensorFlow, which is "
                 "not installed; install it, or raise resident_gb"
             ) from None
-        self._parts = program.streamed
-        self._features = [bucket.features for bucket in buckets]
         self._names = list(self._features[0])
-        targets = tuple(ResidentBucket({}, bucket.targets) for bucket in buckets)
-        self.resident = jax.device_put(Resident(targets, bucket_key), self._everywhere)
+
+    def _placed(self, bucket: ResidentBucket) -> ResidentBucket:
+        return ResidentBucket({}, bucket.targets)
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
         n_lanes, shared = len(jax.tree.leaves(states)[0]), (self._common, self.resident, np.int32(0))
-        begun = self._lanes(jax.vmap(self._parts.begin), n_lanes, states)
+        begun = self._lanes(jax.vmap(self._parts.begin), states)
         order = lift(partial(_order, self._parts), None, seeds, shared)
         begin = lift(partial(_begin, self._parts), states, seeds, ())
         learn = [self._learn(lift, bucket, begun, seeds) for bucket in range(len(self._features))]
@@ -201,8 +201,7 @@ class StreamedFeed(Feed):
     def _learn(self, lift: Lift, bucket: int, begun: Learned, seeds: SeedData) -> Lifted:
         n_lanes, size = len(begun.loss_sum), self._program.batch_size
         rows = self._lanes(
-            lambda: Rows(jnp.zeros((n_lanes, size), int), jnp.ones((n_lanes, size), bool), jnp.zeros(n_lanes, int)),
-            n_lanes,
+            lambda: Rows(jnp.zeros((n_lanes, size), int), jnp.ones((n_lanes, size), bool), jnp.zeros(n_lanes, int))
         )
         own, every = self._batch_shapes(bucket, n_lanes, self._are_alike("train"))
         shared = (self._common, self.resident, np.int32(0), every)
@@ -286,7 +285,7 @@ class StreamedFeed(Feed):
             return None
         n = sum(rows.shape[-1] for rows in parts[part].positions)
         return self._lanes(
-            lambda: {task: jnp.zeros((n_lanes, n, width)) for task, width in self._program.outputs.items()}, n_lanes
+            lambda: {task: jnp.zeros((n_lanes, n, width)) for task, width in self._program.outputs.items()}
         )
 
     def _are_alike(self, part: str) -> bool:
@@ -298,7 +297,7 @@ class StreamedFeed(Feed):
         positions = jax.device_get(joined(seeds, self._common).parts[part].positions)
         return [np.atleast_2d(rows) for rows in positions]
 
-    def _lanes(self, make: Callable[..., Tree], n_lanes: int, *args: Tree) -> Tree:
+    def _lanes(self, make: Callable[..., Tree], *args: Tree) -> Tree:
         """The shapes that `make` gives, [S, ...], spread over the devices."""
         return jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_seed), jax.eval_shape(make, *args)

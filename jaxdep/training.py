@@ -228,6 +228,8 @@ class _Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Learner:
+    """What `Program` and `Streamed` are made of; its methods without a docstring are described there."""
+
     make: Callable[[PRNGKeyArray], nnx.Module]
     classes: Mapping[str, tuple[str, ...]]
     tasks: Mapping[str, Task]

@@ -102,8 +102,9 @@ class LogMel(Config):
 
     def frames(self, samples: Float[np.ndarray, " samples"]) -> Float64[np.ndarray, "frames dim"]:
         """Filterbank and derivatives of one stretch of a waveform, neither normalised nor pooled."""
-        import librosa  # where features are only read, it need not be installed
+        from input_pipeline import audio
 
+        librosa = audio.load_librosa()
         frame, hop = round(self.frame_s * self.rate_hz), round(self.hop_s * self.rate_hz)
         filters, n_fft = self._filters()
         samples = np.pad(samples.astype(np.float64), (0, max(0, frame - len(samples))))

@@ -1,15 +1,17 @@
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
 import scipy.signal
 import soundfile
 
+from input_pipeline import audio
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features import LogMel, Segmentation
 from input_pipeline.recording import PARTICIPANT, Recording, Segment
+
+librosa = audio.load_librosa()
 
 RATE_HZ = 16000
 GOLDEN = Path(__file__).parent / "golden" / "log_mel_chirp.npz"

@@ -4,17 +4,19 @@ import dataclasses
 import re
 from itertools import pairwise
 
-import librosa
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from input_pipeline import audio
 from input_pipeline.synthesis import population, wording
 from input_pipeline.synthesis.phones import INDEX, PHONES, pronounce
 from input_pipeline.synthesis.population import PREVALENCE, SHIFTS, Participant, bayes_score, draw_population
 from input_pipeline.synthesis.session import ELLIE, PARTICIPANT, Row, interview
 from input_pipeline.synthesis.voice import RATE_HZ, Delivery, Speech, Voice, bins_hz, speak, tract
+
+librosa = audio.load_librosa()
 
 WORDS = "the beach was warm and we all sang along for a very long time".split()  # noqa: SIM905
 

@@ -30,7 +30,9 @@ def test_a_damaged_choice_counts_as_none(content, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").write_text("")
-    Choices(tmp_path / "file" / "folder").keep("program", CHOICE)
+    choices = Choices(tmp_path / "file" / "folder")
+    choices.keep("program", CHOICE)
+    assert choices.find("program") is None
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from input_pipeline import audio
@@ -40,9 +41,7 @@ def test_every_waveform_passes_the_checks(recordings):
 
 def test_women_speak_higher_than_men(recordings):
     """The genders by speaker agree with the voices: median pitch of the neutral utterances."""
-    librosa = pytest.importorskip("librosa")
-    import numpy as np
-
+    librosa = audio.load_librosa()
     pitch_hz = {}
     for gender in ("male", "female"):
         neutral = [item for item in recordings if item.labels["emotion"] == "neutral"]
