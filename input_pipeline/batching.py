@@ -6,6 +6,7 @@ bucket pads it, with no second path to keep equal.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -29,14 +30,18 @@ class Arrangement(Config):
     Attributes:
         level: "segments": [N, U, D], one vector a segment, the mean over its frames. "frames": [N, T, D], all frames of
             a recording one after another. "segments_frames": [N, U, T, D]. "windows": [N', W, D], every window of the
-            frames one after another is an example of its own, and the examples of a recording are one group.
+            frames one after another is an example of its own, and the examples of a recording are one group. Windows
+            are of equally many frames (`window_frames`), or of whole segments (`window_s`); only the latter fit together
+            between features.
         max_segments: of a recording with more segments, so many are kept, evenly spaced from first to last (0: all).
             This comes first, at every level.
-        max_frames: of more frames, the first so many are kept (0: all): of the recording ("frames", "windows"), of each
-            segment ("segments_frames").
+        max_frames: of more frames, the first so many are kept (0: all): of the recording ("frames", or windows of
+            frames), of each segment ("segments_frames"), of each window of segments.
         window_frames: W. The last window is moved back so that it ends with the recording; a recording shorter than one
             window gives one, padded.
         hop_frames: frames from the start of one window to that of the next (0: W).
+        window_s: seconds of speech. The recording is divided between segments into windows of about equally much speech,
+            as near to this as that allows; a segment belongs where its middle lies, and none is divided.
         buckets: in how many groups of about equal size and of like length the examples are padded, each to its own
             longest; equal lengths share a bucket, so there may be fewer.
     """
@@ -46,6 +51,7 @@ class Arrangement(Config):
     max_frames: int = 0
     window_frames: int = 0
     hop_frames: int = 0
+    window_s: float = 0.0
     buckets: int = 1
 
     def check(self) -> None:
@@ -56,15 +62,19 @@ class Arrangement(Config):
             raise ConfigError(f"buckets: expected 1 or more, found {self.buckets!r}")
         if self.level == "segments" and self.max_frames:
             raise ConfigError(f"max_frames: {self.max_frames!r} has no meaning at level 'segments'")
-        if self.level != "windows" and (self.window_frames or self.hop_frames):
-            raise ConfigError(f"window_frames: windows need level 'windows', found {self.level!r}")
-        if self.level == "windows" and not 0 < self.window_frames >= self.hop_frames:
+        if not 0 <= self.window_s < math.inf:
+            raise ConfigError(f"window_s: expected a number of seconds, 0 or more, found {self.window_s!r}")
+        if self.level != "windows" and (self.window_frames or self.hop_frames or self.window_s):
+            raise ConfigError(f"window_frames, window_s: windows need level 'windows', found {self.level!r}")
+        if self.window_s and (self.window_frames or self.hop_frames):
+            raise ConfigError(f"window_s: windows are of segments or of frames, found {self.window_s!r} and frames too")
+        if self.level == "windows" and not self.window_s and not 0 < self.window_frames >= self.hop_frames:
             raise ConfigError(
                 f"window_frames: expected 1 or more, and at least hop_frames so that no frame is lost, "
                 f"found {self.window_frames!r} and {self.hop_frames!r}"
             )
-        if self.level == "windows" and self.buckets > 1:
-            raise ConfigError(f"buckets: windows are all of one length, found {self.buckets!r} buckets")
+        if self.window_frames and self.buckets > 1:
+            raise ConfigError(f"buckets: windows of frames are all of one length, found {self.buckets!r} buckets")
 
 
 class Padded(NamedTuple):
@@ -139,6 +149,8 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
     _check_arrangements(sets, arrangements)
     names = list(sets)
     joined = _joined(sets)  # {feature: recordings in one order}
+    if arrangements[names[0]].window_s:
+        _check_same_segments(joined)
     arranged = {name: [_arranged(item, arrangements[name]) for item in joined[name]] for name in names}
     examples = {name: [example for found in arranged[name] for example in found.examples] for name in names}
     counts = [len(found.examples) for found in arranged[names[0]]]
@@ -189,10 +201,11 @@ class _Arranged(NamedTuple):
 def _check_arrangements(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangement]) -> None:
     if not sets or set(sets) != set(arrangements):
         raise ConfigError(f"arrangements: given for {sorted(arrangements)}, but the features are {sorted(sets)}")
+    windows_s = {arrangement.window_s for arrangement in arrangements.values()}
     for name, arrangement in arrangements.items():
-        if arrangement.level == "windows" and len(sets) > 1:
+        if len(sets) > 1 and (arrangement.window_frames or len(windows_s) > 1):
             raise ConfigError(
-                f"arrangements.{name}.level: 'windows' of one feature cannot be joined with other features"
+                f"arrangements.{name}: windows of one feature fit those of another only with the same window_s for all"
             )
     asked = {arrangement.buckets for arrangement in arrangements.values() if arrangement.buckets > 1}
     if len(asked) > 1 or (asked and arrangements[next(iter(sets))].buckets == 1):
@@ -221,9 +234,20 @@ def _joined(sets: Mapping[str, FeatureSet]) -> dict[str, list[Stored]]:
     return joined
 
 
+def _check_same_segments(joined: Mapping[str, Sequence[Stored]]) -> None:
+    first = next(iter(joined))
+    for name, recordings in joined.items():
+        for one, other in zip(joined[first], recordings, strict=True):
+            if not (np.array_equal(one.starts_s, other.starts_s) and np.array_equal(one.stops_s, other.stops_s)):
+                raise DataError(
+                    f"recording {one.id}: the features {first!r} and {name!r} have other segments, so that no windows fit "
+                    "both; give both features the same segmentation"
+                )
+
+
 def _arranged(recording: Stored, arrangement: Arrangement) -> _Arranged:
-    values, lengths, cut = _with_segments(recording.values, recording.lengths, arrangement.max_segments)
-    limit = arrangement.max_frames
+    recording, cut = _with_segments(recording, arrangement.max_segments)
+    values, lengths, limit = recording.values, recording.lengths, arrangement.max_frames
     if arrangement.level == "segments":
         return _Arranged([_flat(_means(values, lengths))], cut)
     if arrangement.level == "segments_frames":
@@ -231,6 +255,10 @@ def _arranged(recording: Stored, arrangement: Arrangement) -> _Arranged:
         within = np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         values = values[within < np.repeat(kept, lengths)]
         return _Arranged([_Example(values, kept.astype(np.int32))], cut or bool((kept < lengths).any()))
+    if arrangement.window_s:
+        windows = _segment_windows(recording, arrangement.window_s)
+        cut = cut or 0 < limit < max(map(len, windows))
+        return _Arranged([_flat(window[: limit or None]) for window in windows], cut)
     cut = cut or 0 < limit < len(values)
     values = values[: limit or None]
     if arrangement.level == "frames":
@@ -242,12 +270,14 @@ def _flat(values: Float32[np.ndarray, "vectors D"]) -> _Example:
     return _Example(values, np.array(len(values), np.int32))
 
 
-def _with_segments(values: np.ndarray, lengths: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray, bool]:
+def _with_segments(recording: Stored, limit: int) -> tuple[Stored, bool]:
+    lengths = recording.lengths
     if not 0 < limit < len(lengths):
-        return values, lengths, False
+        return recording, False
     kept = np.zeros(len(lengths), bool)
     kept[np.linspace(0, len(lengths) - 1, limit).round().astype(int)] = True
-    return values[np.repeat(kept, lengths)], lengths[kept], True
+    of_segments = {name: getattr(recording, name)[kept] for name in ("lengths", "starts_s", "stops_s")}
+    return recording._replace(values=recording.values[np.repeat(kept, lengths)], **of_segments), True
 
 
 def _means(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -263,6 +293,16 @@ def _windows(values: np.ndarray, arrangement: Arrangement) -> list[np.ndarray]:
         return [values]
     starts = [*range(0, last, arrangement.hop_frames or size), last]
     return [values[start : start + size] for start in starts]
+
+
+def _segment_windows(recording: Stored, window_s: float) -> list[np.ndarray]:
+    """The frames of whole segments, divided into windows of about equally much speech."""
+    durations_s = recording.stops_s - recording.starts_s
+    middles_s, total_s = np.cumsum(durations_s) - durations_s / 2, durations_s.sum()
+    count = max(1, round(total_s / window_s))
+    window = np.minimum(middles_s / total_s * count, count - 1).astype(int)
+    of_frame = np.repeat(window, recording.lengths)
+    return [recording.values[of_frame == index] for index in np.unique(window)]
 
 
 def _bucket_rows(lengths: Sequence[int], buckets: int) -> list[Int32[np.ndarray, " N_b"]]:

@@ -200,6 +200,34 @@ def test_two_features_are_joined_on_the_recording_whatever_their_order():
     assert "synthetic corpus" in examples.summary()
 
 
+def test_windows_of_speech_hold_whole_segments_and_fit_together_between_features():
+    # Eight seconds of speech in segments of 1, 1, 4, 1 and 1 s: two windows, the long segment where its middle lies.
+    times = {"starts_s": np.array([0.0, 2, 10, 20, 30]), "stops_s": np.array([1.0, 3, 14, 21, 31])}
+    sets = {
+        "audio": _set(_stored(0, [2, 2, 8, 2, 2])._replace(**times), _stored(1, [3])),
+        "text": _set(_stored(0, [1, 3, 2, 1, 1])._replace(**times), _stored(1, [2])),
+    }
+    limits = {"audio": 9, "text": 0}
+    examples = arrange(
+        sets, {name: Arrangement(level="windows", window_s=4, max_frames=limits[name]).freeze() for name in sets}
+    )
+    segments = {
+        name: [values[mask][:, 1].tolist() for values, mask in zip(*examples.buckets[0].features[name], strict=True)]
+        for name in sets
+    }
+    assert segments["text"] == [[1, 2, 2, 2], [3, 3, 4, 5], [1, 1]]
+    assert segments["audio"] == [[1, 1, 2, 2], [3] * 8 + [4], [1, 1, 1]]  # the second window is cut to nine frames
+    assert examples.ids.tolist() == ["r0:0", "r0:1", "r1:0"]
+    assert examples.groups.tolist() == [0, 0, 1]
+    assert examples.cut == {"audio": 1, "text": 0}
+
+
+def test_windows_of_speech_are_refused_where_the_features_have_other_segments():
+    sets = {"audio": _of([[1, 1]]), "text": _of([[1]])}
+    with pytest.raises(DataError, match="recording r0: the features 'audio' and 'text' have other segments"):
+        arrange(sets, {name: Arrangement(level="windows", window_s=1.0) for name in sets})
+
+
 def test_a_recording_with_one_of_two_features_is_named():
     sets = {"audio": _of([[1], [1]]), "text": _of([[1]])}
     with pytest.raises(DataError, match="recording r1: has only one of the features 'audio' and 'text'"):
@@ -227,6 +255,9 @@ def test_the_summary_tells_examples_shapes_and_waste():
         (Arrangement(level="windows", window_frames=5, hop_frames=6), "window_frames"),
         (Arrangement(level="windows", window_frames=5, buckets=2), "buckets"),
         (Arrangement(level="frames", window_frames=5), "window_frames"),
+        (Arrangement(level="frames", window_s=5.0), "window_frames, window_s"),
+        (Arrangement(level="windows", window_s=5.0, window_frames=5), "window_s"),
+        (Arrangement(level="windows", window_s=-1.0), "window_s"),
         (Arrangement(level="words"), "level"),  # type: ignore[arg-type]
     ],
 )
@@ -239,7 +270,8 @@ def test_impossible_arrangements_are_named(arrangement, field):
     ("arrangements", "line"),
     [
         ({"a": Arrangement()}, "given for"),
-        ({"a": Arrangement(level="windows", window_frames=2), "b": Arrangement()}, "cannot be joined"),
+        ({"a": Arrangement(level="windows", window_frames=2), "b": Arrangement()}, "the same window_s for all"),
+        ({name: Arrangement(level="windows", window_s=s) for name, s in (("a", 2), ("b", 3))}, "the same window_s"),
         ({"a": Arrangement(), "b": Arrangement(buckets=2)}, "buckets of the first feature"),
         ({"a": Arrangement(buckets=3), "b": Arrangement(buckets=2)}, "buckets of the first feature"),
     ],
