@@ -24,7 +24,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Encoders, Feature, RecordingFeature, Sentences
+from input_pipeline.features import Encoders, Feature, RecordingFeature, TextFeature
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, fingerprint
 from input_pipeline.scratch import scratch_folder
@@ -246,9 +246,14 @@ def _describe(
     for recording in recordings:
         for task, value in recording.labels.items():
             label_value(value, task, corpus.classes, recording.id)
-    content = {
-        "recordings": _digests(recordings, corpus.name, feature),
-        "checkpoint": _checkpoint_digest(feature),
+    try:
+        digests = {
+            "recordings": _digests(recordings, corpus.name, feature),
+            "checkpoint": _checkpoint_digest(feature),
+        }
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); restore the file") from None
+    content = digests | {
         "classes": {task: list(names) for task, names in corpus.classes.items()},
         "synthetic": corpus.synthetic,
         "feature": _as_json(feature.as_dict()),
@@ -271,17 +276,15 @@ def _describe(
 def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Feature) -> list[str]:
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
         found = pool.map(partial(fingerprint, with_audio=feature.reads_audio), recordings)
-        try:
-            return list(progress(found, len(recordings), f"fingerprint of {corpus_name}", "recordings"))
-        except OSError as error:
-            raise DataError(f"{error.filename}: cannot be read ({error.strerror}); restore the file") from None
+        return list(progress(found, len(recordings), f"fingerprint of {corpus_name}", "recordings"))
 
 
 def _checkpoint_digest(feature: Feature) -> str:
-    """Of the files of a checkpoint that is a folder here; a hub's name stands for itself."""
+    """Of a checkpoint that is a file here, or of the files of one that is a folder; a hub's name stands for itself."""
     digest = hashlib.blake2b(digest_size=16)
-    if isinstance(feature, Sentences) and feature.checkpoint:
-        for path in sorted(Path(feature.checkpoint).glob("*")):
+    if isinstance(feature, TextFeature) and feature.checkpoint:
+        checkpoint = Path(feature.checkpoint).expanduser()
+        for path in sorted(checkpoint.iterdir()) if checkpoint.is_dir() else [checkpoint]:
             if path.is_file():
                 digest_file(digest, path)
     return digest.hexdigest()

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 
 from input_pipeline.errors import DataError
-from input_pipeline.features import Encoders, Feature, LogMel, RecordingFeature, Sentences
+from input_pipeline.features import Encoders, Feature, LogMel, RecordingFeature, TextFeature
 from input_pipeline.features.text import embed, encoder_of
 from input_pipeline.progress import progress as with_progress
 from input_pipeline.recording import Recording
@@ -31,17 +31,17 @@ def extract(
     """The feature of each recording, in the recordings' order.
 
     Args:
-        encoders: what makes the encoders of texts, by name; "hashing" is built in.
+        encoders: what makes the encoders of texts that are not built in, by name.
         workers: processes for audio (0: one a core, 1: none, the work is done in this one). They start afresh, never by
             fork, so an importing of JAX or TensorFlow in this process does no harm; a program that calls this in its
             top-level code needs Python's usual `if __name__ == "__main__"` around it.
         progress: whether stderr tells how far the work is.
 
     Raises:
-        DataError: a recording's data cannot be used, or a worker died.
+        DataError: a recording's data or an encoder's checkpoint cannot be used, or a worker died.
         ConfigError: a text encoder was not handed in, or does not fit the feature.
     """
-    if isinstance(feature, Sentences):
+    if isinstance(feature, TextFeature):
         found = _embedded(feature, recordings, encoders)
     else:
         found = _computed(feature, recordings, workers or joblib.cpu_count())
@@ -82,26 +82,31 @@ def _in_worker(feature: LogMel, recording: Recording) -> RecordingFeature:
 
 
 def _embedded(
-    feature: Sentences, recordings: Sequence[Recording], encoders: Encoders | None
+    feature: TextFeature, recordings: Sequence[Recording], encoders: Encoders | None
 ) -> Iterator[RecordingFeature]:
-    encoder = encoder_of(feature, encoders)
+    everything = (text for recording in recordings for text in _texts(feature, recording))
+    encoder = encoder_of(feature, everything, encoders)
     for batch in _batches(feature, recordings):
-        vectors = embed([text for texts in batch for text in texts], encoder, feature.dim)
-        ends = np.cumsum([len(texts) for texts in batch])
-        for values in np.split(vectors, ends[:-1]):
-            yield RecordingFeature(values, np.ones(len(values), np.int32))
+        vectors = iter(embed([text for texts in batch for text in texts], encoder, feature.dim))
+        for texts in batch:
+            segments = list(itertools.islice(vectors, len(texts)))
+            yield RecordingFeature(np.concatenate(segments), np.array([len(segment) for segment in segments], np.int32))
 
 
-def _batches(feature: Sentences, recordings: Sequence[Recording]) -> Iterator[list[list[str]]]:
+def _batches(feature: TextFeature, recordings: Sequence[Recording]) -> Iterator[list[list[str]]]:
     """The texts of whole recordings, of so many at once that they are `_TEXTS_AT_ONCE` or the last."""
     batch: list[list[str]] = []
     for recording in recordings:
-        batch.append([segment.text for segment in feature.segmentation.apply(recording)])
+        batch.append(_texts(feature, recording))
         if sum(map(len, batch)) >= _TEXTS_AT_ONCE:
             yield batch
             batch = []
     if batch:
         yield batch
+
+
+def _texts(feature: TextFeature, recording: Recording) -> list[str]:
+    return [segment.text for segment in feature.segmentation.apply(recording)]
 
 
 def _finite(recording: Recording, feature: Feature, result: RecordingFeature) -> RecordingFeature:

@@ -2,8 +2,19 @@
 
 from input_pipeline.features.fbank import LogMel
 from input_pipeline.features.segmentation import RecordingFeature, Segmentation
-from input_pipeline.features.text import Encoder, Encoders, Sentences
+from input_pipeline.features.text import Encoder, Encoders, Sentences, TextFeature
+from input_pipeline.features.words import Words
 
-Feature = LogMel | Sentences
+Feature = LogMel | Sentences | Words
 
-__all__ = ["Encoder", "Encoders", "Feature", "LogMel", "RecordingFeature", "Segmentation", "Sentences"]
+__all__ = [
+    "Encoder",
+    "Encoders",
+    "Feature",
+    "LogMel",
+    "RecordingFeature",
+    "Segmentation",
+    "Sentences",
+    "TextFeature",
+    "Words",
+]

@@ -1,7 +1,8 @@
-"""A vector for the words of each segment: hashed word counts, or the embedding of a language model handed in."""
+"""Features of the words of each segment: what all of them share, and `Sentences`, one vector a segment."""
 
+import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,11 +11,44 @@ from jaxtyping import Float, Float32
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.features.segmentation import Segmentation
 
-Encoder = Callable[[Sequence[str]], Float[np.ndarray, "texts dim"]]
+# From texts to a vector of each, or to the vectors of each one's words.
+Encoder = Callable[[Sequence[str]], Float[np.ndarray, "texts dim"] | Sequence[Float[np.ndarray, "words dim"]]]
 
 
 @dataclasses.dataclass
-class Sentences(Config):
+class TextFeature(Config, abc.ABC):
+    """Base of the features of words, whose vectors an encoder makes from texts.
+
+    Attributes:
+        encoder: the encoder's name; "hashing" is built in and needs no checkpoint, every other one needs its own.
+        checkpoint: the file, the folder or the hub's name of what the encoder has learnt.
+        dim: the length of a vector.
+    """
+
+    version: ClassVar[int]
+    kind: ClassVar[str]
+    reads_audio: ClassVar[bool] = False
+
+    encoder: str = "hashing"
+    checkpoint: str = ""
+    dim: int = 768
+    segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
+
+    def check(self) -> None:
+        if self.dim < 1:
+            raise ConfigError(f"dim: expected 1 or more, found {self.dim!r}")
+        if self.encoder == "hashing" and self.checkpoint:
+            raise ConfigError(f"checkpoint: encoder 'hashing' takes none, found {self.checkpoint!r}")
+        if self.encoder != "hashing" and not self.checkpoint:
+            raise ConfigError(f"checkpoint: encoder {self.encoder!r} needs the path or the name of one, found ''")
+
+    @abc.abstractmethod
+    def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
+        """By name, what makes the encoders that nobody hands in, from all the texts that they will meet."""
+
+
+@dataclasses.dataclass
+class Sentences(TextFeature):
     """One vector a segment, from its words. A segment without words is the zero vector.
 
     Attributes:
@@ -28,58 +62,58 @@ class Sentences(Config):
 
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "sentences"
-    reads_audio: ClassVar[bool] = False
 
     encoder: Literal["hashing", "bert"] = "hashing"
-    checkpoint: str = ""
     pooling: Literal["mean", "cls"] = "mean"
-    dim: int = 768
-    segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
 
-    def check(self) -> None:
-        if self.dim < 1:
-            raise ConfigError(f"dim: expected 1 or more, found {self.dim!r}")
-        if self.encoder == "bert" and not self.checkpoint:
-            raise ConfigError("checkpoint: encoder 'bert' needs the name or the folder of a checkpoint, found ''")
-        if self.encoder == "hashing" and self.checkpoint:
-            raise ConfigError(f"checkpoint: encoder 'hashing' takes none, found {self.checkpoint!r}")
+    def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
+        return {"hashing": self._hashing}
+
+    def _hashing(self, texts: Iterable[str]) -> Encoder:
+        from sklearn.feature_extraction.text import HashingVectorizer  # half a second that audio workers need not spend
+
+        # The vectorizer's own pattern drops words of one letter, and "I" tells more about depression than most longer
+        # ones.
+        vectorizer = HashingVectorizer(n_features=self.dim, ngram_range=(1, 2), norm="l2", token_pattern=r"(?u)\b\w+\b")
+        return lambda texts: vectorizer.transform(texts).toarray()
 
 
-EncoderMaker = Callable[[Sentences], Encoder]
+EncoderMaker = Callable[[TextFeature], Encoder]
 Encoders = Mapping[str, EncoderMaker]
 
 
-def encoder_of(feature: Sentences, encoders: Encoders | None = None) -> Encoder:
-    """The encoder that the feature names: from `encoders`, or the built-in "hashing".
+def encoder_of(feature: TextFeature, texts: Iterable[str], encoders: Encoders | None = None) -> Encoder:
+    """The encoder that the feature names: from `encoders`, or built in.
+
+    Args:
+        texts: all that the encoder will meet; a built-in one may know no word of others.
 
     Raises:
-        ConfigError: no encoder of that name was handed in.
+        ConfigError: no encoder of that name is built in or was handed in.
+        DataError: the checkpoint cannot be used.
     """
-    known: dict[str, EncoderMaker] = {"hashing": _hashing, **(encoders or {})}
-    if feature.encoder not in known:
-        raise ConfigError(f"encoder: {feature.encoder!r} was not handed in; there are {', '.join(sorted(known))}")
-    return known[feature.encoder](feature)
+    handed_in, built_in = encoders or {}, feature.built_in()
+    if feature.encoder in handed_in:
+        return handed_in[feature.encoder](feature)
+    if feature.encoder in built_in:
+        return built_in[feature.encoder](texts)
+    known = ", ".join(sorted({*handed_in, *built_in}))
+    raise ConfigError(f"encoder: {feature.encoder!r} was not handed in; there are {known}")
 
 
-def embed(texts: Sequence[str], encoder: Encoder, dim: int) -> Float32[np.ndarray, "texts dim"]:
-    """The vectors of the texts; zeros where a text is empty. The encoder never meets an empty text.
+def embed(texts: Sequence[str], encoder: Encoder, dim: int) -> list[Float32[np.ndarray, "vectors dim"]]:
+    """The vectors of each text; one zero vector where it is empty or holds no word. The encoder meets no empty text.
 
     Raises:
         ConfigError: the encoder's vectors are not `dim` long.
     """
-    vectors = np.zeros((len(texts), dim), np.float32)
+    vectors = [np.zeros((1, dim), np.float32)] * len(texts)
     spoken = [index for index, text in enumerate(texts) if text.strip()]
-    if spoken:
-        encoded = np.asarray(encoder([texts[index] for index in spoken]), np.float32)
-        if encoded.shape != (len(spoken), dim):
-            raise ConfigError(f"dim: {dim}, but the encoder made an array of {encoded.shape} for {len(spoken)} texts")
-        vectors[spoken] = encoded
+    encoded = encoder([texts[index] for index in spoken]) if spoken else ()
+    for index, of_text in zip(spoken, encoded, strict=True):
+        found = np.atleast_2d(np.asarray(of_text, np.float32))
+        if found.shape[1:] != (dim,):
+            raise ConfigError(f"dim: {dim}, but the encoder made an array of {found.shape} for a text")
+        if len(found):
+            vectors[index] = found
     return vectors
-
-
-def _hashing(feature: Sentences) -> Encoder:
-    from sklearn.feature_extraction.text import HashingVectorizer  # half a second that audio workers need not spend
-
-    # The vectorizer's own pattern drops words of one letter, and "I" tells more about depression than most longer ones.
-    vectorizer = HashingVectorizer(n_features=feature.dim, ngram_range=(1, 2), norm="l2", token_pattern=r"(?u)\b\w+\b")
-    return lambda texts: vectorizer.transform(texts).toarray()

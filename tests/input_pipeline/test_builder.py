@@ -17,7 +17,7 @@ from input_pipeline.batching import read
 from input_pipeline.builder import ensure, find
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import LogMel, Segmentation, Sentences
+from input_pipeline.features import LogMel, Segmentation, Sentences, Words
 from input_pipeline.recording import PARTICIPANT, SYNTHETIC_MARKER, Corpus, Recording, Scanned, Segment
 
 FEATURE = LogMel(n_mels=20, deltas=1)
@@ -349,3 +349,17 @@ def test_a_text_feature_depends_on_no_sound_but_on_the_files_of_its_checkpoint(c
     assert found() == before
     (tmp_path / "model" / "model.safetensors").write_bytes(b"two")
     assert found() != before
+
+
+def test_another_file_of_vectors_of_the_same_name_makes_another_feature_set(corpus, tmp_path):
+    vectors = tmp_path / "glove.txt"
+    feature = Words(encoder="glove", checkpoint=str(vectors), dim=2)
+    folders = []
+    for content in ("well 1 2\n", "well 3 4\n", "well 1 2\n"):
+        vectors.write_text(content)
+        folders.append(ensure(feature, corpus, features_dir=tmp_path / "features"))
+    assert folders[0] == folders[2] != folders[1]
+    assert [read(folder).recordings[0].values.tolist() for folder in folders[:2]] == [
+        [[1, 2], [0, 0]],
+        [[3, 4], [0, 0]],
+    ]

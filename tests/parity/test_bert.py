@@ -8,7 +8,11 @@ import optax
 import pytest
 from flax import nnx
 
+from input_pipeline.extraction import extract
+from input_pipeline.features import Words
+from input_pipeline.recording import PARTICIPANT, Recording, Segment
 from jaxdep.config import Optimizer
+from jaxdep.models.encoders import TEXT_ENCODERS
 from jaxdep.models.encoders.bert import Bert, load_bert
 from jaxdep.training import make_transform
 
@@ -83,6 +87,24 @@ def test_as_many_parameters_as_pytorch_has_below_its_pooler(tmp_path):
     reference = save(transformers.BertModel, tmp_path)
     expected = sum(p.numel() for name, p in reference.named_parameters() if not name.startswith("pooler."))
     assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(load_bert(str(tmp_path)), nnx.Param))) == expected
+
+
+def test_the_states_of_word_pieces_are_those_of_pytorch(tmp_path):
+    """Each text on its own in PyTorch, so without padding; in ours all in one batch, from segments to features."""
+    texts = ["i sleep badly", "", "tired", "SLEEPING , sleeping and tired i " * 3, "unheard i"]
+    reference = save(transformers.BertModel, tmp_path)
+    vocabulary = "[PAD] [UNK] [CLS] [SEP] [MASK] i sleep ##ing bad ##ly tired and ,"
+    (tmp_path / "vocab.txt").write_text(vocabulary.replace(" ", "\n"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    expected = [np.zeros((1, 1, 64), np.float32)] * len(texts)
+    for row in (0, 2, 3, 4):
+        with torch.no_grad():
+            expected[row] = reference(**tokenizer(texts[row], return_tensors="pt")).last_hidden_state[:, 1:-1].numpy()
+    segments = tuple(Segment(start, start + 1, PARTICIPANT, text) for start, text in enumerate(texts))
+    feature = Words(encoder="bert", checkpoint=str(tmp_path), dim=64)
+    (found,) = extract(feature, [Recording("r", "p", "", segments)], encoders=TEXT_ENCODERS, progress=False)
+    assert found.lengths.tolist() == [4, 1, 1, 24, 2]
+    np.testing.assert_allclose(found.values, np.concatenate(expected, axis=1)[0], atol=1e-4)
 
 
 def test_gradients_are_those_of_pytorch(tmp_path, tokens):

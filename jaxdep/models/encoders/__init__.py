@@ -1,17 +1,17 @@
 """Published encoders as Flax NNX modules, filled from the files their authors released: `bert` and `checkpoint`.
 
-`TEXT_ENCODERS` hands those that embed texts to the features, by the name that `Sentences.encoder` gives.
+`TEXT_ENCODERS` hands those that embed texts to the features, by the name that `TextFeature.encoder` gives.
 """
 
-from collections.abc import Callable, Mapping
-
-from input_pipeline.features import Encoder, Sentences
+from input_pipeline.features import Encoder, Encoders, Sentences, TextFeature
 
 
-def _bert(feature: Sentences) -> Encoder:
+def _bert(feature: TextFeature) -> Encoder:
     from jaxdep.models.encoders.bert import load_sentence_encoder  # loads transformers, which takes seconds
 
-    return load_sentence_encoder(feature.checkpoint, feature.pooling)
+    if isinstance(feature, Sentences):
+        return load_sentence_encoder(feature.checkpoint, feature.pooling)
+    return load_sentence_encoder(feature.checkpoint).word_states
 
 
-TEXT_ENCODERS: Mapping[str, Callable[[Sentences], Encoder]] = {"bert": _bert}
+TEXT_ENCODERS: Encoders = {"bert": _bert}

@@ -1,4 +1,4 @@
-"""BERT as a text encoder: the module, its published weights, and vectors of whole texts.
+"""BERT as a text encoder: the module, its published weights, and vectors of whole texts and of their word pieces.
 
 Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding": a post-norm
 transformer encoder (Vaswani et al. 2017, section 3.1) over word, position and token type embeddings.
@@ -182,7 +182,7 @@ def load_bert(checkpoint: str, *, dtype: DTypeLike = jnp.float32) -> Bert:
 
 
 class SentenceEncoder:
-    """Texts to vectors: tokenizer, BERT and pooling, compiled once for each of a few padded lengths.
+    """Texts to vectors, one a text or one a word piece: tokenizer and BERT, compiled once for each padded length.
 
     Attributes:
         dim: the size D of a vector.
@@ -215,14 +215,14 @@ class SentenceEncoder:
             vectors[rows] = np.asarray(pooled)[: len(rows)]
         return vectors[order]
 
-    def token_states(self, texts: Sequence[str]) -> list[Float[np.ndarray, "tokens dim"]]:
-        """For each text its tokens' hidden states, those of [CLS] and [SEP] among them; [0, D] for an empty text."""
+    def word_states(self, texts: Sequence[str]) -> list[Float[np.ndarray, "pieces dim"]]:
+        """For each text its word pieces' hidden states, without those of [CLS] and [SEP]; [0, D] for an empty text."""
         distinct, order = _distinct(texts)
         found = [np.zeros((0, self.dim), np.float32)] * len(distinct)
         tokens = self._tokenize(distinct)
         for rows, states in self._batches(self._states, tokens):
             for row, of_row in zip(rows, np.asarray(states), strict=False):
-                found[row] = of_row[: len(tokens[row])]
+                found[row] = of_row[1 : len(tokens[row]) - 1]
         return [found[index] for index in order]
 
     def _batches(self, function: Callable[..., Array], tokens: list[list[int]]) -> Iterator[tuple[list[int], Array]]:
@@ -261,7 +261,7 @@ class SentenceEncoder:
 
 def load_sentence_encoder(
     checkpoint: str,
-    pooling: Pooling,
+    pooling: Pooling = "mean",
     batch_size: int = 32,
     max_tokens: int = 512,
     *,

@@ -17,6 +17,8 @@ from scipy.special import erf, softmax
 from input_pipeline.errors import DataError
 from jaxdep.models.encoders.bert import Bert, SentenceEncoder, load_bert, load_sentence_encoder
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "feel", "tired", "sad", "fine", "today", "so"]
 CONFIG = {
     "model_type": "bert",
@@ -358,20 +360,23 @@ def test_a_hub_name_is_read_from_the_cache_offline(tmp_path, folder, monkeypatch
 TEXTS = ["i feel tired", "", "so sad so tired today sad fine today so", "fine", "i feel tired", " \n"]
 
 
-def test_vectors_are_pooled_hidden_states_in_the_order_of_the_texts(tiny, encoder):
-    states, mean = encoder.token_states(TEXTS), encoder(TEXTS)
+def test_vectors_and_word_states_are_the_papers_in_the_order_of_the_texts(tiny, encoder):
+    words, mean = encoder.word_states(TEXTS), encoder(TEXTS)
     cls = load_sentence_encoder(str(tiny), "cls", batch_size=2)(TEXTS)
-    assert [len(of_text) for of_text in states] == [5, 0, 11, 3, 5, 0]
-    for row, of_text in enumerate(states):
-        if len(of_text):
-            np.testing.assert_allclose(mean[row], of_text.mean(0), atol=1e-5)
-            np.testing.assert_allclose(cls[row], of_text[0], atol=1e-5)
+    assert [len(of_text) for of_text in words] == [3, 0, 9, 1, 3, 0]
+    for row, text in enumerate(TEXTS):
+        if text.strip():
+            ids = np.array([2, *map(WORDS.index, text.split()), 3])  # [CLS] ... [SEP]
+            states = numpy_bert(published_weights(), ids, np.zeros_like(ids))
+            np.testing.assert_allclose(words[row], states[1:-1], atol=2e-5)
+            np.testing.assert_allclose(mean[row], states.mean(0), atol=2e-5)
+            np.testing.assert_allclose(cls[row], states[0], atol=2e-5)
 
 
-def test_token_states_are_those_of_the_module(bert, encoder):
-    (states,) = encoder.token_states(["I feel UNHEARD"])
-    ids = np.array([[2, 5, 6, 1, 3]], np.int32)  # [CLS] i feel [UNK] [SEP]
-    np.testing.assert_allclose(states, states_of(bert, ids, ids >= 0)[0], atol=1e-5)
+def test_an_unknown_word_has_a_state_too_and_case_is_ignored(encoder):
+    (states,) = encoder.word_states(["I feel UNHEARD"])
+    expected = numpy_bert(published_weights(), np.array([2, 5, 6, 1, 3]), np.zeros(5, int))  # i feel [UNK]
+    np.testing.assert_allclose(states, expected[1:-1], atol=2e-5)
 
 
 def test_a_vector_does_not_depend_on_the_other_texts(encoder):
@@ -389,7 +394,7 @@ def test_a_text_without_words_is_zero(encoder):
 
 def test_no_texts_give_no_vectors(encoder):
     assert encoder([]).shape == (0, encoder.dim) == (0, 12)
-    assert encoder.token_states([]) == []
+    assert encoder.word_states([]) == []
 
 
 def test_duplicates_are_encoded_once(encoder, monkeypatch):
@@ -409,9 +414,9 @@ def test_texts_of_all_lengths_compile_a_few_programs(tiny):
 def test_a_long_text_is_cut_with_a_warning(tiny, caplog):
     encoder = load_sentence_encoder(str(tiny), "mean", max_tokens=10)
     with caplog.at_level(logging.WARNING):
-        (states,) = encoder.token_states(["sad " * 30])
+        (states,) = encoder.word_states(["sad " * 30])
     assert "1 of 1 texts are longer than 10 tokens" in caplog.text
-    np.testing.assert_allclose(states, encoder.token_states(["sad " * 8])[0], atol=1e-6)  # [CLS], 8 words, [SEP]
+    np.testing.assert_allclose(states, encoder.word_states(["sad " * 8])[0], atol=1e-6)  # [CLS], 8 words, [SEP]
 
 
 def test_a_checkpoint_without_tokenizer_is_refused(folder):
