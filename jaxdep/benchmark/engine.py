@@ -69,7 +69,7 @@ def make_program(system: System) -> Program:
     """One seed's program: an epoch a call, no evaluation."""
     return training.build(
         system.model,
-        {system.feature: system.shape[-1]},
+        system.inputs,
         {TASK: tuple(f"c{index}" for index in range(system.classes))},
         _TASKS,
         OPTIMIZER,

@@ -1,12 +1,14 @@
 """The training steps that are timed: a model at its paper's sizes, its batch, and the PyTorch network beside it."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.models import ModelConfig
+from jaxdep.models.bilstm_cnn import JointNetwork
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
 
 STEPS = 2  # in an epoch of the benchmark
@@ -18,32 +20,32 @@ class System:
     """One training step.
 
     Attributes:
-        model: takes one feature.
-        shape: of one example, without padding: [T, D], or [U, T, D].
+        model: takes the features of `shapes`.
+        shapes: by feature, that of one example, without padding: [T, D], or [U, T, D].
         batch_size, classes: of the step.
-        peer: the network of `torch_models` that is the same model.
+        peer: the network of `torch_models` that is the same model; it takes the features in this order.
     """
 
     model: ModelConfig
-    shape: tuple[int, ...]
+    shapes: Mapping[str, tuple[int, ...]]
     batch_size: int
     classes: int
     peer: str
 
     @property
-    def feature(self) -> str:
-        """The name of the model's only feature."""
-        return next(iter(self.model.axes()))
+    def inputs(self) -> dict[str, int]:
+        """By feature, its dimension."""
+        return {name: shape[-1] for name, shape in self.shapes.items()}
 
     def examples(self) -> Examples:
         """Random examples for `STEPS` steps, all of them in the training split."""
         n = STEPS * self.batch_size
         rng = np.random.default_rng(0)
-        values = rng.normal(size=(n, *self.shape)).astype(np.float32)
+        values = {name: rng.normal(size=(n, *shape)).astype(np.float32) for name, shape in self.shapes.items()}
         names = np.array([f"r{index}" for index in range(n)])
-        padded = Padded(values, np.ones(values.shape[:-1], bool))
+        padded = {name: Padded(array, np.ones(array.shape[:-1], bool)) for name, array in values.items()}
         return Examples(
-            buckets=(Bucket({self.feature: padded}, np.arange(n, dtype=np.int32)),),
+            buckets=(Bucket(padded, np.arange(n, dtype=np.int32)),),
             ids=names,
             participants=names,
             splits=np.full(n, "train"),
@@ -53,7 +55,7 @@ class System:
             classes={TASK: tuple(f"c{index}" for index in range(self.classes))},
             metadata={},
             synthetic=True,
-            fingerprints={self.feature: ""},
+            fingerprints=dict.fromkeys(self.shapes, ""),
             padding_waste=0.0,
         )
 
@@ -62,7 +64,8 @@ OPTIMIZER = config.Optimizer(name="adam", learning_rate=1e-3)
 SPLITS = config.Splits(train=("train",), validation=(), test=())
 
 SYSTEMS: dict[str, System] = {
-    "bilstm": System(DirectText(hidden=128), (128, 448), 32, 2, "BiLSTM"),
-    "bigru": System(DirectAudio(frame_hidden=128, segment_hidden=128), (1, 500, 80), 32, 2, "TwoLevelBiGRU"),
-    "emotion": System(EmotionAudio(), (118, 80), 32, 4, "EmotionAudio"),
+    "bilstm": System(DirectText(hidden=128), {"text": (128, 448)}, 32, 2, "BiLSTM"),
+    "bigru": System(DirectAudio(frame_hidden=128, segment_hidden=128), {"audio": (1, 500, 80)}, 32, 2, "TwoLevelBiGRU"),
+    "emotion": System(EmotionAudio(), {"audio": (118, 80)}, 32, 4, "EmotionAudio"),
+    "bilstm_cnn": System(JointNetwork(), {"text": (100, 300), "audio": (600, 64)}, 50, 2, "JointNetwork"),
 }

@@ -1,15 +1,17 @@
 """The networks of `systems.SYSTEMS` in PyTorch: what a competent user would write. tests/parity holds them to ours.
 
-Each takes a batch without padding and returns (logits, penalty); padded batches without packing are what lets cuDNN
-choose its persistent kernels.
+Each takes the features of a batch without padding and returns (logits, penalty); padded batches without packing are
+what lets cuDNN choose its persistent kernels.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from jaxdep.models.bilstm_cnn import JointNetwork as JointNetworkConfig
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 from jaxdep.models.emotion_transfer import EmotionAudio as EmotionAudioConfig
 
@@ -82,3 +84,36 @@ class EmotionAudio(nn.Module):
         penalty = self.config.penalty_weight * (off**2).sum((1, 2))
         dropped = nn.functional.dropout(emotion, self.config.output_dropout, self.training)
         return self.head(self.fusion(dropped).relu()), penalty.mean()
+
+
+class JointNetwork(nn.Module):
+    """`JointNetwork` at its defaults: bi-LSTM and convolution on words, convolutions and LSTM on frames, three FC."""
+
+    def __init__(self, config: JointNetworkConfig, text_dim: int, speech_dim: int, classes: int):
+        super().__init__()
+        self.config = config
+        text, speech = config.text, config.speech
+        self.words = nn.LSTM(text_dim, text.hidden, bidirectional=True, batch_first=True)
+        self.convolution = nn.Conv1d(2 * text.hidden, text.channels, text.kernel, padding="same")
+        self.text = nn.Linear(text.channels, text.units)
+        widths = (speech_dim, *speech.channels)
+        self.convolutions = nn.ModuleList(
+            [nn.Conv1d(*width, speech.kernel, padding="same") for width in pairwise(widths)]
+        )
+        self.frames = nn.LSTM(widths[-1], speech.hidden, batch_first=True)
+        self.speech = nn.Linear(speech.hidden, speech.units)
+        self.joint = nn.Linear(text.units + speech.units, config.units)
+        self.head = nn.Linear(config.units, classes)
+
+    def forward(self, words: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """words [B, T, D], frames [B, T, D]; activations follow the maxima, which they leave where they are."""
+        config, functional = self.config, nn.functional
+        text = self.convolution(self.words(words)[0].transpose(1, 2)).amax(2).relu()
+        x = frames.transpose(1, 2)
+        for convolution in self.convolutions:
+            x = functional.elu(functional.max_pool1d(convolution(x), config.speech.pool, ceil_mode=True))
+        speech = self.frames(x.transpose(1, 2))[0].mean(1)
+        text = functional.dropout(self.text(text).relu(), config.text.dropout, self.training)
+        speech = functional.dropout(functional.elu(self.speech(speech)), config.speech.dropout, self.training)
+        joint = self.joint(torch.cat([text, speech], 1)).relu()
+        return self.head(functional.dropout(joint, config.dropout, self.training)), words.new_zeros(())

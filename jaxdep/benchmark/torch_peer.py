@@ -30,11 +30,13 @@ class Peer(ABC):
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         self.precision, self.batch_size = precision, system.batch_size
         examples = system.examples()
-        values, labels = examples.buckets[0].features[system.feature].values, examples.labels[TASK]
-        self.x, self.y = (torch.from_numpy(array).to(self.device) for array in (values, labels.astype("int64")))
+        features = examples.buckets[0].features
+        self.features = [torch.from_numpy(features[name].values).to(self.device) for name in system.inputs]
+        self.y = torch.from_numpy(examples.labels[TASK].astype("int64")).to(self.device)
         network = getattr(torch_models, system.peer)
         torch.manual_seed(0)
-        self.networks = [network(system.model, system.shape[-1], system.classes).to(self.device) for _ in range(seeds)]
+        sizes = (*system.inputs.values(), system.classes)
+        self.networks = [network(system.model, *sizes).to(self.device) for _ in range(seeds)]
         self.optimizers = [
             torch.optim.Adam(
                 net.parameters(), lr=OPTIMIZER.learning_rate, fused=True, capturable=self.device.type == "cuda"
@@ -48,12 +50,12 @@ class Peer(ABC):
 
     def step(self, seed: int, rows: torch.Tensor) -> None:
         """One step of one seed on the examples at `rows`."""
-        network, x = self.networks[seed], self.x[rows]
+        network, features = self.networks[seed], [x[rows] for x in self.features]
         if self.precision == "bfloat16":  # not by autocast, which lets cuDNN's recurrent layers compute in float16
             halves = {name: parameter.bfloat16() for name, parameter in network.named_parameters()}
-            logits, penalty = torch.func.functional_call(network, halves, (x.bfloat16(),))
+            logits, penalty = torch.func.functional_call(network, halves, tuple(x.bfloat16() for x in features))
         else:
-            logits, penalty = network(x)
+            logits, penalty = network(*features)
         loss = torch.nn.functional.cross_entropy(logits.float(), self.y[rows]) + penalty
         self.optimizers[seed].zero_grad()
         loss.backward()
@@ -61,7 +63,7 @@ class Peer(ABC):
 
     def orders(self) -> torch.Tensor:
         """A permutation of the examples for every seed, [S, STEPS, B]."""
-        keys = torch.rand(len(self.networks), len(self.x), device=self.device)
+        keys = torch.rand(len(self.networks), len(self.y), device=self.device)
         return keys.argsort(1).view(len(self.networks), STEPS, self.batch_size)
 
     def train(self, seed: int, order: torch.Tensor) -> None:

@@ -6,7 +6,7 @@ axis. Its config is a dataclass with a `build` method, so that a config file cho
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 from flax import nnx
@@ -52,14 +52,16 @@ class ModelConfig(Config):
     """
 
     dtype: Literal["float32", "bfloat16"] = dataclasses.field(default="float32", kw_only=True)
+    may_be_zero: ClassVar[tuple[str, ...]] = ("time_chunk",)  # sizes where 0 means none, or the whole
 
     def check(self) -> None:
         for name in field_names(self):
             value = getattr(self, name)
-            if name.endswith(("hidden", "width", "dim", "units")) and value < 1:
+            if name in self.may_be_zero:
+                if value < 0:
+                    raise ConfigError(f"{name}: 0 or more, found {value}")
+            elif name.endswith(("hidden", "width", "dim", "units")) and value < 1:
                 raise ConfigError(f"{name}: at least 1, found {value}")
-            if name == "time_chunk" and value < 0:
-                raise ConfigError(f"{name}: 0 or more, found {value}")
             if name.endswith("dropout") and not 0 <= value < 1:
                 raise ConfigError(f"{name}: a rate from 0 to below 1, found {value}")
 

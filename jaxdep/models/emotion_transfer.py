@@ -8,21 +8,20 @@ configs/emotion_transfer/README.md.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
 
 from jaxdep.models import Masked, ModelConfig, Outputs
 from jaxdep.models.layers.attention import SelfAttentivePooling, penalty
+from jaxdep.models.layers.convolution import Edges
+from jaxdep.models.layers.decision import decide, make_heads
 from jaxdep.models.layers.dense import dropout, linear
-from jaxdep.models.layers.pooling import masked_max, masked_mean, masked_mean_std
+from jaxdep.models.layers.pooling import Pooling, pool_states
 from jaxdep.models.layers.recurrent import BiGRU, BiLSTM
-from jaxdep.models.layers.tdnn import Edges, ResTDNN
-
-Pooling = Literal["final", "mean", "max", "mean_std"]
+from jaxdep.models.layers.tdnn import ResTDNN
 
 
 @dataclasses.dataclass
@@ -86,7 +85,8 @@ class EmotionAudio(ModelConfig):
         feature: [B, T, D], the frames of a window.
         width: of the Res-TDNN layers.
         splice, taps: contexts of the input and of the two-tap layers, in frames.
-        edges: whether the taps' layers shorten the window ("valid") or repeat its ends ("replicate").
+        edges: whether the taps' layers shorten the window ("valid"), repeat its ends ("replicate") or put zeros
+            beyond them ("zeros").
         frame_dim: of the frames that the attention pools; also of the emotion feature and the layer behind it.
         attention_units: width between W1 and W2 of the attention.
         head_sharpness: the diagonal of the penalty's target, one entry a head: near 1 spiky, near 0 smooth.
@@ -123,13 +123,13 @@ class SessionModel(nnx.Module):
         dim = inputs[config.feature]
         options: dict[str, Any] = {"initializer": config.initializer, "dtype": config.dtype}
         self.recurrent = BiLSTM(dim, config.hidden, rngs=rngs, time_chunk=config.time_chunk, **options)
-        self.heads = _heads(_pooled_dim(config.pooling, config.hidden), outputs, config.initializer, rngs)
+        self.heads = make_heads(_pooled_dim(config.pooling, config.hidden), outputs, config.initializer, rngs)
 
     def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
         values, mask = features[self.config.feature]
         states, final = self.recurrent(values, mask)
-        session = dropout(_pool(self.config.pooling, states, final, mask), self.config.dropout, key)
-        return _outputs(self.heads, session, {"session": session})
+        session = dropout(pool_states(self.config.pooling, states, final, mask), self.config.dropout, key)
+        return decide(self.heads, session, {"session": session})
 
 
 class TwoLevelModel(nnx.Module):
@@ -145,7 +145,7 @@ class TwoLevelModel(nnx.Module):
         }
         self.frames = BiGRU(inputs[config.feature], config.frame_hidden, **options)
         self.segments = BiGRU(_pooled_dim(config.pooling, config.frame_hidden), config.segment_hidden, **options)
-        self.heads = _heads(_pooled_dim(config.pooling, config.segment_hidden), outputs, config.initializer, rngs)
+        self.heads = make_heads(_pooled_dim(config.pooling, config.segment_hidden), outputs, config.initializer, rngs)
 
     def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
         values, mask = features[self.config.feature]  # [B, U, T, D]
@@ -153,11 +153,11 @@ class TwoLevelModel(nnx.Module):
         segment_key, session_key = (None, None) if key is None else jax.random.split(key)
         frame_mask = mask.reshape(-1, mask.shape[-1])  # [B U, T]
         states, final = self.frames(values.reshape(*frame_mask.shape, -1), frame_mask)
-        segments = _pool(pooling, states, final, frame_mask).reshape(*mask.shape[:2], -1)  # [B, U, 2H]
+        segments = pool_states(pooling, states, final, frame_mask).reshape(*mask.shape[:2], -1)  # [B, U, 2H]
         segments, segment_mask = dropout(segments, rate, segment_key), mask.any(-1)
         states, final = self.segments(segments, segment_mask)
-        session = dropout(_pool(pooling, states, final, segment_mask), rate, session_key)
-        return _outputs(self.heads, session, {"segments": segments, "session": session})
+        session = dropout(pool_states(pooling, states, final, segment_mask), rate, session_key)
+        return decide(self.heads, session, {"segments": segments, "session": session})
 
 
 class EmotionAudioModel(nnx.Module):
@@ -180,7 +180,7 @@ class EmotionAudioModel(nnx.Module):
         self.attention = SelfAttentivePooling(config.frame_dim, config.attention_units, heads, **options)
         self.emotion = linear(heads * config.frame_dim, config.frame_dim, **options)
         self.fusion = linear(config.frame_dim, config.frame_dim, **options)
-        self.heads = _heads(config.frame_dim, outputs, config.initializer, rngs)
+        self.heads = make_heads(config.frame_dim, outputs, config.initializer, rngs)
 
     def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
         encoder_key, output_key = (None, None) if key is None else jax.random.split(key)
@@ -189,28 +189,8 @@ class EmotionAudioModel(nnx.Module):
         emotion = jax.nn.relu(self.emotion(pooled))
         fused = jax.nn.relu(self.fusion(dropout(emotion, self.config.output_dropout, output_key)))
         loss = self.config.penalty_weight * penalty(weights, jnp.array(self.config.head_sharpness))
-        return _outputs(self.heads, fused, {"emotion": emotion, "attention": weights}, loss)
-
-
-def _heads(dim: int, outputs: Mapping[str, int], initializer: str, rngs: nnx.Rngs) -> nnx.Dict:
-    return nnx.Dict({task: linear(dim, n, rngs=rngs, initializer=initializer) for task, n in outputs.items()})
-
-
-def _outputs(
-    heads: nnx.Dict,
-    hidden: Float[Array, "B D"],
-    intermediates: dict[str, Array],
-    penalty: Float[Array, " B"] | None = None,
-) -> Outputs:
-    logits = {task: head(hidden) for task, head in heads.items()}
-    return Outputs(logits, jnp.zeros(len(hidden)) if penalty is None else penalty, intermediates)
+        return decide(self.heads, fused, {"emotion": emotion, "attention": weights}, loss)
 
 
 def _pooled_dim(pooling: Pooling, hidden: int) -> int:
     return 4 * hidden if pooling == "mean_std" else 2 * hidden
-
-
-def _pool(pooling: Pooling, states: Array, final: Array, mask: Array) -> Float[Array, "B D"]:
-    if pooling == "final":
-        return final
-    return {"mean": masked_mean, "max": masked_max, "mean_std": masked_mean_std}[pooling](states, mask)

@@ -1,5 +1,6 @@
-"""Emotion transfer's models: padding changes neither outputs nor gradients; keys; what they return."""
+"""The models: padding changes neither outputs nor gradients; keys; what they return."""
 
+import dataclasses
 import functools
 
 import jax
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from input_pipeline.config import ConfigError
 from jaxdep.models import Masked
+from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -23,12 +26,21 @@ MODELS = {
         for edges in ("valid", "replicate")
     },
 }
+_TEXT = TextNetwork("text", hidden=4, channels=6, units=5)
+_SPEECH = SpeechNetwork(channels=(6, 4), hidden=4, units=8, pool=2)
+MODELS |= {
+    "LSTM-CNN, text": dataclasses.replace(_TEXT, feature="audio", bidirectional=False),
+    "Bi-LSTM, text": dataclasses.replace(_TEXT, feature="audio", channels=0, pooling="max"),
+    "CNN, speech": dataclasses.replace(_SPEECH, hidden=0),
+    "LSTM-CNN, speech": _SPEECH,
+    "joint": JointNetwork(_TEXT, _SPEECH, units=8),
+}
 CASES = pytest.mark.parametrize("name", MODELS)
 
 
 @functools.cache
 def built(name):
-    model = MODELS[name].build({"audio": DIM}, OUTPUTS, rngs=nnx.Rngs(params=jax.random.key(1)))
+    model = MODELS[name].build({"audio": DIM, "text": DIM}, OUTPUTS, rngs=nnx.Rngs(params=jax.random.key(1)))
     return nnx.split(model)
 
 
@@ -47,7 +59,8 @@ def batch(name, extra=0):
         mask = np.pad(mask, [(0, 0), (0, 2), (0, 0)])
     values = np.random.default_rng(extra).normal(size=(*mask.shape, DIM))
     values[mask] = np.random.default_rng(99).normal(size=(mask.sum(), DIM))
-    return {"audio": Masked(jnp.asarray(values, jnp.float32), jnp.asarray(mask))}
+    audio = Masked(jnp.asarray(values, jnp.float32), jnp.asarray(mask))
+    return {"audio": audio} | ({"text": audio} if name == "joint" else {})
 
 
 def objective(graphdef):
@@ -120,3 +133,39 @@ def test_empty_segments_at_the_end_of_a_session_change_nothing():
     whole = model({"audio": features}).logits["depressed"]
     short = model({"audio": Masked(features.values[2:, :1], features.mask[2:, :1])}).logits["depressed"]
     np.testing.assert_allclose(short[0], whole[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["text", "speech"])
+def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(missing):
+    graphdef, state = built("joint")
+    features = batch("joint")
+    feature = {"text": "text", "speech": "audio"}[missing]
+    values, mask = features[feature]
+    absent = Masked(values.at[1].set(jnp.nan), mask.at[1].set(False))
+    (_, found), gradient = objective(graphdef)(state, features | {feature: absent})
+    assert not found.intermediates[missing][1].any()
+    assert found.intermediates[missing][0].any()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((found, gradient)))
+    present = compiled("joint")(features)
+    for task in OUTPUTS:
+        np.testing.assert_allclose(found.logits[task][::2], present.logits[task][::2], atol=1e-5)
+        assert not np.allclose(found.logits[task][1], present.logits[task][1])
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (TextNetwork(kernel=4), "kernel: an odd number of frames, found 4"),
+        (TextNetwork(hidden=0), "hidden: at least 1"),
+        (TextNetwork(channels=-1), "channels: 0 or more"),
+        (SpeechNetwork(pool=0), "pool: at least 1"),
+        (SpeechNetwork(hidden=-1), "hidden: 0 or more"),
+        (SpeechNetwork(channels=(8, 0)), "channels: at least 1 each"),
+        (SpeechNetwork(channels=(), hidden=0), "hidden: 0 leaves out the LSTM"),
+        (JointNetwork(speech=SpeechNetwork(pool=0)), r"config\.speech\.pool: at least 1"),
+        (JointNetwork(text=TextNetwork(dtype="bfloat16")), r"text\.dtype: set the joint network's"),
+    ],
+)
+def test_a_wrong_size_is_refused(config, words):
+    with pytest.raises(ConfigError, match=words):
+        config.freeze()

@@ -184,8 +184,8 @@ def test_the_benchmark_times_the_same_network_in_pytorch(name):
     """At the sizes that are timed: the recurrent networks without padding (the emotion model: above)."""
     system = SYSTEMS[name]
     torch.manual_seed(0)
-    theirs = getattr(torch_models, system.peer)(system.model, system.shape[-1], system.classes)
-    ours = system.model.build({system.feature: system.shape[-1]}, {"t": system.classes}, rngs=nnx.Rngs(params=0))
+    theirs = getattr(torch_models, system.peer)(system.model, *system.inputs.values(), system.classes)
+    ours = system.model.build(system.inputs, {"t": system.classes}, rngs=nnx.Rngs(params=0))
     graphdef, state = nnx.split(ours)
     head = {"t": {"kernel": theirs.head.weight.detach().numpy().T, "bias": theirs.head.bias.detach().numpy()}}
     layers = {"bilstm": {"recurrent": "lstm"}, "bigru": {"frames": "frames", "segments": "segments"}}[name]
@@ -194,8 +194,9 @@ def test_the_benchmark_times_the_same_network_in_pytorch(name):
     }
     params["heads"] = head
     assert_like(nnx.to_pure_dict(state), params)
-    x = system.examples().buckets[0].features[system.feature].values[:3]
-    features = {system.feature: Masked(jnp.asarray(x), jnp.ones(x.shape[:-1], bool))}
+    ((feature, padded),) = system.examples().buckets[0].features.items()
+    x = padded.values[:3]
+    features = {feature: Masked(jnp.asarray(x), jnp.ones(x.shape[:-1], bool))}
     found = nnx.merge(graphdef, jax.tree.map(jnp.asarray, params), copy=True)(features)
     expected, penalty = theirs(torch.from_numpy(x))
     np.testing.assert_allclose(found.logits["t"], expected.detach().numpy(), atol=1e-5)
@@ -204,7 +205,9 @@ def test_the_benchmark_times_the_same_network_in_pytorch(name):
 
 def test_the_peers_train_every_seed():
     peers = pytest.importorskip("jaxdep.benchmark.torch_peer")
-    system = dataclasses.replace(SYSTEMS["emotion"], model=EmotionAudio(width=8), shape=(20, 6), batch_size=4)
+    system = dataclasses.replace(
+        SYSTEMS["emotion"], model=EmotionAudio(width=8), shapes={"audio": (20, 6)}, batch_size=4
+    )
     for way, make in peers.peers().items():
         peer = make(system, 3, "float32")
         before = [net.head.weight.detach().clone() for net in peer.networks]

@@ -1,1 +1,3 @@
-"""What the models share: recurrent layers, attention, Res-TDNN, pooling, dense layers, and initialisers by name."""
+"""What the models share: recurrent layers, convolution, attention, Res-TDNN, pooling, dense layers, decisions, and
+initialisers by name.
+"""

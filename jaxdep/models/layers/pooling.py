@@ -1,10 +1,24 @@
-"""Pooling over the valid frames of padded sequences: x [B, T, D] and a mask [B, T] give [B, D].
+"""Pooling over the valid frames of padded sequences: x [B, T, D] and a mask [B, T] give [B, D], or fewer frames.
 
 A sequence without any valid frame gives zeros, and its gradient is zero: never NaN. Means and deviations are float32.
 """
 
+from typing import Literal
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+Pooling = Literal["final", "mean", "max", "mean_std"]
+
+
+def pool_states(
+    pooling: Pooling, states: Float[Array, "B T D"], final: Float[Array, "B D"], mask: Bool[Array, "B T"]
+) -> Float[Array, "B P"]:
+    """The states of a recurrent layer as one vector, P = D: the last ones, or their mean, maximum, or, P = 2 D, mean
+    and deviation over the valid frames."""
+    if pooling == "final":
+        return final
+    return {"mean": masked_mean, "max": masked_max, "mean_std": masked_mean_std}[pooling](states, mask)
 
 
 def masked_mean(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
@@ -32,6 +46,18 @@ def masked_max(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Arra
     """The maximum over the valid frames."""
     largest = jnp.max(jnp.where(mask[:, :, None], x, jnp.finfo(x.dtype).min), axis=1)
     return jnp.where(jnp.any(mask, axis=1)[:, None], largest, 0)
+
+
+def max_pool(
+    x: Float[Array, "B T D"], mask: Bool[Array, "B T"], size: int
+) -> tuple[Float[Array, "B U D"], Bool[Array, "B U"]]:
+    """The maximum of every `size` frames, U = ⌈T / size⌉, and which of them hold a valid frame; the others are zero."""
+    batch, frames, dim = x.shape
+    rest, least = -frames % size, jnp.finfo(x.dtype).min
+    x = jnp.pad(jnp.where(mask[:, :, None], x, least), [(0, 0), (0, rest), (0, 0)], constant_values=least)
+    pooled = jnp.max(x.reshape(batch, -1, size, dim), axis=2)
+    mask = jnp.any(jnp.pad(mask, [(0, 0), (0, rest)]).reshape(batch, -1, size), axis=2)
+    return jnp.where(mask[:, :, None], pooled, 0), mask
 
 
 def last_valid(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:

@@ -1,11 +1,10 @@
 """The residual time delay network (Res-TDNN) that encodes frames in the emotion model.
 
-Every layer is a matrix product on shifted slices of its input. It is no convolution on purpose: mapped over seeds,
-convolutions become one grouped convolution, which is several times slower than the products.
+Every layer is a matrix product on frames joined with their neighbours, as in `convolution`.
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +13,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Key
 
 from input_pipeline.config import ConfigError
+from jaxdep.models.layers.convolution import Edges, splice
 from jaxdep.models.layers.dense import Linear, dropout, linear
-from jaxdep.models.layers.pooling import last_valid
-
-Edges = Literal["valid", "replicate"]
 
 
 class ResTDNN(nnx.Module):
@@ -98,45 +95,6 @@ class ResidualBlock(nnx.Module):
         bias = self.bias[...][None, None, :]  # float32, as its gradient's sum over all frames is to be
         summed = (self.outer(jax.nn.relu(self.inner(x))) + x + bias).astype(x.dtype)
         return jax.nn.relu(dropout(summed, self.dropout_rate, key))
-
-
-def splice(
-    x: Float[Array, "B T D"], mask: Bool[Array, "B T"], offsets: Sequence[int], edges: Edges = "valid"
-) -> tuple[Float[Array, "B U K*D"], Bool[Array, "B U"]]:
-    """Each frame joined with its neighbours at `offsets`, one after another in the order given.
-
-    Args:
-        x, mask: frames, padded on the right.
-        offsets: positions relative to the frame.
-        edges: "valid" keeps the frames whose neighbours all exist, so that U = T minus the offsets' span and the mask
-            loses as many; "replicate" lets the first and the last valid frame stand for those beyond, and U = T.
-
-    Returns:
-        The joined frames, and the mask of those that are valid.
-
-    Raises:
-        ConfigError: T is not longer than the span of the offsets, under "valid".
-    """
-    before, after = max(0, -min(offsets)), max(0, max(offsets))
-    if edges == "replicate":
-        x = _extended(x, mask, before, after)
-        frames = mask.shape[1]
-    else:
-        frames = x.shape[1] - before - after
-        if frames < 1:
-            found = x.shape[1]
-            raise ConfigError(
-                f"context {tuple(offsets)} needs {before + after + 1} frames, found {found}; pad the batch"
-            )
-        mask = jnp.all(jnp.stack([mask[:, before + o : before + o + frames] for o in offsets]), axis=0)
-    return jnp.concatenate([x[:, before + o : before + o + frames] for o in offsets], axis=-1), mask
-
-
-def _extended(x: Float[Array, "B T D"], mask: Bool[Array, "B T"], before: int, after: int) -> Float[Array, "B V D"]:
-    """x with its first frame repeated ahead, and its last valid frame in the padding and `after` frames beyond."""
-    last = last_valid(x, mask)[:, None, :]
-    filled = jnp.where(mask[:, :, None], x, last)
-    return jnp.concatenate([jnp.repeat(filled[:, :1], before, axis=1), filled, jnp.repeat(last, after, axis=1)], axis=1)
 
 
 def _check_edges(*choices: str) -> None:

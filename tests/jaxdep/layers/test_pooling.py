@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdep.models.layers.pooling import last_valid, masked_max, masked_mean, masked_mean_std, masked_std
+from jaxdep.models.layers.pooling import (
+    last_valid,
+    masked_max,
+    masked_mean,
+    masked_mean_std,
+    masked_std,
+    max_pool,
+)
 
 LENGTHS = (6, 3, 1, 0)
 MASK = jnp.arange(6)[None, :] < jnp.array(LENGTHS)[:, None]
@@ -46,3 +53,17 @@ def test_constant_sequence_has_no_deviation_and_a_finite_gradient():
     value, gradient = jax.value_and_grad(lambda x: jnp.sum(masked_std(x, mask)))(x)
     assert value == 0
     assert not gradient.any()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 9])
+def test_max_pooling_of_each_sequence_ends_with_what_is_left(size, x):
+    pooled, mask = max_pool(x, MASK, size)
+    assert pooled.shape[1] == -(-x.shape[1] // size)
+    for row, length in enumerate(LENGTHS):
+        expected = [np.asarray(x[row, start : min(start + size, length)]).max(0) for start in range(0, length, size)]
+        assert mask[row].tolist() == [True] * len(expected) + [False] * (mask.shape[1] - len(expected))
+        np.testing.assert_array_equal(pooled[row, : len(expected)], np.array(expected).reshape(-1, x.shape[2]))
+        assert not pooled[row, len(expected) :].any()
+    gradient = jax.grad(lambda x: jnp.sum(max_pool(x, MASK, size)[0]))(x)
+    np.testing.assert_array_equal(gradient.sum((1, 2)), 2 * mask.sum(1))  # one winner in each of the two dimensions
+    assert not jnp.where(MASK[:, :, None], 0, gradient).any()

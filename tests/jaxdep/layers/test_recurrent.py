@@ -213,3 +213,32 @@ def test_gradients_of_bfloat16_biases_are_summed_in_float32(layer):
         return nnx.to_pure_dict(jax.jit(jax.grad(loss))(state))["layers"][0]["bias"]
 
     np.testing.assert_allclose(gradient(graphdef), gradient(exact), rtol=0.03, atol=10)
+
+
+def _cell(layer, x, printed):
+    """One step after another in NumPy: the standard LSTM, or the one that system 4's paper prints."""
+    cell = layer.layers[0]
+    W, U, b = (np.asarray(p[...], np.float64) for p in (cell.input_kernel, cell.recurrent_kernel, cell.bias))
+    h, c, states = np.zeros((BATCH, HIDDEN)), np.zeros((BATCH, HIDDEN)), []
+    for frame in np.swapaxes(np.asarray(x, np.float64), 0, 1):
+        i, f, g, o = np.split(frame @ W[:, 0] + h @ U[0] + b[0], 4, axis=-1)
+        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+        c = f * c + (1 if printed else i) * np.tanh(g)
+        h = o * np.tanh(c)
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+def test_the_cell_is_the_standard_one_and_the_printed_one_where_the_input_gate_is_open(x):
+    """Section II.B of "Deep Learning-Based Cross-Modal Emotion Recognition ..." (Xu) has C_t = f c_{t-1} + tanh(...).
+
+    The standard cell is used: the printed one is taken for a misprint, since its i_t is computed and never used.
+    """
+    layer, mask = LSTM(FEATURES, HIDDEN, rngs=nnx.Rngs(0)), jnp.ones((BATCH, FRAMES), bool)
+    np.testing.assert_allclose(layer(x, mask)[0], _cell(layer, x, printed=False), atol=1e-6)
+    assert not np.allclose(layer(x, mask)[0], _cell(layer, x, printed=True), atol=1e-2)
+    cell = layer.layers[0]
+    cell.input_kernel[...] = cell.input_kernel[...].at[:, :, :HIDDEN].set(0)
+    cell.recurrent_kernel[...] = cell.recurrent_kernel[...].at[:, :, :HIDDEN].set(0)
+    cell.bias[...] = cell.bias[...].at[:, :HIDDEN].set(30)
+    np.testing.assert_allclose(layer(x, mask)[0], _cell(layer, x, printed=True), atol=1e-6)

@@ -9,6 +9,8 @@ from flax import nnx
 from input_pipeline.config import ConfigError
 from jaxdep.models.layers.tdnn import ResTDNN, splice
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 TSB_TAB_TAPS = ((-2, 1), (-3, 3), (-7, 2))
 
 
