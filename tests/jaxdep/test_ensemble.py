@@ -1,5 +1,7 @@
 """A seed's result depends on nothing but its id: not on the others, the mapper, the devices or the chunk."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -22,16 +24,41 @@ SYSTEMS = {
 }
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_a_seed_alone_is_the_same_seed_of_twenty(system, make_examples, fit, assert_same_seed, quick_compilation):
-    model, shape, splits = SYSTEMS[system]
-    examples = make_examples(**shape)
+@pytest.fixture(scope="module", params=SYSTEMS)
+def twenty(request, make_examples, fit, quick_compilation):
+    """Twenty seeds of a system on eight devices, and a function that trains others of its seeds."""
+    model, shape, splits = SYSTEMS[request.param]
     options = {"splits": splits, "optimizer": config.Optimizer(learning_rate=1e-3)}  # the rate of the configs
-    together = fit(examples, model, count=20, devices=8, **options)
-    alone = fit(examples, model, count=1, first=7, **options)
+    train = functools.partial(fit, make_examples(**shape), model, **options)
+    return train(count=20, devices=8), train
+
+
+def test_a_seed_alone_is_the_same_seed_of_twenty(twenty, assert_same_seed):
+    together, train = twenty
+    alone = train(count=1, first=7)
     assert_same_seed(alone, 0, together, 7)
     first, other = (jax.tree.leaves(together.final.params)[0][seed] for seed in (7, 8))
     assert not np.allclose(first, other, atol=1e-3)
+
+
+def assert_no_collective_and_no_convolution(ensemble):
+    """Nothing crosses the seed axis; and mapped over seeds a convolution would become a slow grouped one."""
+    (trainer,) = ensemble.trainers.values()
+    (program,) = trainer.programs
+    text = program.executable.as_text()
+    assert " while(" in text
+    for operation in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter", "convolution("):
+        assert operation not in text, operation
+
+
+def test_the_program_has_no_collective_and_no_convolution(twenty):
+    assert_no_collective_and_no_convolution(twenty[0].ensemble)
+
+
+def test_nor_has_the_program_of_the_mapper_map(make_examples, make_ensemble):
+    model, shape, splits = SYSTEMS["emotion, windows, drawn splits"]
+    ensemble = make_ensemble(make_examples(**shape), model, count=16, mapper="map", splits=splits, devices=8)
+    assert_no_collective_and_no_convolution(ensemble)
 
 
 def test_a_seed_alone_is_the_same_where_drawn_splits_fill_the_buckets_differently(
@@ -132,20 +159,6 @@ def test_active_seeds_are_dealt_out_evenly_among_the_devices(make_examples, mean
         assert sorted(lanes) == list(range(8))
 
 
-@pytest.mark.parametrize(
-    ("system", "mapper"), [*((system, "vmap") for system in SYSTEMS), ("emotion, windows, drawn splits", "map")]
-)
-def test_the_program_has_no_collective_and_no_convolution(system, mapper, make_examples, make_ensemble):
-    """Nothing crosses the seed axis; and mapped over seeds a convolution would become a slow grouped one."""
-    model, shape, splits = SYSTEMS[system]
-    ensemble = make_ensemble(make_examples(**shape), model, count=16, mapper=mapper, splits=splits, devices=8)
-    (program,) = ensemble.trainers[16].programs
-    text = program.executable.as_text()
-    assert " while(" in text
-    for operation in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter", "convolution("):
-        assert operation not in text, operation
-
-
 @pytest.mark.parametrize("mapper", ["vmap", "map"])
 def test_features_lie_on_a_device_once_for_all_seeds(mapper, make_examples, mean_model, make_ensemble):
     """`lax.cond` under vmap would copy what its branches read for every seed."""
@@ -175,13 +188,13 @@ def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples
     np.testing.assert_allclose(run.test_predictions, eleven.test_predictions, atol=1e-5)
 
 
-@pytest.mark.parametrize("shards", [2, 8])
-def test_batches_shared_by_devices_give_the_same_as_whole_ones(shards, make_examples, fit, assert_same_seed):
+def test_batches_shared_by_devices_give_the_same_as_whole_ones(make_examples, fit, assert_same_seed):
     """20 examples train: the last batch of 8 is half full, so that the last devices' shares of it are empty."""
     whole = fit(make_examples(), count=2)
-    shared = fit(make_examples(), count=2, data_shards=shards, devices=8)
-    for seed in range(2):
-        assert_same_seed(shared, seed, whole, seed)
+    for shards in (2, 8):
+        shared = fit(make_examples(), count=2, data_shards=shards, devices=8)
+        for seed in range(2):
+            assert_same_seed(shared, seed, whole, seed)
 
 
 @pytest.mark.parametrize("varying", config.STREAMS)
@@ -262,12 +275,11 @@ def test_history_names_and_abstract_states_are_those_of_a_run(eleven):
     assert shapes == jax.tree.map(lambda x: (x.shape, x.dtype), eleven.final)
 
 
-def test_epochs_in_one_call_are_those_of_three_calls(make_examples, mean_model, make_ensemble, eleven):
-    ensemble = make_ensemble(make_examples(buckets=2), mean_model(dropout=0.3), count=11)
-    states = ensemble.init()
+def test_epochs_in_one_call_are_those_of_three_calls(eleven):
+    states = eleven.ensemble.init()
     losses = []
     for epoch in range(3):
-        states, history = ensemble.run(states, epoch, 1)
+        states, history = eleven.ensemble.run(states, epoch, 1)
         losses.append(history["train/loss"])
     np.testing.assert_array_equal(np.concatenate(losses, axis=1), eleven.history["train/loss"])
 

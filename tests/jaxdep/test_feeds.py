@@ -29,12 +29,11 @@ def compare(found, expected, assert_same_seed):
 
 CASES = {
     "buckets and windows": ({"buckets": 2, "windows": 2}, {}),
-    "drawn splits": ({"buckets": 2}, {"splits": DRAWN, "count": 3}),
+    "drawn splits, seeds that do not divide": ({"buckets": 2}, {"splits": DRAWN, "devices": 2, "count": 3}),
     "one order for all": ({}, {"vary": ONE_ORDER, "devices": 2, "count": 3}),
     "no validation": ({}, {"splits": WITHOUT_VALIDATION}),
-    "seeds that do not divide": ({}, {"devices": 2, "count": 3}),
     "shared batches": ({}, {"devices": 4, "data_shards": 2}),
-    "map": ({}, {"mapper": "map", "devices": 2}),
+    "map, seeds that do not divide": ({}, {"mapper": "map", "devices": 2, "count": 3}),
     "loop": ({}, {"mapper": "loop", "devices": 2}),
 }
 
