@@ -35,6 +35,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     try:
         if file is not None and not Path(file.partition(":")[0]).is_file():
             raise flags.Error(f"--config={file}: no such file")
+        _let_configs_import_each_other(file)
         rest: list[str] = flags.FLAGS(argv)
         if len(rest) > 1:
             raise flags.Error(f"unexpected argument {rest[1]!r}; options begin with --")
@@ -59,6 +60,13 @@ def _config_file(argv: list[str]) -> str | None:
         if name in ("--config", "-config"):
             return value if equals else following
     return None
+
+
+def _let_configs_import_each_other(file: str | None) -> None:
+    """Makes `import configs...` mean the folder `configs` that the file lies in, wherever the command is given."""
+    for folder in Path((file or "").partition(":")[0]).resolve().parents:
+        if folder.name == "configs":
+            sys.path.insert(0, str(folder.parent))
 
 
 def _freeze(config: object, file: str | None) -> None:

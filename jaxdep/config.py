@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
-from input_pipeline.features import LogMel, Sentences
+from input_pipeline.features import Feature
 from jaxdep.models import ModelConfig
 from jaxdep.report.published import Published
 
@@ -135,7 +135,7 @@ class Data(Config):
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     scores: tuple[str, ...] = ()
     stand_in: StandIn | None = None
-    features: dict[str, LogMel | Sentences] = dataclasses.field(default_factory=dict)
+    features: dict[str, Feature] = dataclasses.field(default_factory=dict)
     arrangements: dict[str, Arrangement] = dataclasses.field(default_factory=dict)
     splits: Splits = dataclasses.field(default_factory=Splits)
     normalize: bool = True
@@ -255,6 +255,10 @@ class StageConfig(Config):
     published: tuple[Published, ...] = ()
     note: str = ""
 
+    def needs(self) -> tuple[str, ...]:
+        """The stages whose results this one reads."""
+        return ()
+
     def check(self) -> None:
         if not self.tasks:
             raise ConfigError("tasks: at least one task is needed")
@@ -262,11 +266,86 @@ class StageConfig(Config):
 
 @dataclasses.dataclass
 class TrainStage(StageConfig):
-    """Trains one model over all seeds."""
+    """Trains one model over all seeds.
+
+    Attributes:
+        score_windows: whether the windows of the recordings are scored too, in a row of their own.
+    """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     training: Training = dataclasses.field(default_factory=Training)
+    score_windows: bool = False
+
+
+@dataclasses.dataclass
+class Missing(Config):
+    """One modality that some participants lack.
+
+    Attributes:
+        of: what is missing: a feature, or the stage that decides from it.
+        share: of the participants of each reported split, rounded to whole ones.
+        seed: of the draw; the same participants for all seeds and for all stages that name the same one.
+    """
+
+    of: str = ""
+    share: float = 0.0
+    seed: int = 0
+
+    def check(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ConfigError(f"share: of the participants, from 0 to 1, found {self.share}")
+
+
+@dataclasses.dataclass
+class EvaluateStage(StageConfig):
+    """Applies the seeds that another stage trained to the same data, changed.
+
+    Attributes:
+        of: the stage that trained.
+        missing: features that are masked for some participants of the reported splits.
+    """
+
+    of: str = ""
+    missing: tuple[Missing, ...] = ()
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.of,)
+
+
+@dataclasses.dataclass
+class FuseStage(StageConfig):
+    """Decides from the probabilities of other stages, seed by seed (decision-level fusion).
+
+    What is fitted here (temperatures, weights, the stacked regression) is fitted to each seed's decisions on the
+    validation split. A recording is decided from the members that have a decision for it.
+
+    Attributes:
+        members: the stages; one alone is calibrated and nothing else.
+        rule: `mean`, `product` (normalised) or `max` (normalised) of the probabilities; `weighted`: their mean by the
+            members' validation scores; `stacked`: a logistic regression on their log-odds.
+        calibration: `temperature`: each member's log-probabilities are divided by the number that makes its validation
+            decisions likeliest (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
+        weight_by: the validation metric that weighs the members under `weighted`.
+        missing: members whose decisions are left out for some participants of the reported splits.
+    """
+
+    members: tuple[str, ...] = ()
+    rule: Literal["mean", "product", "max", "weighted", "stacked"] = "mean"
+    calibration: Literal["none", "temperature"] = "temperature"
+    weight_by: str = "unweighted_accuracy"
+    missing: tuple[Missing, ...] = ()
+
+    def needs(self) -> tuple[str, ...]:
+        return self.members
+
+    def check(self) -> None:
+        super().check()
+        if not self.members or len(set(self.members)) < len(self.members):
+            raise ConfigError(f"members: one stage or more, each once, found {self.members!r}")
+        for missing in self.missing:
+            if missing.of not in self.members:
+                raise ConfigError(f"missing: {missing.of!r} is none of the members {self.members!r}")
 
 
 @dataclasses.dataclass
@@ -287,7 +366,7 @@ class Experiment(Config):
     source: str = ""
     seeds: Seeds = dataclasses.field(default_factory=Seeds)
     mapping: Mapping = dataclasses.field(default_factory=Mapping)
-    stages: dict[str, TrainStage | BaselineStage] = dataclasses.field(default_factory=dict)
+    stages: dict[str, TrainStage | BaselineStage | EvaluateStage | FuseStage] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
@@ -302,6 +381,23 @@ class Experiment(Config):
                 raise ConfigError(f"stages.{name}.label: {stage.label!r} is the label of another stage too")
             if not name.replace("_", "").isalnum():
                 raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
+        self._check_needs()
+
+    def _check_needs(self) -> None:
+        before: dict[str, StageConfig] = {}
+        for name, stage in self.stages.items():
+            for needed in stage.needs():
+                if needed not in before:
+                    known = ", ".join(before) or "none"
+                    raise ConfigError(f"stages.{name}: it needs {needed!r}; the stages before it are {known}")
+                if isinstance(stage, EvaluateStage):
+                    if not isinstance(before[needed], TrainStage):
+                        raise ConfigError(f"stages.{name}.of: {needed!r} trains nothing; name a stage that does")
+                    if stage.data.as_dict() != before[needed].data.as_dict():
+                        raise ConfigError(f"stages.{name}.data: it differs from that of {needed!r}; set both alike")
+                if isinstance(before[needed], BaselineStage):
+                    raise ConfigError(f"stages.{name}.members: {needed!r} is a baseline, which has no probabilities")
+            before[name] = stage
 
 
 def trivial_baselines(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Int, PRNGKeyArray
 
 import jaxdep
 from input_pipeline.config import ConfigError
@@ -26,7 +26,7 @@ from jaxdep.choices import Choice, Choices, Timing
 from jaxdep.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
 from jaxdep.mappers import COMPILERS, Lift, Lifted
 from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer, joined
-from jaxdep.training import Program, SeedState
+from jaxdep.training import Decisions, Program, SeedState
 
 Tree = Any
 
@@ -89,7 +89,7 @@ class Ensemble:
         remembered: str | None = None,
         choices: Choices | None = None,
     ):
-        """Places the data on the devices and compiles.
+        """Places the data on the devices, and chooses the mapper. What is used is compiled at its first use.
 
         Args:
             devices: all of them, unless given.
@@ -98,7 +98,7 @@ class Ensemble:
         """
         self.ids = np.arange(seeds.first, seeds.first + seeds.count)
         self.timings: dict[str, Timing] = {}
-        self._program, self._mapping, self._choices = program, mapping, choices
+        self._program, self._viewer, self._mapping, self._choices = program, viewer, mapping, choices
         self._mesh = make_mesh(mapping.data_shards, devices)
         self._by_seed = NamedSharding(self._mesh, PartitionSpec("seed"))
         n_shards = self._mesh.shape["seed"]
@@ -115,16 +115,17 @@ class Ensemble:
         self._buckets = viewer.resident()
         self._feed = self._make_feed(bucket_key)
         self._packed: tuple[np.ndarray, SeedData] | None = None
-        self._init: Lifted
         self._lift: Lift
+        self._init: Lifted | None = None
         self._trainers: dict[int, Trainer] = {}  # by the number of lanes
         mapper = self._choose(mapping.mapper, remembered)
         if not self._trainers:
             self._lift = self._lift_by(mapper)
-            self._init, self._trainers = self._compile_training(self._lift)
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
+        if self._init is None:
+            self._init = self._compile_init(self._lift)
         return self._end_padding(self._init(None, self._seeds, self._common))
 
     def run(self, states: SeedState, first_epoch: int, n_epochs: int) -> tuple[SeedState, dict[str, np.ndarray]]:
@@ -136,7 +137,7 @@ class Ensemble:
         epochs = (first_epoch, n_epochs, _ALL_STEPS)
         lanes = self._lanes(states)
         if lanes is None:
-            states, history = self._trainers[self._n_padded].run(states, self._seeds, *epochs)
+            states, history = self._trainer_of(self._n_padded).run(states, self._seeds, *epochs)
             return states, {name: values[:, :n_epochs] for name, values in self._fetch(history).items()}
         if self._packed is None or not np.array_equal(self._packed[0], lanes):
             self._packed = lanes, _take(self._by_seed, self._seeds, lanes)
@@ -152,9 +153,21 @@ class Ensemble:
             states = _give_back(self._by_seed, states, lanes, trained)
         return states, {name: values[: len(self.ids)] for name, values in rows.items()}
 
-    def predict(self, states: SeedState, part: str) -> dict[str, np.ndarray]:
-        """By task, [S, U, classes] probabilities or [S, U, 1] scores of each seed's units of that part."""
+    def predict(self, states: SeedState, part: str) -> dict[str, Decisions]:
+        """By task, the decisions on that part, [S, ...]: of the units in the order of `units`, of examples in `rows`'."""
         return self._fetch(self._feed.predict(self._lift, states, self._seeds, part))
+
+    def rows(self, part: str) -> Int[np.ndarray, "S examples"]:
+        """Which example of the corpus each seed's decisions on a part's examples are of; -1 where of none."""
+        found = joined(self._seeds, self._common).parts[part]
+        by_bucket = [
+            np.where(valid, bucket.rows[positions], -1)
+            for bucket, positions, valid in zip(
+                self._viewer.examples.buckets, jax.device_get(found.positions), jax.device_get(found.valid), strict=True
+            )
+        ]
+        rows = np.atleast_2d(np.concatenate(by_bucket, axis=-1))
+        return np.broadcast_to(rows[: len(self.ids)], (len(self.ids), rows.shape[1]))
 
     def fetch(self, states: SeedState) -> SeedState:
         """The states as numpy arrays of their own, [S, ...], whatever the devices: what a checkpoint holds."""
@@ -192,13 +205,14 @@ class Ensemble:
 
     @property
     def trainers(self) -> Mapping[int, Trainer]:
-        """What was compiled to train, by the number of lanes: for all seeds, and for those that were left."""
+        """What is compiled to train, by the number of lanes: for all seeds, and for those that were left."""
+        self._trainer_of(self._n_padded)
         return self._trainers
 
     @property
     def memory_bytes(self) -> int | None:
         """What training needs on one device, by the compiler's plan: features, states, and what a step keeps."""
-        return self._trainers[self._n_padded].memory_bytes
+        return self._trainer_of(self._n_padded).memory_bytes
 
     @property
     def streams(self) -> bool:
@@ -223,9 +237,8 @@ class Ensemble:
     def _lift_by(self, mapper: str) -> Lift:
         return Lift(mapper, self._mesh, self._mapping.group)
 
-    def _compile_training(self, lift: Lift) -> tuple[Lifted, dict[int, Trainer]]:
-        init = lift(partial(_init, self._program), None, self._seeds, self._common)
-        return init, {self._n_padded: self._compile_trainer(lift, self._n_padded)}
+    def _compile_init(self, lift: Lift) -> Lifted:
+        return lift(partial(_init, self._program), None, self._seeds, self._common)
 
     def _compile_trainer(self, lift: Lift, lanes: int) -> Trainer:
         def of_lanes(tree: Tree) -> Tree:
@@ -290,14 +303,14 @@ class Ensemble:
         for mapper in AUTO_CANDIDATES:
             lift, epoch_s = self._lift_by(mapper), np.inf
             try:
-                init, trainers = self._compile_training(lift)
-                epoch_s = self._time(init, trainers[self._n_padded])
+                init, trainer = self._compile_init(lift), self._compile_trainer(lift, self._n_padded)
+                epoch_s = self._time(init, trainer)
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
             self.timings[mapper] = Timing(lift.compile_s, epoch_s)
             if epoch_s < quickest:
-                quickest, self._lift, self._init, self._trainers = epoch_s, lift, init, trainers
+                quickest, self._lift, self._init, self._trainers = epoch_s, lift, init, {self._n_padded: trainer}
         if not self._trainers:
             raise ConfigError("config.mapping.mapper: no mapper fits the device's memory; train fewer seeds at a time")
         return self.mapper

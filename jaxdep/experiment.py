@@ -1,5 +1,6 @@
 """Runs the stages of an experiment in order inside a workdir, and makes its report. A finished stage is not run twice."""
 
+import dataclasses
 import difflib
 import hashlib
 import importlib.metadata
@@ -8,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from jaxdep import metrics, report
 from jaxdep.choices import Choices
-from jaxdep.config import BaselineStage, Experiment, StageConfig, TrainStage
+from jaxdep.config import BaselineStage, EvaluateStage, Experiment, FuseStage, StageConfig, TrainStage
 from jaxdep.files import read_json, write_json
 from jaxdep.sources import Sources
-from jaxdep.stages import StageRun, baseline, train
+from jaxdep.stages import WINDOW_PREDICTIONS, StageRun, baseline, evaluate, fuse, train
 
-_SHOWN = ("label", "note", "published", "report")  # fields of a stage that change no result
-RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {TrainStage: train.run, BaselineStage: baseline.run}
+_SHOWN = ("label", "note", "published", "report", "score_windows")  # fields of a stage that change no result
+RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {
+    TrainStage: train.run,
+    BaselineStage: baseline.run,
+    EvaluateStage: evaluate.run,
+    FuseStage: fuse.run,
+}
 REPORTED_PACKAGES = (
     "jaxdep",
     "jax",
@@ -92,8 +98,11 @@ def _run_stage(
     prepare_s = time.perf_counter() - started
     task = next(iter(config.tasks))
     _check_metrics(name, config, examples.classes.get(task, ()))
-    stage = StageRun(name, folder, examples, experiment.seeds, experiment.mapping, sources.console, choices)
-    fingerprint = _fingerprint(config, experiment, examples)
+    stage = StageRun(
+        name, folder, examples, experiment.seeds, experiment.mapping, sources.console, experiment.stages, choices
+    )
+    needed = [stage.other(name).record["fingerprint"] for name in config.needs()]
+    fingerprint = _fingerprint(config, experiment, examples, needed)
     record = stage.record
     if record.get("fingerprint") != fingerprint:
         (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
@@ -117,12 +126,19 @@ def _run_stage(
     sources.console.print(f"{name}: finished in {time.perf_counter() - started:.1f} s")
 
 
-def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples) -> str:
+def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples, needed: Sequence[str]) -> str:
     """A digest of what a stage's results depend on: not of how they are laid on devices, saved, or shown."""
-    inputs = {name: value for name, value in config.as_dict().items() if name not in _SHOWN}
+    shown = set(_SHOWN) - ({"report"} if config.needs() else set())  # those decide on the reported splits alone
+    inputs = {name: value for name, value in config.as_dict().items() if name not in shown}
     if "training" in inputs:
         inputs["training"] = inputs["training"] | {"checkpoint_every_s": None}
-    whole = {"config": inputs, "seeds": experiment.seeds.as_dict(), "features": examples.fingerprints}
+    whole: dict[str, Any] = {
+        "config": inputs,
+        "seeds": experiment.seeds.as_dict(),
+        "features": examples.fingerprints,
+    }
+    if needed:
+        whole["needs"] = list(needed)
     return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -163,7 +179,7 @@ def _report(experiment: Experiment, workdir: Path, command: str) -> report.Repor
         title=experiment.title,
         description=experiment.description,
         system=experiment.system,
-        rows=tuple(row for name, config in experiment.stages.items() for row in _rows(name, config, records[name])),
+        rows=tuple(row for name in experiment.stages for row in _rows(name, experiment, records)),
         synthetic=any(record["synthetic"] for record in records.values()),
         environment=read_json(workdir / "environment.json"),
         command=command,
@@ -172,24 +188,37 @@ def _report(experiment: Experiment, workdir: Path, command: str) -> report.Repor
     )
 
 
-def _rows(name: str, config: StageConfig, record: dict[str, Any]) -> list[report.Row]:
+def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any]]) -> list[report.Row]:
+    """The rows of a stage: its recordings, split by split, and where the config asks for it their windows."""
+    config, record = experiment.stages[name], records[name]
     classes = tuple(record["classes"])
-    selected = isinstance(config, TrainStage) and config.training.select == "best" and record["validated"]
-    return [
-        report.Row(
-            stage=name,
-            label=config.label,
-            split=split,
-            metrics=config.metrics,
-            positive=classes[1] if len(classes) == 2 else None,
-            classes=classes,
-            published=config.published,
-            note=config.note,
-            selected_on="validation" if selected else "",
-            baseline=isinstance(config, BaselineStage) and config.kind != "svm",
+    row = report.Row(
+        stage=name,
+        label=config.label,
+        split="",
+        metrics=config.metrics,
+        positive=classes[1] if len(classes) == 2 else None,
+        classes=classes,
+        published=config.published,
+        note=" ".join(filter(None, (config.note, record.get("remark", "")))),
+        selected_on="validation" if _is_selected(config, experiment, record) else "",
+        baseline=isinstance(config, BaselineStage) and config.kind != "svm",
+    )
+    rows = [dataclasses.replace(row, split=split) for split in config.report]
+    if isinstance(config, TrainStage) and config.score_windows:
+        windows = dataclasses.replace(
+            row, label=f"{config.label}, windows", predictions=WINDOW_PREDICTIONS, published=(), note=""
         )
-        for split in config.report
-    ]
+        rows += [dataclasses.replace(windows, split=split) for split in config.report]
+    return rows
+
+
+def _is_selected(config: StageConfig, experiment: Experiment, record: Mapping[str, Any]) -> bool:
+    """Whether anything of the stage was chosen on the validation split."""
+    if isinstance(config, FuseStage):
+        return True
+    trained = experiment.stages[config.of] if isinstance(config, EvaluateStage) else config
+    return isinstance(trained, TrainStage) and trained.training.select == "best" and bool(record["validated"])
 
 
 def _version(package: str) -> str:

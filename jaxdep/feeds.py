@@ -23,7 +23,7 @@ from input_pipeline.streaming import stream
 from jaxdep.mappers import Lift, Lifted
 from jaxdep.models import Masked
 from jaxdep.resident import Resident, ResidentBucket, SeedData, joined
-from jaxdep.training import Learned, Order, Program, Rows, SeedState, Streamed
+from jaxdep.training import Decisions, Learned, Order, Program, Rows, SeedState, Streamed
 
 Tree = Any
 
@@ -91,8 +91,8 @@ class Feed(ABC):
         """Compiles training for states and seeds of such shapes."""
 
     @abstractmethod
-    def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, jax.Array]:
-        """By task, [S, U, classes] probabilities or [S, U, 1] scores of each seed's units of that part."""
+    def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
+        """By task, each seed's decisions on that part, [S, ...]."""
 
 
 class ResidentFeed(Feed):
@@ -113,7 +113,7 @@ class ResidentFeed(Feed):
 
         return Trainer(run, (compiled,))
 
-    def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, jax.Array]:
+    def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
         shared = (self._common, self.resident)
         predict = lift(partial(_predict, self._program, part), states, seeds, shared)
         return predict(states, seeds, shared)
@@ -190,7 +190,7 @@ class StreamedFeed(Feed):
         held = _device_bytes(states) + (_IN_FLIGHT + 1) * max(map(_device_bytes, batches))
         return Trainer(run, (order, begin, *learn, *score, finish), held)
 
-    def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, jax.Array]:
+    def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
         select = lift(partial(_selected, self._parts), states, seeds, ())
         params, statistics = select(states, seeds, ())
         score = self._scorer(lift, params, statistics, seeds, part)
@@ -358,6 +358,6 @@ def _selected(parts: Streamed, state: SeedState, own: SeedData, _: Tree) -> tupl
     return parts.selected(state)
 
 
-def _decide(parts: Streamed, part: str, _: None, data: Tree, common: SeedData) -> dict[str, jax.Array]:
+def _decide(parts: Streamed, part: str, _: None, data: Tree, common: SeedData) -> dict[str, Decisions]:
     own, logits = data
     return parts.decide(logits, joined(own, common), part)

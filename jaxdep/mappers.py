@@ -104,8 +104,6 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
 
 
 def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
-    if mesh.shape["data"] > 1:
-        raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
     n_shards, sharding = mesh.shape["seed"], NamedSharding(mesh, _SEEDS)
     lifted = jax.pmap(
         _over_map(fn, group),
@@ -139,9 +137,14 @@ class Lift:
 
     Attributes:
         compile_s: seconds so far.
+
+    Raises:
+        ConfigError: the mapper does not fit the mesh.
     """
 
     def __init__(self, mapper: str, mesh: Mesh, group: int):
+        if mapper == "pmap" and mesh.shape["data"] > 1:
+            raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
         self.mapper, self.compile_s = mapper, 0.0
         self._mesh, self._group = mesh, group
 

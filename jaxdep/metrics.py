@@ -7,13 +7,15 @@ classification but those of probabilities are functions of it.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 COUNTS = ("tn", "fp", "fn", "tp")
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "rmse_one_hot", "fp", "fn"})
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "rmse_one_hot", "log_loss", "ece", "fp", "fn"})
+CONFIDENCE_BINS = 10
 
 Weight = Num[Array, "*#batch N"] | None
 
@@ -36,11 +38,13 @@ def classification(
 
     Returns:
         accuracy, unweighted_accuracy and balanced_accuracy (the same number under both of its names in use);
-        precision_, recall_ and f1_macro (mean over all classes of the task), f1_micro, f1_weighted (by support);
+        precision_, recall_ and f1_macro (mean over all classes of the task), precision_ and f1_micro, f1_weighted (by
+        support);
         in a binary task precision, recall and f1 of the positive class and tn, fp, fn, tp;
-        from probabilities rmse_one_hot, and in a binary task roc_auc;
+        from probabilities rmse_one_hot, log_loss, ece, and in a binary task roc_auc;
         with names precision_of_<class>, recall_of_<class> and f1_of_<class>.
-        precision_macro is what the formula of UA in Bi-LSTM-CNN (eq. 3) says, where the field's UA is the mean recall.
+        Bi-LSTM-CNN (section IV.C) prints formulas of precision for WA and UA: they are precision_micro, which equals
+        the accuracy, and precision_macro, where the field's UA is the mean recall.
     """
     has_probabilities = jnp.issubdtype(output.dtype, jnp.floating)
     prediction = decide(output) if has_probabilities else output
@@ -61,8 +65,12 @@ def of_probabilities(
     weight: Weight = None,
     positive: int | None = 1,
 ) -> dict[str, Float[Array, "*batch"]]:
-    """The metrics that need more than decisions: rmse_one_hot, and in a task of two classes roc_auc of the positive."""
-    found = {"rmse_one_hot": rmse_one_hot(target, probabilities, weight)}
+    """The metrics that need more than decisions: see `classification`; roc_auc is that of the positive of two classes."""
+    found = {
+        "rmse_one_hot": rmse_one_hot(target, probabilities, weight),
+        "log_loss": log_loss(target, probabilities, weight),
+        "ece": expected_calibration_error(confidence_bins(target, probabilities, weight)),
+    }
     if probabilities.shape[-1] == 2 and positive is not None:
         found["roc_auc"] = roc_auc(target == positive, probabilities[..., positive], weight)
     return found
@@ -168,13 +176,56 @@ def rmse_one_hot(
     It is what EmoAudioNet (section IV) prints as RMSE: there a uniform guess of 24 classes scores 0.1998.
     NaN without examples.
     """
-    shape = jnp.broadcast_shapes(target.shape, probabilities.shape[:-1])
-    target = jnp.broadcast_to(target, shape)
-    distance = jax.nn.one_hot(target, probabilities.shape[-1]) - jnp.broadcast_to(
-        probabilities, (*shape, probabilities.shape[-1])
-    )
+    target, probabilities = _of_one_shape(target, probabilities)
+    distance = jax.nn.one_hot(target, probabilities.shape[-1]) - probabilities
     squared, _, weight = _aligned(jnp.square(distance).mean(-1), target, weight)
     return jnp.sqrt(_mean(squared, weight))
+
+
+def log_loss(
+    target: Int[Array, "*#batch N"], probabilities: Float[Array, "*#batch N C"], weight: Weight = None
+) -> Float[Array, "*batch"]:
+    """The mean negative logarithm of the target's probability, which counts as at least the smallest normal number.
+
+    NaN without examples.
+    """
+    target, probabilities = _of_one_shape(target, probabilities)
+    right = jax.nn.one_hot(target, probabilities.shape[-1]) * probabilities
+    loss, _, weight = _aligned(-jnp.log(jnp.maximum(right.sum(-1), jnp.finfo(right.dtype).tiny)), target, weight)
+    return _mean(loss, weight)
+
+
+class ConfidenceBins(NamedTuple):
+    """Of the decisions in each bin of confidence, equally wide from 0 to 1, sums by weight.
+
+    Attributes:
+        weight: of all decisions; right: of those that are right.
+        confidence: of the probabilities of the classes that were chosen, times their weights.
+    """
+
+    weight: Float[Array, "*batch bins"]
+    right: Float[Array, "*batch bins"]
+    confidence: Float[Array, "*batch bins"]
+
+
+def confidence_bins(
+    target: Int[Array, "*#batch N"], probabilities: Float[Array, "*#batch N C"], weight: Weight = None
+) -> ConfidenceBins:
+    """The decisions by how sure they are: a bin holds confidences up to and including its upper edge."""
+    target, probabilities = _of_one_shape(target, probabilities)
+    confidence = probabilities.max(-1)
+    right, confidence, weight = _aligned((decide(probabilities) == target).astype(confidence.dtype), confidence, weight)
+    index = jnp.clip(jnp.ceil(confidence * CONFIDENCE_BINS) - 1, 0, CONFIDENCE_BINS - 1).astype(int)
+    one_hot = jax.nn.one_hot(index, CONFIDENCE_BINS, dtype=weight.dtype) * weight[..., None]
+    return ConfidenceBins(one_hot.sum(-2), *((one_hot * x[..., None]).sum(-2) for x in (right, confidence)))
+
+
+def expected_calibration_error(bins: ConfidenceBins) -> Float[Array, "*batch"]:
+    """How far accuracy and confidence lie apart, mean over the decisions' bins (Guo et al. 2017, eq. 3).
+
+    NaN without examples.
+    """
+    return jnp.abs(bins.right - bins.confidence).sum(-1) / bins.weight.sum(-1)
 
 
 def mae(
@@ -221,6 +272,7 @@ def _of_counts(counts: Float[Array, "*batch C C"]) -> dict[str, Float[Array, "*b
         "accuracy": accuracy(counts),
         "unweighted_accuracy": unweighted_accuracy(counts),
         "balanced_accuracy": unweighted_accuracy(counts),
+        "precision_micro": accuracy(counts),  # all predictions' TP / (TP + FP): every wrong one is some class's FP
         "precision_macro": precision(counts).mean(-1),
         "recall_macro": recall(counts).mean(-1),
         "f1_macro": f1(counts).mean(-1),
@@ -240,6 +292,12 @@ def _of_positive(counts: Float[Array, "*batch 2 2"], positive: int) -> dict[str,
         "fn": counts[..., positive, negative],
         "tp": counts[..., positive, positive],
     }
+
+
+def _of_one_shape(target: Array, probabilities: Array) -> tuple[Array, Array]:
+    """The two broadcast over the axes before the classes."""
+    shape = jnp.broadcast_shapes(target.shape, probabilities.shape[:-1])
+    return jnp.broadcast_to(target, shape), jnp.broadcast_to(probabilities, (*shape, probabilities.shape[-1]))
 
 
 def _aligned(left: Array, right: Array, weight: Array | None) -> tuple[Array, Array, Array]:

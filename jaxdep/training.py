@@ -93,6 +93,18 @@ class Order(NamedTuple):
     valid: tuple[Bool[Array, "places batch"], ...]
 
 
+class Decisions(NamedTuple):
+    """What a seed says of a part, [..., classes] probabilities or [..., 1] scores.
+
+    Attributes:
+        examples: of each example, bucket after bucket; meaningless where `Part.valid` is False.
+        units: of each decision unit, the mean over its examples.
+    """
+
+    examples: Float[Array, "examples outputs"]
+    units: Float[Array, "units outputs"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Streamed:
     """The parts of an epoch of one seed, for features that the host hands over batch by batch.
@@ -116,7 +128,7 @@ class Streamed:
     score: Callable[..., dict[str, Array]]
     selected: Callable[[SeedState], tuple[Tree, Tree]]
     finish: Callable[..., tuple[SeedState, dict[str, Array]]]
-    decide: Callable[..., dict[str, Array]]
+    decide: Callable[..., dict[str, Decisions]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +143,7 @@ class Program:
             history holds [epochs_per_call] values by "split/metric", NaN where an epoch was not run. n_epochs and
             max_steps (a limit on steps an epoch, for timing) are dynamic: one compilation serves all. A last, static
             argument says whether several seeds are computed side by side, as under vmap.
-        predict: (SeedState, SeedData, Resident, part's name) -> by task, [U, classes] probabilities or [U, 1] scores.
+        predict: (SeedState, SeedData, Resident, part's name) -> by task, the decisions on that part.
         streamed: the same in parts.
         outputs: by task, the number of logits.
         epochs_per_call: as configured.
@@ -141,7 +153,7 @@ class Program:
     batch_size: int
     init: Callable[[SeedData], SeedState]
     run_epochs: Callable[..., tuple[SeedState, dict[str, Array]]]
-    predict: Callable[[SeedState, SeedData, Resident, str], dict[str, Array]]
+    predict: Callable[[SeedState, SeedData, Resident, str], dict[str, Decisions]]
     streamed: Streamed
     outputs: Mapping[str, int]
     epochs_per_call: int
@@ -290,7 +302,7 @@ class _Learner:
         empty = {name: jnp.full(self.training.epochs_per_call, jnp.nan, jnp.float32) for name in names}
         return lax.fori_loop(0, n_epochs, body, (state, empty))
 
-    def predict(self, state: SeedState, seed: SeedData, resident: Resident, part: str) -> dict[str, Array]:
+    def predict(self, state: SeedState, seed: SeedData, resident: Resident, part: str) -> dict[str, Decisions]:
         return self.decide(self._forward(*self.selected(state), seed, resident, seed.parts[part]), seed, part)
 
     def selected(self, state: SeedState) -> tuple[Tree, Tree]:
@@ -474,8 +486,7 @@ class _Learner:
             by_bucket.append({task: x.reshape(-1, x.shape[-1])[: len(positions)] for task, x in found.items()})
         return {task: jnp.concatenate([found[task] for found in by_bucket]) for task in self.tasks}
 
-    def decide(self, logits: Mapping[str, Array], seed: SeedData, name: str) -> dict[str, Array]:
-        """Each unit's mean over its examples of the class probabilities, or of the score."""
+    def decide(self, logits: Mapping[str, Array], seed: SeedData, name: str) -> dict[str, Decisions]:
         part = seed.parts[name]
         units, weight = jnp.concatenate(part.units), jnp.concatenate(part.valid).astype(jnp.float32)
         decisions = {}
@@ -484,7 +495,7 @@ class _Learner:
             n_units = part.targets[task].shape[0]
             total = jax.ops.segment_sum(values * weight[:, None], units, n_units)
             count = jax.ops.segment_sum(weight, units, n_units)
-            decisions[task] = total / jnp.maximum(count, 1)[:, None]
+            decisions[task] = Decisions(values, total / jnp.maximum(count, 1)[:, None])
         return decisions
 
     def _evaluate(
@@ -501,7 +512,7 @@ class _Learner:
             loss, weight = example_losses(task, logits[name], targets, seed.class_weights[name])
             weight = weight * valid
             measured["loss"] += task.weight * (loss * weight).sum() / jnp.maximum(weight.sum(), 1e-12)
-            found = _unit_metrics(part.targets[name], decisions[name], name in self.classes)
+            found = _unit_metrics(part.targets[name], decisions[name].units, name in self.classes)
             measured |= {metric if index == 0 else f"{name}_{metric}": value for metric, value in found.items()}
         return measured
 

@@ -29,6 +29,7 @@ class Row:
         note: anything a reader of the row must know.
         selected_on: the split on which the epoch was chosen; empty where nothing was.
         baseline: whether the row is a trivial baseline, drawn as a line beside the others.
+        predictions: the stage's file of decisions that are scored.
     """
 
     stage: str
@@ -41,6 +42,7 @@ class Row:
     note: str = ""
     selected_on: str = ""
     baseline: bool = False
+    predictions: str = "predictions.csv"
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the parts of the row do not fit each other."""

@@ -71,6 +71,7 @@ def draw(report: Report, scored: Sequence[RowScores], workdir: Path) -> list[Dra
         trained = [(index, row) for index, row in enumerate(scored) if not row.row.baseline]
         drawn += [_confusion(report, row, index) for index, row in trained if row.counts is not None]
         drawn += [_agreement(report, row, index) for index, row in trained if row.examples is not None]
+        drawn += _reliability(report, [row for _, row in trained if row.bins is not None])
         for stage, metrics in _stages(scored).items():
             path = workdir / "stages" / stage / "metrics.csv"
             if path.exists():
@@ -166,6 +167,47 @@ def agreement(examples: pd.DataFrame) -> Figure:
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     _legend_below(figure, axes)
     return figure
+
+
+def reliability(rows: Sequence[RowScores]) -> Figure:
+    """A panel a row: accuracy of the decisions in each bin of confidence, against the confidence that they claim."""
+    columns = min(4, len(rows))
+    lines = -(-len(rows) // columns)
+    figure = Figure(figsize=(0.6 + 1.9 * columns, 0.8 + 2.1 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, row in zip(panels, rows, strict=False):
+        assert row.bins is not None
+        filled = row.bins.weight > 0
+        count = row.bins.weight[filled]
+        confidence, accuracy = row.bins.confidence[filled] / count, row.bins.right[filled] / count
+        axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--", label="calibrated")
+        axes.vlines(confidence, confidence, accuracy, color=VERMILION, linewidth=1.4, label="gap")
+        axes.plot(confidence, accuracy, color=BLUE, linewidth=1.0)
+        axes.scatter(confidence, accuracy, s=12 + 90 * count / count.sum(), color=BLUE, zorder=3, label="a bin")
+        axes.set_title(textwrap.fill(row.row.label, 26), fontsize=7)
+        axes.text(0.97, 0.05, f"ECE {row.per_seed['ece'].mean():.3f}", ha="right", transform=axes.transAxes)
+        axes.set(xlim=(min(0.5, confidence.min() - 0.05), 1.02), ylim=(0, 1.03))
+        axes.label_outer()
+    for axes in panels[len(rows) :]:
+        axes.remove()
+    for axes in panels[max(0, len(rows) - columns) : len(rows)]:
+        axes.set_xlabel("confidence")
+        axes.tick_params(labelbottom=True)
+    for axes in panels[::columns][:lines]:
+        axes.set_ylabel("accuracy")
+    _legend_below(figure, *panels[: len(rows)])
+    return figure
+
+
+def _reliability(report: Report, rows: Sequence[RowScores]) -> list[Drawing]:
+    if not rows:
+        return []
+    caption = (
+        "Accuracy of the decisions of all seeds in ten bins of confidence; a dot's size is its share of the decisions. "
+        "ECE is the mean over the seeds of the expected calibration error: each seed's own, and so larger than what the "
+        "dots show."
+    )
+    return [_finished(report, reliability(rows), "reliability.png", "Reliability", "Reliability diagrams", caption)]
 
 
 def _distribution(report: Report, scored: Sequence[RowScores], split: str, metric: str) -> Drawing:

@@ -33,6 +33,7 @@ class RowScores:
         examples: for a regression task one line an example: target and the 10, 50 and 90 % quantiles of the predictions
             over seeds, in columns target, q10, q50, q90; None for a classification task.
         n_examples: in the split, for one seed (the most of any seed).
+        bins: where the row asks for its calibration, the decisions of all seeds by their confidence, else None.
     """
 
     row: Row
@@ -42,6 +43,7 @@ class RowScores:
     counts: Float[np.ndarray, "C C"] | None
     examples: pd.DataFrame | None
     n_examples: int
+    bins: metrics.ConfidenceBins | None = None
 
 
 def read(row: Row, workdir: Path) -> RowScores:
@@ -51,15 +53,18 @@ def read(row: Row, workdir: Path) -> RowScores:
         DataError: a file is missing or wrong; the message names file, line and field.
         ConfigError: the row asks for a metric that the predictions cannot give.
     """
-    path = workdir / "stages" / row.stage / "predictions.csv"
+    path = workdir / "stages" / row.stage / row.predictions
     diverged = _diverged(path.with_name("stage.json"))
     frame = _predictions(path, row.split, diverged)
     seeds = tuple(int(seed) for seed in np.unique(frame["seed"]))
     found: dict[str, Array] = {}
-    counts = examples = None
+    counts = examples = bins = None
     if not frame.empty:
         with jax.enable_x64(True):  # figures of a table are exact to the last digit shown, on every backend
-            found, counts = _classified(row, path, frame) if row.classes else (_regressed(path, frame), None)
+            if row.classes:
+                found, counts, bins = _classified(row, path, frame)
+            else:
+                found = _regressed(path, frame)
         examples = None if row.classes else _examples(path, frame)
     per_seed = {name: np.asarray(found[name]) for name in (*row.metrics, *metrics.COUNTS) if name in found}
     unknown = [name for name in row.metrics if name not in found]
@@ -69,7 +74,7 @@ def read(row: Row, workdir: Path) -> RowScores:
         )
     per_seed |= {name: np.zeros(0) for name in unknown}
     n_examples = 0 if frame.empty else int(frame.groupby("seed").size().max())
-    return RowScores(row, seeds, diverged, per_seed, counts, examples, n_examples)
+    return RowScores(row, seeds, diverged, per_seed, counts, examples, n_examples, bins)
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
@@ -80,7 +85,10 @@ def read_metrics(path: Path) -> pd.DataFrame:
     return frame.assign(value=_numbers(path, frame, "value"))
 
 
-def _classified(row: Row, path: Path, frame: pd.DataFrame) -> tuple[dict[str, Array], Float[np.ndarray, "C C"]]:
+def _classified(
+    row: Row, path: Path, frame: pd.DataFrame
+) -> tuple[dict[str, Array], Float[np.ndarray, "C C"], metrics.ConfidenceBins | None]:
+    """The metrics of each seed, the mean confusion counts, and the bins of all seeds together."""
     index = {label: number for number, label in enumerate(row.classes)}
     for name in ("target", "prediction"):
         _refuse(path, frame, name, ~frame[name].isin(index.keys()), f"is none of the classes {', '.join(row.classes)}")
@@ -89,14 +97,17 @@ def _classified(row: Row, path: Path, frame: pd.DataFrame) -> tuple[dict[str, Ar
     positive = None if row.positive is None else row.classes.index(row.positive)
     n_classes = len(row.classes)
     found = _classification(target, prediction, n_classes, weight, positive, row.classes)
-    columns = [f"p_{label}" for label in row.classes]
+    columns, bins = [f"p_{label}" for label in row.classes], None
     if set(columns) <= set(frame.columns):
-        values = np.stack([_numbers(path, frame, name) for name in columns], axis=-1)
-        found |= _of_probabilities(target, _by_seed(frame, values)[0], weight, positive)
+        values = _by_seed(frame, np.stack([_numbers(path, frame, name) for name in columns], axis=-1))[0]
+        found |= _of_probabilities(target, values, weight, positive)
+        if "ece" in row.metrics:
+            of_seeds = metrics.confidence_bins(target, values, weight)
+            bins = metrics.ConfidenceBins(*(np.asarray(sums).sum(axis=0) for sums in of_seeds))
     if (levels := metrics.levels(row.classes)) is not None:
         found |= _regression(levels[target], levels[prediction], weight)
     counts = metrics.confusion(target, prediction, n_classes, weight)
-    return found, np.asarray(counts).mean(axis=0)
+    return found, np.asarray(counts).mean(axis=0), bins
 
 
 def _regressed(path: Path, frame: pd.DataFrame) -> dict[str, Array]:

@@ -30,6 +30,8 @@ _NAMES = {
     "f1": "F1 (positive)",
     "roc_auc": "ROC AUC",
     "rmse_one_hot": "RMSE to one-hot",
+    "log_loss": "log loss",
+    "ece": "ECE",
     "mae": "MAE",
     "rmse": "RMSE",
     "pearson": "Pearson CC",

@@ -2,19 +2,21 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 from rich.console import Console
 
 from input_pipeline.batching import Examples
 from jaxdep import config
 from jaxdep.choices import Choices
 from jaxdep.files import read_json, write_json, write_text
-from jaxdep.resident import Units
 
+WINDOW_PREDICTIONS = "predictions_windows.csv"
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
 
 
@@ -25,6 +27,7 @@ class StageRun:
     Attributes:
         name, folder: `folder` is `<workdir>/stages/<name>`.
         examples: of the stage's data.
+        stages: the configs of all stages of the experiment.
         seeds, mapping: of the experiment.
         choices: what `auto` remembers between experiments.
     """
@@ -35,6 +38,7 @@ class StageRun:
     seeds: config.Seeds
     mapping: config.Mapping
     console: Console
+    stages: Mapping[str, config.StageConfig] = dataclasses.field(default_factory=dict)
     choices: Choices | None = None
     _counted_to: float = dataclasses.field(default_factory=time.perf_counter)
 
@@ -54,22 +58,36 @@ class StageRun:
         """Writes a table of the stage, whole or not at all."""
         write_text(self.folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
-    def predictions(self, task: str, split: str, seed: int, units: Units, values: np.ndarray) -> pd.DataFrame:
-        """A seed's decisions on one split in the columns of predictions.csv.
+    def other(self, name: str, examples: Examples | None = None) -> "StageRun":
+        """Another stage of the experiment, over these examples unless others are given."""
+        return dataclasses.replace(
+            self, name=name, folder=self.folder.parent / name, examples=self.examples if examples is None else examples
+        )
+
+    def predictions(
+        self, task: str, split: str, seed: int, groups: Int[np.ndarray, " U"], values: np.ndarray
+    ) -> pd.DataFrame:
+        """A seed's decisions on the recordings of one split in the columns of predictions.csv.
 
         Args:
-            values: [U, classes] probabilities, or [U, 1] scores; units without the label are left out.
+            groups: the recordings, as indices into `Examples.group_ids`.
+            values: [U, classes] probabilities, or [U, 1] scores; recordings without the label are left out.
         """
-        examples = self.examples
-        values = values[: len(units.groups)]
-        labels = examples.labels[task][np.searchsorted(examples.groups, units.groups)]
+        rows = np.searchsorted(self.examples.groups, groups)
+        return self._table(task, split, seed, self.examples.group_ids[groups], rows, values)
+
+    def window_predictions(
+        self, task: str, split: str, seed: int, rows: Int[np.ndarray, " N"], values: np.ndarray
+    ) -> pd.DataFrame:
+        """The same of the windows of recordings, `rows` on the example axis."""
+        return self._table(task, split, seed, self.examples.ids[rows], rows, values)
+
+    def _table(
+        self, task: str, split: str, seed: int, names: np.ndarray, rows: np.ndarray, values: np.ndarray
+    ) -> pd.DataFrame:
+        examples, labels = self.examples, self.examples.labels[task][rows]
         frame = pd.DataFrame(
-            {
-                "seed": seed,
-                "split": split,
-                "example": examples.group_ids[units.groups],
-                "participant": units.participants,
-            }
+            {"seed": seed, "split": split, "example": names, "participant": examples.participants[rows]}
         )
         if task not in examples.classes:
             return frame.assign(target=labels, prediction=values[:, 0])[np.isfinite(labels)]
@@ -78,3 +96,10 @@ class StageRun:
         chosen = (values[:, 1] >= values[:, 0]).astype(int) if len(classes) == 2 else values.argmax(1)
         frame = frame.assign(target=classes[labels], prediction=classes[chosen])
         return frame.assign(**{f"p_{name}": values[:, index] for index, name in enumerate(classes)})[labels >= 0]
+
+
+def lacking(missing: config.Missing, split: str, participants: np.ndarray) -> tuple[np.ndarray, str]:
+    """The participants of a split that lack a modality, and a sentence that counts them."""
+    everybody = np.unique(participants)
+    drawn = np.random.default_rng(missing.seed).permutation(everybody)[: round(missing.share * len(everybody))]
+    return drawn, f"Without {missing.of}: {len(drawn)} of {len(everybody)} participants of {split}."

@@ -42,8 +42,9 @@ def run(config: BaselineStage, stage: StageRun) -> None:
     tables = [pd.DataFrame(columns=PREDICTION_COLUMNS)]
     for part in ("validation", "test"):
         if part in units:
-            chosen = classifier.predict(inputs[units[part].groups])
-            tables.append(stage.predictions(task, part, SEED, units[part], np.eye(len(examples.classes[task]))[chosen]))
+            groups = units[part].groups
+            chosen = classifier.predict(inputs[groups])
+            tables.append(stage.predictions(task, part, SEED, groups, np.eye(len(examples.classes[task]))[chosen]))
     stage.write_csv("predictions.csv", pd.concat(tables, ignore_index=True))
     stage.remember(diverged=[])
 

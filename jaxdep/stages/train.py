@@ -1,12 +1,14 @@
 """Trains all seeds of one model at once, and writes what each of them learned and predicts."""
 
 import time
+from collections.abc import Iterable
 
 import jax
 import numpy as np
 import pandas as pd
 
 from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
 from jaxdep import training
 from jaxdep.checkpoints import Checkpoints, History
@@ -14,7 +16,7 @@ from jaxdep.config import TrainStage
 from jaxdep.ensemble import Ensemble
 from jaxdep.report.tensorboard import write_events
 from jaxdep.resident import Viewer
-from jaxdep.stages import PREDICTION_COLUMNS, StageRun
+from jaxdep.stages import PREDICTION_COLUMNS, WINDOW_PREDICTIONS, StageRun
 from jaxdep.training import SeedState
 
 
@@ -31,7 +33,49 @@ def run(config: TrainStage, stage: StageRun) -> None:
         states, history = _fit(config, stage, ensemble, checkpoints, seconds)
     _remember_training(stage, ensemble, states, history)
     _write_metrics(stage, ensemble, history)
-    _write_predictions(config, stage, ensemble, states)
+    write_predictions(config.tasks, stage, ensemble, states)
+
+
+def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
+    """The seeds that a finished stage trained, over the examples of `stage`, which may be others than they were.
+
+    Raises:
+        DataError: its checkpoint is gone.
+    """
+    ensemble = make_ensemble(config, stage)
+    with Checkpoints(stage.folder / "checkpoints", config.training.checkpoint_every_s) as checkpoints:
+        saved = checkpoints.restore(ensemble.abstract_states, _empty_history(config, ensemble))
+    if saved is None:
+        raise DataError(f"{stage.folder / 'checkpoints'}: holds no checkpoint; delete {stage.folder} and run it again")
+    return ensemble, ensemble.restore(saved[1])
+
+
+def write_predictions(tasks: Iterable[str], stage: StageRun, ensemble: Ensemble, states: SeedState) -> None:
+    """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds.
+
+    Where recordings are cut into windows, predictions_windows.csv has the first task's decisions on these.
+    """
+    diverged = set(stage.record["diverged"])
+    kept = [(index, int(seed)) for index, seed in enumerate(ensemble.ids) if seed not in diverged]
+    parts = [part for part in ("validation", "test") if part in ensemble.units[0]]
+    decided = {part: jax.tree.map(np.asarray, ensemble.predict(states, part)) for part in parts}
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for part, by_task in decided.items():
+        rows = ensemble.rows(part)
+        for position, task in enumerate(tasks):
+            name = "predictions.csv" if position == 0 else f"predictions_{task}.csv"
+            for index, seed in kept:
+                groups = ensemble.units[index][part].groups
+                values = by_task[task].units[index][: len(groups)]
+                tables.setdefault(name, []).append(stage.predictions(task, part, seed, groups, values))
+                if position == 0 and len(stage.examples.ids) > len(stage.examples.group_ids):
+                    is_there = rows[index] >= 0
+                    windows = rows[index][is_there], by_task[task].examples[index][is_there]
+                    table = stage.window_predictions(task, part, seed, *windows)
+                    tables.setdefault(WINDOW_PREDICTIONS, []).append(table)
+    for name in tables or ("predictions.csv",):
+        empty = pd.DataFrame(columns=PREDICTION_COLUMNS)
+        stage.write_csv(name, pd.concat(tables[name], ignore_index=True) if tables else empty)
 
 
 def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
@@ -72,14 +116,14 @@ def _inputs(config: TrainStage, stage: StageRun) -> dict[str, int]:
 def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
     """Notes the mapper, without which a resumed run might round otherwise. Returns the seconds trained before."""
     timings = {mapper: timing._asdict() for mapper, timing in ensemble.timings.items()}
-    record = stage.record
+    record, memory_bytes = stage.record, ensemble.memory_bytes  # compiles
     stage.remember(
         mapper=ensemble.mapper,
         mapper_timings=timings or record.get("mapper_timings", {}),
         n_devices=jax.device_count(),
         compile_s=ensemble.compile_s,
         streamed=ensemble.streams,
-        memory_gb=None if ensemble.memory_bytes is None else ensemble.memory_bytes / 1e9,
+        memory_gb=None if memory_bytes is None else memory_bytes / 1e9,
     )
     if ensemble.streams:
         stage.console.print(f"{stage.name}: the features stay on the host and are streamed")
@@ -90,7 +134,7 @@ def _fit(
     config: TrainStage, stage: StageRun, ensemble: Ensemble, checkpoints: Checkpoints, seconds: float
 ) -> tuple[SeedState, History]:
     epochs, per_call = config.training.epochs, config.training.epochs_per_call
-    history = {name: np.full((len(ensemble.ids), epochs), np.nan, np.float32) for name in ensemble.history_names}
+    history = _empty_history(config, ensemble)
     saved = checkpoints.restore(ensemble.abstract_states, history)
     if saved is None:
         done, states = 0, ensemble.init()
@@ -113,6 +157,11 @@ def _fit(
         if all_ended:
             break
     return states, history
+
+
+def _empty_history(config: TrainStage, ensemble: Ensemble) -> History:
+    shape = len(ensemble.ids), config.training.epochs
+    return {name: np.full(shape, np.nan, np.float32) for name in ensemble.history_names}
 
 
 def _remember_training(stage: StageRun, ensemble: Ensemble, states: SeedState, history: History) -> None:
@@ -140,20 +189,3 @@ def _write_metrics(stage: StageRun, ensemble: Ensemble, history: History) -> Non
     metrics = pd.concat(tables, ignore_index=True)
     stage.write_csv("metrics.csv", metrics)
     write_events(stage.folder.parent.parent / "tensorboard" / stage.name, metrics)
-
-
-def _write_predictions(config: TrainStage, stage: StageRun, ensemble: Ensemble, states: SeedState) -> None:
-    """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds."""
-    diverged = set(stage.record["diverged"])
-    kept = [index for index, seed in enumerate(ensemble.ids) if seed not in diverged]
-    decided = {part: ensemble.predict(states, part) for part in ("validation", "test") if part in ensemble.units[0]}
-    for position, task in enumerate(config.tasks):
-        tables = [
-            stage.predictions(task, part, int(ensemble.ids[index]), ensemble.units[index][part], values[task][index])
-            for part, values in decided.items()
-            for index in kept
-        ]
-        name = "predictions.csv" if position == 0 else f"predictions_{task}.csv"
-        stage.write_csv(
-            name, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=PREDICTION_COLUMNS)
-        )

@@ -13,7 +13,7 @@ from input_pipeline.config import ConfigError
 from jaxdep.config import Experiment, TrainStage
 
 ROOT = Path(jaxdep.__file__).parents[1]
-FILES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "configs").rglob("*.py"))]
+FILES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "configs").rglob("[!_]*.py"))]
 
 
 def get_config(file: str):

@@ -129,7 +129,7 @@ class Run:
 
     @functools.cached_property
     def test_predictions(self) -> np.ndarray:
-        return self.ensemble.predict(self.states, "test")["depressed"]
+        return self.ensemble.predict(self.states, "test")["depressed"].units
 
 
 def make_program(

@@ -103,6 +103,32 @@ def test_pearson_is_scipys_and_ccc_follows_its_definition(target: np.ndarray, pr
     np.testing.assert_allclose(found["ccc"], expected, atol=2e-5)
 
 
+def test_log_loss_is_scikit_learns_and_the_calibration_error_follows_its_definition() -> None:
+    rng = np.random.default_rng(0)
+    probabilities, target = rng.dirichlet([1, 1, 1], 200).astype(np.float32), rng.integers(0, 3, 200)
+    weight = rng.integers(0, 3, 200)
+    found = metrics.of_probabilities(jnp.asarray(target), jnp.asarray(probabilities), jnp.asarray(weight))
+    np.testing.assert_allclose(
+        found["log_loss"], sklearn.metrics.log_loss(target, probabilities, sample_weight=weight), rtol=1e-5
+    )
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == target
+    error = 0.0
+    for low in np.arange(10) / 10:
+        here = (confidence > low) & (confidence <= low + 0.1)
+        if weight[here].sum():
+            gap = np.average(right[here], weights=weight[here]) - np.average(confidence[here], weights=weight[here])
+            error += weight[here].sum() / weight.sum() * abs(gap)
+    np.testing.assert_allclose(found["ece"], error, atol=1e-6)
+
+
+def test_the_printed_formulas_of_bi_lstm_cnn_are_precisions() -> None:
+    target, prediction = jnp.array([0, 0, 0, 1, 1, 0]), jnp.array([0, 0, 1, 1, 0, 0])
+    found = metrics.classification(target, prediction, 2)
+    # TP / (TP + FP): class 0 has 3 of 4, class 1 has 1 of 2; WA sums over the classes, UA is their mean.
+    assert float(found["precision_micro"]) == pytest.approx((3 + 1) / (4 + 2)) == float(found["accuracy"])
+    assert float(found["precision_macro"]) == pytest.approx((3 / 4 + 1 / 2) / 2)
+
+
 def test_the_all_positive_baseline_of_the_avec_2017_dev_set_scores_0_511() -> None:
     target = jnp.array([1] * 12 + [0] * 23)
     found = metrics.classification(target, jnp.ones(35, jnp.int32), 2)

@@ -137,7 +137,8 @@ def test_a_units_decision_is_the_mean_of_its_windows_probabilities(make_examples
                     value = np.exp(logits) / np.exp(logits).sum() if task == "depressed" else logits
                     decisions[task][examples.groups[row]].append(value)
     for task, by_group in decisions.items():
-        np.testing.assert_allclose(found[task], [np.mean(windows, axis=0) for windows in by_group.values()], atol=1e-5)
+        by_unit = [np.mean(windows, axis=0) for windows in by_group.values()]
+        np.testing.assert_allclose(found[task].units, by_unit, atol=1e-5)
         assert all(len(windows) == 3 for windows in by_group.values())
 
 
@@ -150,8 +151,8 @@ def test_padding_stays_zero_behind_the_normalisation(make_examples, make_program
     noisy = resident._replace(buckets=(bucket,))
     program = make_program(examples)
     state = program.init(seed)
-    clean = program.predict(state, seed, resident, "test")["depressed"]
-    np.testing.assert_array_equal(program.predict(state, seed, noisy, "test")["depressed"], clean)
+    clean = program.predict(state, seed, resident, "test")["depressed"].units
+    np.testing.assert_array_equal(program.predict(state, seed, noisy, "test")["depressed"].units, clean)
 
 
 def test_seeds_share_listed_splits_and_draw_their_own(make_examples):

@@ -39,7 +39,7 @@ def test_number_of_buckets_does_not_change_the_predictions_of_a_state(make_examp
         examples = make_examples(buckets=buckets, windows=2)
         program = make_program(examples, DirectText(feature="audio", hidden=4))
         seed, resident, _ = one_seed(examples, seed=3)
-        found.append(program.predict(program.init(seed), seed, resident, "test")["depressed"])
+        found.append(program.predict(program.init(seed), seed, resident, "test")["depressed"].units)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
 
 
@@ -54,7 +54,7 @@ def epochs(make_examples, make_ensemble, quick_compilation):
         rows.append(history)
         after.append(ensemble.fetch(states))
     history = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0]}
-    return after, history, ensemble.predict(states, "test")["depressed"]
+    return after, history, ensemble.predict(states, "test")["depressed"].units
 
 
 def followed_by_hand(losses):

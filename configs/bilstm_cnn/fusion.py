@@ -1,0 +1,84 @@
+"""Section II.C: feature-level fusion against decision-level fusion, also where a modality is missing, 20 seeds.
+
+    python -m jaxdep.main --config=configs/bilstm_cnn/fusion.py --workdir=runs/bilstm_cnn_fusion --data_dir=DIR
+    python -m jaxdep.main --config=configs/bilstm_cnn/fusion.py:synthetic --workdir=runs/bilstm_cnn_fusion_synthetic
+
+The members are the two parts of Bi-LSTM-CNN, each trained alone. Temperatures, weights and the stacked regression are
+fitted to each seed's dev split, which also chose the epochs; the scores are of the test split. Then three in ten test
+participants lack their text, or their speech: decision-level fusion decides from the other, the joint network meets no
+words, or no frames. The paper prints no figures for any of this.
+"""
+
+from typing import Any
+
+from configs.bilstm_cnn import table1
+from jaxdep.config import EvaluateStage, Experiment, FuseStage, Missing, StageConfig, trivial_baselines
+
+MEMBERS = {"text": "text_bilstm_cnn", "audio": "speech_lstm_cnn"}
+RULES = {
+    "mean": "mean",
+    "product": "product",
+    "max": "maximum",
+    "weighted": "mean weighted by validation UA",
+    "stacked": "stacked logistic regression",
+}
+SHARE = 0.3  # of the test participants that lack a modality
+
+
+def members(synthetic: bool) -> dict[str, StageConfig]:
+    """The networks of one modality that are fused."""
+    text, speech = table1.networks(synthetic)
+    return {
+        MEMBERS["text"]: table1.row("Bi-LSTM-CNN's text network", text, synthetic),
+        MEMBERS["audio"]: table1.row("LSTM-CNN (speech)", speech, synthetic),
+    }
+
+
+def fused(synthetic: bool) -> dict[str, StageConfig]:
+    """Each member calibrated, every rule, and the rules and the joint network with a modality missing."""
+    whole: dict[str, Any] = {
+        "data": table1.data("text", "audio", synthetic=synthetic),
+        "tasks": table1.TASKS,
+        "metrics": table1.METRICS,
+    }
+    partly = whole | {"metrics": table1.METRICS[:3]}
+    both = tuple(MEMBERS.values())
+    found: dict[str, StageConfig] = {}
+    for modality, member in MEMBERS.items():
+        label = f"{members(synthetic)[member].label}, calibrated"
+        found[f"{modality}_calibrated"] = FuseStage(label=label, members=(member,), **whole)
+    found["mean_uncalibrated"] = FuseStage(label="Fused: mean, uncalibrated", members=both, calibration="none", **whole)
+    for rule, name in RULES.items():
+        found[rule] = FuseStage(label=f"Fused: {name}", members=both, rule=rule, **whole)  # type: ignore[arg-type]
+    for modality, member in MEMBERS.items():
+        lacking = f"some lack {'speech' if modality == 'audio' else modality}"
+        found[f"joint_without_{modality}"] = EvaluateStage(
+            label=f"Joint network, {lacking}", of="joint", missing=(Missing(modality, share=SHARE),), **partly
+        )
+        for rule, name in RULES.items():
+            found[f"{rule}_without_{modality}"] = FuseStage(
+                label=f"Fused: {name}, {lacking}",
+                members=both,
+                rule=rule,  # type: ignore[arg-type]
+                missing=(Missing(member, share=SHARE),),
+                **partly,
+            )
+    return found
+
+
+def get_config(variant: str = "") -> Experiment:
+    """The experiment; `variant` is "" or "synthetic"."""
+    synthetic = table1.is_synthetic("fusion.py", variant)
+    joint = table1.joint(synthetic)
+    return table1.experiment(
+        "fusion",
+        "Bi-LSTM-CNN: feature-level and decision-level fusion",
+        "One network on both modalities against the calibrated decisions of two, with everything there and without.",
+        synthetic,
+        {
+            **trivial_baselines(joint.data, table1.TASKS, metrics=table1.METRICS[:5]),
+            **members(synthetic),
+            "joint": joint,
+            **fused(synthetic),
+        },
+    )

@@ -1,0 +1,136 @@
+"""Two detectors over windows of speech, fused, and tried where some participants lack a modality."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+CONFIG = """
+from input_pipeline.batching import Arrangement
+from input_pipeline.features import Sentences
+from jaxdep.config import Data, EvaluateStage, Experiment, FuseStage, Mapping, Missing, Seeds, Task, Training, TrainStage
+from jaxdep.models.emotion_transfer import DirectText
+
+ABSENT = Missing("b", share=0.5)
+
+
+def get_config(variant: str = "") -> Experiment:
+    data = Data(
+        corpus="manifest:talk.csv",
+        classes={"depressed": ("healthy", "depressed")},
+        features={"a": Sentences(dim=12), "b": Sentences(dim=6)},
+        arrangements={name: Arrangement(level="windows", window_s=1.0) for name in "ab"},
+        file_format="array_record",
+    )
+    row = {"data": data, "tasks": {"depressed": Task()}, "metrics": ("f1", "ece")}
+    training = Training(epochs=2, batch_size=4)
+    stages = {
+        name: TrainStage(
+            label=name, model=DirectText(feature=name, hidden=2), training=training, score_windows=True, **row
+        )
+        for name in "ab"
+    }
+    fused = {"members": ("a", "b"), **row}
+    stages["mean"] = FuseStage(label="mean", calibration="none", **fused)
+    stages["weighted"] = FuseStage(label="weighted", rule="weighted", **fused)
+    stages["alone"] = FuseStage(label="alone", members=("a",), **row)
+    stages["without"] = FuseStage(label="without", missing=(ABSENT,), calibration="none", **fused)
+    stages["neither"] = FuseStage(label="neither", missing=(ABSENT, Missing("a", share=0.5)), **fused)
+    stages["masked"] = EvaluateStage(label="masked", of="b", missing=(ABSENT,), **row)
+    return Experiment(
+        name="fuse", title="Fuse", system="tiny", seeds=Seeds(count=2), mapping=Mapping(mapper="map"), stages=stages
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def workdir(quick_compilation, jaxdep_main, tiny_of_module):
+    (tiny_of_module / "fuse.py").write_text(CONFIG)
+    ended = jaxdep_main("--config=fuse.py", "--workdir=f", cwd=tiny_of_module)
+    assert ended.code == 0, ended.err
+    return tiny_of_module / "f"
+
+
+def decisions(workdir, stage, split="test", name="predictions.csv"):
+    found = pd.read_csv(workdir / "stages" / stage / name)
+    return found[found["split"] == split].set_index(["seed", "example"])
+
+
+def test_windows_are_decided_and_scored_beside_their_recordings(workdir):
+    windows, sessions = (decisions(workdir, "a", name=f"predictions{x}.csv") for x in ("_windows", ""))
+    assert len(windows) == 3 * len(sessions)  # three turns of a second each
+    recording = windows.index.get_level_values("example").str.split(":").str[0]
+    means = windows.groupby(["seed", recording])["p_depressed"].mean()
+    np.testing.assert_allclose(means.to_numpy(), sessions.sort_index()["p_depressed"].to_numpy(), atol=2e-6)
+    table = pd.read_csv(workdir / "report/table.csv")
+    assert {"a", "a, windows"} <= set(table["row"])
+
+
+def test_the_mean_of_two_detectors_is_their_probabilities_mean(workdir):
+    a, b, fused = (decisions(workdir, stage) for stage in ("a", "b", "mean"))
+    np.testing.assert_allclose(fused["p_depressed"], (a["p_depressed"] + b["p_depressed"]) / 2, atol=2e-6)
+    assert (fused["target"] == a["target"]).all()
+
+
+def test_calibration_keeps_every_decision_and_is_told(workdir):
+    a, calibrated = (decisions(workdir, stage) for stage in ("a", "alone"))
+    assert (a["prediction"] == calibrated["prediction"]).all()
+    fitted = pd.read_csv(workdir / "stages/alone/fusion.csv")
+    assert fitted["member"].tolist() == ["a", "a"]
+    odds = {name: np.log(x["p_depressed"] / x["p_healthy"]) for name, x in (("raw", a), ("calibrated", calibrated))}
+    by_seed = fitted.set_index("seed")["temperature"]
+    of_row = a.index.get_level_values("seed").map(by_seed).to_numpy()
+    np.testing.assert_allclose(odds["raw"] / of_row, odds["calibrated"], atol=1e-4)
+    assert (
+        "Temperature, mean over the seeds: a "
+        in json.loads((workdir / "stages/alone/stage.json").read_text())["remark"]
+    )
+
+
+def test_who_lacks_a_modality_is_decided_from_the_other_and_counted(workdir):
+    a, mean, without, masked = (decisions(workdir, stage) for stage in ("a", "mean", "without", "masked"))
+    from_a = np.isclose(without["p_depressed"], a["p_depressed"], atol=2e-6)
+    assert from_a.sum() == 2 * 2  # half of four participants, of two seeds
+    np.testing.assert_allclose(without["p_depressed"][~from_a], mean["p_depressed"][~from_a], atol=2e-6)
+    assert np.isfinite(masked["p_depressed"]).all()
+    changed = ~np.isclose(masked["p_depressed"], decisions(workdir, "b")["p_depressed"], atol=2e-6)
+    assert (changed == from_a).all()  # the same participants, wherever the config names the same modality
+    page = (workdir / "report/report.md").read_text()
+    assert page.count("Without b: 2 of 4 participants of test.") == 3
+
+
+def test_who_lacks_everything_is_not_decided_and_counted(workdir):
+    assert len(decisions(workdir, "neither")) == 2 * 2
+    assert "No decision, since no member has one: 2 recordings of test." in (workdir / "report/report.md").read_text()
+
+
+def test_a_reliability_diagram_is_drawn(workdir):
+    assert (workdir / "report/figures/reliability.png").exists()
+
+
+def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
+    again = ("--config=fuse.py", "--workdir=f", "--overwrite", "--config.stages.b.training.epochs=1")
+    ended = jaxdep_main(*again, cwd=workdir.parent)
+    assert ended.code == 0, ended.err
+    assert "a: finished before" in ended.out
+    assert "alone: finished before" in ended.out
+    assert "mean: finished in" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("stages.mean.members=('a','c')", "config.stages.mean: it needs 'c'; the stages before it are a, b"),
+        ("stages.mean.members=('a','a')", "config.stages.mean.members: one stage or more, each once"),
+        (
+            "stages.masked.data.normalize=false",
+            "config.stages.masked.data: it differs from that of 'b'; set both alike",
+        ),
+        ("stages.masked.of=mean", "config.stages.masked.of: 'mean' trains nothing; name a stage that does"),
+    ],
+)
+def test_a_fusion_of_nothing_is_refused(workdir, jaxdep_main, override, line):
+    ended = jaxdep_main("--config=fuse.py", "--workdir=g", f"--config.{override}", cwd=workdir.parent)
+    assert ended.code == 2
+    assert line in ended.complaint
