@@ -201,11 +201,13 @@ class _Arranged(NamedTuple):
 def _check_arrangements(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangement]) -> None:
     if not sets or set(sets) != set(arrangements):
         raise ConfigError(f"arrangements: given for {sorted(arrangements)}, but the features are {sorted(sets)}")
-    windows_s = {arrangement.window_s for arrangement in arrangements.values()}
+    cuts = {(arrangement.window_s, arrangement.max_segments) for arrangement in arrangements.values()}
+    are_windows = any(arrangement.window_s for arrangement in arrangements.values())
     for name, arrangement in arrangements.items():
-        if len(sets) > 1 and (arrangement.window_frames or len(windows_s) > 1):
+        if len(sets) > 1 and (arrangement.window_frames or (are_windows and len(cuts) > 1)):
             raise ConfigError(
-                f"arrangements.{name}: windows of one feature fit those of another only with the same window_s for all"
+                f"arrangements.{name}: windows of one feature fit those of another only with the same window_s and "
+                "max_segments for all"
             )
     asked = {arrangement.buckets for arrangement in arrangements.values() if arrangement.buckets > 1}
     if len(asked) > 1 or (asked and arrangements[next(iter(sets))].buckets == 1):

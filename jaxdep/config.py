@@ -10,7 +10,7 @@ import math
 from typing import Any, Literal
 
 from input_pipeline.batching import Arrangement
-from input_pipeline.config import Config, ConfigError
+from input_pipeline.config import Config, ConfigError, field_names
 from input_pipeline.features import Feature
 from jaxdep.models import ModelConfig
 from jaxdep.report.published import Published
@@ -126,8 +126,8 @@ class Data(Config):
             those that are numbers.
         stand_in: read a synthetic corpus of the same layout instead of the real one, and write it if need be.
         features, arrangements: by feature name, how it is computed, and how it is laid out as an example.
-        normalize: subtract mean and divide by standard deviation of each feature dimension, both of each seed's
-            training split alone.
+        unnormalized: features that are taken as they are. Of all others the mean is subtracted and the standard
+            deviation divided out, dimension by dimension, both of each seed's training split alone.
         file_format: of the shards; `array_record` can be read where TensorFlow is not installed.
     """
 
@@ -138,7 +138,7 @@ class Data(Config):
     features: dict[str, Feature] = dataclasses.field(default_factory=dict)
     arrangements: dict[str, Arrangement] = dataclasses.field(default_factory=dict)
     splits: Splits = dataclasses.field(default_factory=Splits)
-    normalize: bool = True
+    unnormalized: tuple[str, ...] = ()
     file_format: Literal["tfrecord", "array_record"] = "tfrecord"
 
     def check(self) -> None:
@@ -148,6 +148,9 @@ class Data(Config):
             raise ConfigError(
                 f"arrangements: has {sorted(self.arrangements)}, the features are {sorted(self.features)}"
             )
+        for name in self.unnormalized:
+            if name not in self.features:
+                raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")
 
 
 @dataclasses.dataclass
@@ -269,7 +272,7 @@ class TrainStage(StageConfig):
     """Trains one model over all seeds.
 
     Attributes:
-        score_windows: whether the windows of the recordings are scored too, in a row of their own.
+        score_windows: whether the windows that recordings are cut into are scored too, in a row of their own.
     """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -284,7 +287,7 @@ class Missing(Config):
 
     Attributes:
         of: what is missing: a feature, or the stage that decides from it.
-        share: of the participants of each reported split, rounded to whole ones.
+        share: of the test split's participants who have the label, rounded to whole ones.
         seed: of the draw; the same participants for all seeds and for all stages that name the same one.
     """
 
@@ -303,7 +306,7 @@ class EvaluateStage(StageConfig):
 
     Attributes:
         of: the stage that trained.
-        missing: features that are masked for some participants of the reported splits.
+        missing: features that are masked for some participants of the test split.
     """
 
     of: str = ""
@@ -311,6 +314,10 @@ class EvaluateStage(StageConfig):
 
     def needs(self) -> tuple[str, ...]:
         return (self.of,)
+
+    def check(self) -> None:
+        super().check()
+        _check_missing(self.missing, tuple(self.data.features), self.report)
 
 
 @dataclasses.dataclass
@@ -327,13 +334,13 @@ class FuseStage(StageConfig):
         calibration: `temperature`: each member's log-probabilities are divided by the number that makes its validation
             decisions likeliest (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
         weight_by: the validation metric that weighs the members under `weighted`.
-        missing: members whose decisions are left out for some participants of the reported splits.
+        missing: members whose decisions are left out for some participants of the test split.
     """
 
     members: tuple[str, ...] = ()
     rule: Literal["mean", "product", "max", "weighted", "stacked"] = "mean"
     calibration: Literal["none", "temperature"] = "temperature"
-    weight_by: str = "unweighted_accuracy"
+    weight_by: Literal["unweighted_accuracy", "accuracy", "f1_macro"] = "unweighted_accuracy"
     missing: tuple[Missing, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
@@ -343,9 +350,16 @@ class FuseStage(StageConfig):
         super().check()
         if not self.members or len(set(self.members)) < len(self.members):
             raise ConfigError(f"members: one stage or more, each once, found {self.members!r}")
-        for missing in self.missing:
-            if missing.of not in self.members:
-                raise ConfigError(f"missing: {missing.of!r} is none of the members {self.members!r}")
+        _check_missing(self.missing, self.members, self.report)
+
+
+def _check_missing(missing: tuple[Missing, ...], known: tuple[str, ...], report: tuple[str, ...]) -> None:
+    lacked = [one.of for one in missing]
+    for name in lacked:
+        if name not in known or lacked.count(name) > 1:
+            raise ConfigError(f"missing: each names another of {', '.join(known)}, found {lacked}")
+    if missing and report != ("test",):
+        raise ConfigError(f"report: modalities are missing in the test split alone; report that alone, found {report}")
 
 
 @dataclasses.dataclass
@@ -390,14 +404,25 @@ class Experiment(Config):
                 if needed not in before:
                     known = ", ".join(before) or "none"
                     raise ConfigError(f"stages.{name}: it needs {needed!r}; the stages before it are {known}")
-                if isinstance(stage, EvaluateStage):
-                    if not isinstance(before[needed], TrainStage):
-                        raise ConfigError(f"stages.{name}.of: {needed!r} trains nothing; name a stage that does")
-                    if stage.data.as_dict() != before[needed].data.as_dict():
-                        raise ConfigError(f"stages.{name}.data: it differs from that of {needed!r}; set both alike")
-                if isinstance(before[needed], BaselineStage):
-                    raise ConfigError(f"stages.{name}.members: {needed!r} is a baseline, which has no probabilities")
+                _check_need(name, stage, needed, before[needed])
             before[name] = stage
+
+
+def _check_need(name: str, stage: StageConfig, needed: str, source: StageConfig) -> None:
+    """Raises ConfigError where what a stage needs is not what it could use."""
+    parts: tuple[str, ...] = ("corpus", "classes", "scores", "stand_in", "splits")
+    if isinstance(stage, EvaluateStage):
+        parts = tuple(field_names(stage.data))
+        if not isinstance(source, TrainStage):
+            raise ConfigError(f"stages.{name}.of: {needed!r} trains nothing; name a stage that does")
+    elif not isinstance(source, TrainStage | EvaluateStage):
+        raise ConfigError(f"stages.{name}.members: {needed!r} is no stage that trains, or evaluates what is trained")
+    if list(stage.tasks) != list(source.tasks):
+        raise ConfigError(f"stages.{name}.tasks: {[*stage.tasks]}, those of {needed!r} are {[*source.tasks]}")
+    ours, theirs = stage.data.as_dict(), source.data.as_dict()
+    for part in parts:
+        if ours[part] != theirs[part]:
+            raise ConfigError(f"stages.{name}.data.{part}: it differs from that of {needed!r}; set both alike")
 
 
 def trivial_baselines(

@@ -24,7 +24,7 @@ from jaxdep.files import read_json, write_json
 from jaxdep.sources import Sources
 from jaxdep.stages import WINDOW_PREDICTIONS, StageRun, baseline, evaluate, fuse, train
 
-_SHOWN = ("label", "note", "published", "report", "score_windows")  # fields of a stage that change no result
+_SHOWN = ("label", "note", "published", "report")  # fields of a stage that change no result
 RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {
     TrainStage: train.run,
     BaselineStage: baseline.run,
@@ -214,11 +214,10 @@ def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any
 
 
 def _is_selected(config: StageConfig, experiment: Experiment, record: Mapping[str, Any]) -> bool:
-    """Whether anything of the stage was chosen on the validation split."""
-    if isinstance(config, FuseStage):
-        return True
-    trained = experiment.stages[config.of] if isinstance(config, EvaluateStage) else config
-    return isinstance(trained, TrainStage) and trained.training.select == "best" and bool(record["validated"])
+    """Whether epochs were chosen on the validation split."""
+    if config.needs():
+        return any(_is_selected(experiment.stages[name], experiment, record) for name in config.needs())
+    return isinstance(config, TrainStage) and config.training.select == "best" and bool(record["validated"])
 
 
 def _version(package: str) -> str:

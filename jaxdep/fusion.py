@@ -12,6 +12,8 @@ import scipy.special
 from jaxtyping import Bool, Float, Int
 from sklearn.linear_model import LogisticRegression
 
+from input_pipeline.errors import DataError
+
 Rule = Literal["mean", "product", "max", "weighted", "stacked"]
 
 _SMALLEST = np.finfo(np.float64).tiny
@@ -63,6 +65,9 @@ def combine(
 
     Args:
         balanced: whether the stacked regression weighs the classes inversely to their count.
+
+    Raises:
+        DataError: the validation split has too few decisions for the stacked regression.
     """
     if rule == "stacked":
         return _stacked(probabilities, validation, balanced)
@@ -73,8 +78,9 @@ def combine(
     if rule == "max":
         found = np.where(there[..., None], probabilities, 0.0).max(0)
     else:
-        weights = validation.scores if rule == "weighted" and validation.scores.any() else np.ones(len(there))
-        found = np.einsum("m,muc->uc", weights, np.where(there[..., None], probabilities, 0.0))
+        weights = there * (validation.scores[:, None] if rule == "weighted" else 1.0)
+        weights = np.where(weights.any(0), weights, there)  # members that all score 0 count alike
+        found = np.einsum("mu,muc->uc", weights, np.where(there[..., None], probabilities, 0.0))
     total = found.sum(1, keepdims=True)
     return np.divide(found, total, out=np.full_like(found, np.nan), where=total > 0)
 
@@ -86,6 +92,11 @@ def _stacked(probabilities: np.ndarray, validation: Validation, balanced: bool) 
         rows, fitted_to = (there == pattern[:, None]).all(0), known[pattern].all(0)
         if not pattern.any():
             continue
+        if np.unique(validation.target[fitted_to]).size < 2:
+            raise DataError(
+                f"rule 'stacked': {fitted_to.sum()} validation decisions of one class are nothing to fit a regression "
+                "to; take another rule, or a larger validation split"
+            )
         model = LogisticRegression(class_weight="balanced" if balanced else None)
         model.fit(_log_odds(validation.probabilities[pattern][:, fitted_to]), validation.target[fitted_to])
         found[rows] = 0.0

@@ -1,7 +1,7 @@
 """From padded examples to what a compiled program reads: resident buckets, and one seed's own view of them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,15 +117,17 @@ class Viewer:
 
     Args:
         tasks: by the name of a label of the corpus; the first one stratifies a drawn validation split.
-        normalize: whether features are standardised by each seed's training split.
+        unnormalized: features that are not standardised by each seed's training split.
 
     Raises:
         ConfigError: a task has no label in the corpus, or a loss that does not fit it.
     """
 
-    def __init__(self, examples: Examples, tasks: Mapping[str, Task], splits: Splits, normalize: bool):
+    def __init__(
+        self, examples: Examples, tasks: Mapping[str, Task], splits: Splits, unnormalized: Collection[str] = ()
+    ):
         _check_tasks(examples, tasks)
-        self.examples, self.tasks, self.splits, self.normalize = examples, tasks, splits, normalize
+        self.examples, self.tasks, self.splits, self.unnormalized = examples, tasks, splits, unnormalized
         self._moments = {name: _example_moments(examples, name) for name in examples.buckets[0].features}
         self._place = _places(examples)
         self._views: dict[int, View] = {}
@@ -186,7 +188,7 @@ class Viewer:
         mean: Any
         scale: Any
         counts, sums, squares, offset = self._moments[feature]
-        if not self.normalize:
+        if feature in self.unnormalized:
             mean, scale = np.zeros(len(offset), np.float32), np.ones(len(offset), np.float32)
             return Normalizer(mean, scale)
         total = counts[rows].sum()

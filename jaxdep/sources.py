@@ -36,7 +36,7 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written or read.
         """
-        key = str(data.as_dict() | {"splits": None, "normalize": None})
+        key = str(data.as_dict() | {"splits": None, "unnormalized": None})
         if key not in self._examples:
             sets = {name: batching.read(self._shards(data, feature)) for name, feature in data.features.items()}
             self._examples[key] = batching.arrange(sets, data.arrangements)

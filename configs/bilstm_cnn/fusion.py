@@ -4,7 +4,7 @@
     python -m jaxdep.main --config=configs/bilstm_cnn/fusion.py:synthetic --workdir=runs/bilstm_cnn_fusion_synthetic
 
 The members are the two parts of Bi-LSTM-CNN, each trained alone. Temperatures, weights and the stacked regression are
-fitted to each seed's dev split, which also chose the epochs; the scores are of the test split. Then three in ten test
+fitted to each seed's dev split, which nothing else was chosen on; the scores are of the test split. Then three in ten test
 participants lack their text, or their speech: decision-level fusion decides from the other, the joint network meets no
 words, or no frames. The paper prints no figures for any of this.
 """

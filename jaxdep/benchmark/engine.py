@@ -138,4 +138,4 @@ def matmul_ceiling(size: int, dtype: str) -> float:
 
 
 def _viewer(system: System) -> Viewer:
-    return Viewer(system.examples(), _TASKS, SPLITS, normalize=True)
+    return Viewer(system.examples(), _TASKS, SPLITS)

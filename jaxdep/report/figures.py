@@ -186,7 +186,7 @@ def reliability(rows: Sequence[RowScores]) -> Figure:
         axes.scatter(confidence, accuracy, s=12 + 90 * count / count.sum(), color=BLUE, zorder=3, label="a bin")
         axes.set_title(textwrap.fill(row.row.label, 26), fontsize=7)
         axes.text(0.97, 0.05, f"ECE {row.per_seed['ece'].mean():.3f}", ha="right", transform=axes.transAxes)
-        axes.set(xlim=(min(0.5, confidence.min() - 0.05), 1.02), ylim=(0, 1.03))
+        axes.set(xlim=(1 / max(len(row.row.classes) for row in rows) - 0.02, 1.02), ylim=(0, 1.03))
         axes.label_outer()
     for axes in panels[len(rows) :]:
         axes.remove()

@@ -12,9 +12,11 @@ from jaxtyping import Int
 from rich.console import Console
 
 from input_pipeline.batching import Examples
+from input_pipeline.errors import DataError
 from jaxdep import config
 from jaxdep.choices import Choices
 from jaxdep.files import read_json, write_json, write_text
+from jaxdep.splits import assign
 
 WINDOW_PREDICTIONS = "predictions_windows.csv"
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
@@ -82,6 +84,23 @@ class StageRun:
         """The same of the windows of recordings, `rows` on the example axis."""
         return self._table(task, split, seed, self.examples.ids[rows], rows, values)
 
+    def lacking(self, missing: config.Missing) -> tuple[np.ndarray, str]:
+        """The participants of the test split who lack a modality, and a sentence that counts them.
+
+        Raises:
+            DataError: the corpus cannot be split as the config says, or nobody is tested.
+        """
+        stage, task = self.stages[self.name], next(iter(self.stages[self.name].tasks))
+        labels = self.examples.labels[task]
+        rows = assign(self.examples, stage.data.splits, labels, 0).get("test", np.zeros(0, int))
+        is_known = labels[rows] >= 0 if task in self.examples.classes else np.isfinite(labels[rows])
+        everybody = np.unique(self.examples.participants[rows[is_known]])
+        if not everybody.size:
+            raise DataError(f"stages.{self.name}: a modality is missing in the test split alone, and nobody is in it")
+        count = round(missing.share * len(everybody))
+        drawn = np.random.default_rng(missing.seed).permutation(everybody)[:count]
+        return drawn, f"Without {missing.of}: {count} of {len(everybody)} participants of test."
+
     def _table(
         self, task: str, split: str, seed: int, names: np.ndarray, rows: np.ndarray, values: np.ndarray
     ) -> pd.DataFrame:
@@ -96,10 +115,3 @@ class StageRun:
         chosen = (values[:, 1] >= values[:, 0]).astype(int) if len(classes) == 2 else values.argmax(1)
         frame = frame.assign(target=classes[labels], prediction=classes[chosen])
         return frame.assign(**{f"p_{name}": values[:, index] for index, name in enumerate(classes)})[labels >= 0]
-
-
-def lacking(missing: config.Missing, split: str, participants: np.ndarray) -> tuple[np.ndarray, str]:
-    """The participants of a split that lack a modality, and a sentence that counts them."""
-    everybody = np.unique(participants)
-    drawn = np.random.default_rng(missing.seed).permutation(everybody)[: round(missing.share * len(everybody))]
-    return drawn, f"Without {missing.of}: {len(drawn)} of {len(everybody)} participants of {split}."

@@ -34,7 +34,7 @@ def run(config: BaselineStage, stage: StageRun) -> None:
         raise ConfigError(
             f"stages.{stage.name}.kind: all_positive needs two classes, {task!r} has {examples.classes[task]}"
         )
-    units = Viewer(examples, config.tasks, config.data.splits, config.data.normalize).view(SEED).units
+    units = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized).view(SEED).units
     inputs = _inputs(config.kind, examples)
     labels = examples.labels[task][_first_example(examples)]
     train = units["train"].groups[labels[units["train"].groups] >= 0]

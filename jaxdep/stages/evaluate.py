@@ -5,37 +5,27 @@ import dataclasses
 import numpy as np
 
 from input_pipeline.batching import Bucket, Examples, Padded
-from input_pipeline.config import ConfigError
 from jaxdep.config import EvaluateStage, TrainStage
-from jaxdep.resident import Viewer
-from jaxdep.stages import StageRun, lacking
+from jaxdep.stages import StageRun
 from jaxdep.stages.train import restore, write_predictions
-
-SEED = 0  # of whose reported splits the missing participants are drawn
 
 
 def run(config: EvaluateStage, stage: StageRun) -> None:
     """Writes predictions.csv of the seeds on the changed data.
 
     Raises:
-        ConfigError: a feature that is to be missing is not in the data.
-        DataError: the other stage's checkpoint is gone.
+        DataError: there is no test split, or the other stage's checkpoint is gone.
     """
-    trained, examples = stage.stages[config.of], stage.examples
+    trained, examples, remarks = stage.stages[config.of], stage.examples, []
     assert isinstance(trained, TrainStage)  # Experiment.check
-    units = Viewer(examples, config.tasks, config.data.splits, config.data.normalize).view(SEED).units
-    remarks = []
     for missing in config.missing:
-        if missing.of not in examples.fingerprints:
-            known = ", ".join(examples.fingerprints)
-            raise ConfigError(f"stages.{stage.name}.missing: there is no feature {missing.of!r}; there are {known}")
-        for part in config.report:
-            participants, remark = lacking(missing, part, units[part].participants)
-            examples = _masked(examples, missing.of, participants)
-            remarks.append(remark)
+        participants, remark = stage.lacking(missing)
+        examples = _masked(examples, missing.of, participants)
+        remarks.append(remark)
     source = stage.other(config.of, examples)
     stage.remember(diverged=source.record["diverged"], remark=" ".join(remarks))
-    write_predictions(config.tasks, dataclasses.replace(stage, examples=examples), *restore(trained, source))
+    changed = dataclasses.replace(stage, examples=examples)
+    write_predictions(config.tasks, changed, *restore(trained, source), score_windows=False)
 
 
 def _masked(examples: Examples, feature: str, participants: np.ndarray) -> Examples:

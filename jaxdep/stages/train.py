@@ -33,7 +33,7 @@ def run(config: TrainStage, stage: StageRun) -> None:
         states, history = _fit(config, stage, ensemble, checkpoints, seconds)
     _remember_training(stage, ensemble, states, history)
     _write_metrics(stage, ensemble, history)
-    write_predictions(config.tasks, stage, ensemble, states)
+    write_predictions(config.tasks, stage, ensemble, states, score_windows=config.score_windows)
 
 
 def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
@@ -50,37 +50,43 @@ def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
     return ensemble, ensemble.restore(saved[1])
 
 
-def write_predictions(tasks: Iterable[str], stage: StageRun, ensemble: Ensemble, states: SeedState) -> None:
+def write_predictions(
+    tasks: Iterable[str], stage: StageRun, ensemble: Ensemble, states: SeedState, *, score_windows: bool
+) -> None:
     """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds.
 
-    Where recordings are cut into windows, predictions_windows.csv has the first task's decisions on these.
+    Args:
+        score_windows: whether predictions_windows.csv has the first task's decisions on the single examples.
     """
     diverged = set(stage.record["diverged"])
     kept = [(index, int(seed)) for index, seed in enumerate(ensemble.ids) if seed not in diverged]
-    parts = [part for part in ("validation", "test") if part in ensemble.units[0]]
-    decided = {part: jax.tree.map(np.asarray, ensemble.predict(states, part)) for part in parts}
     tables: dict[str, list[pd.DataFrame]] = {}
-    for part, by_task in decided.items():
-        rows = ensemble.rows(part)
+    for part in ("validation", "test"):
+        if part not in ensemble.units[0]:
+            continue
+        decided, rows = jax.tree.map(np.asarray, ensemble.predict(states, part)), ensemble.rows(part)
         for position, task in enumerate(tasks):
-            name = "predictions.csv" if position == 0 else f"predictions_{task}.csv"
+            examples, units = decided[task]
+            nobody = np.zeros(0, int), units[0, :0]
+            of_task = tables.setdefault("predictions.csv" if position == 0 else f"predictions_{task}.csv", [])
+            of_task.append(stage.predictions(task, part, 0, *nobody))  # the columns, should all seeds have diverged
             for index, seed in kept:
                 groups = ensemble.units[index][part].groups
-                values = by_task[task].units[index][: len(groups)]
-                tables.setdefault(name, []).append(stage.predictions(task, part, seed, groups, values))
-                if position == 0 and len(stage.examples.ids) > len(stage.examples.group_ids):
-                    is_there = rows[index] >= 0
-                    windows = rows[index][is_there], by_task[task].examples[index][is_there]
-                    table = stage.window_predictions(task, part, seed, *windows)
-                    tables.setdefault(WINDOW_PREDICTIONS, []).append(table)
-    for name in tables or ("predictions.csv",):
-        empty = pd.DataFrame(columns=PREDICTION_COLUMNS)
-        stage.write_csv(name, pd.concat(tables[name], ignore_index=True) if tables else empty)
+                of_task.append(stage.predictions(task, part, seed, groups, units[index, : len(groups)]))
+            if position == 0 and score_windows:
+                of_windows = tables.setdefault(WINDOW_PREDICTIONS, [])
+                of_windows.append(stage.window_predictions(task, part, 0, *nobody))
+                for index, seed in kept:
+                    there = rows[index] >= 0
+                    windows = rows[index, there], examples[index, there]
+                    of_windows.append(stage.window_predictions(task, part, seed, *windows))
+    for name, found in (tables or {"predictions.csv": [pd.DataFrame(columns=PREDICTION_COLUMNS)]}).items():
+        stage.write_csv(name, pd.concat(found, ignore_index=True))
 
 
 def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
     """The seeds of a stage over its examples, compiled."""
-    viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.normalize)
+    viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.unnormalized)
     program = training.build(
         config.model,
         _inputs(config, stage),

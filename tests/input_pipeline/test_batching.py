@@ -270,8 +270,15 @@ def test_impossible_arrangements_are_named(arrangement, field):
     ("arrangements", "line"),
     [
         ({"a": Arrangement()}, "given for"),
-        ({"a": Arrangement(level="windows", window_frames=2), "b": Arrangement()}, "the same window_s for all"),
+        (
+            {"a": Arrangement(level="windows", window_frames=2), "b": Arrangement()},
+            "the same window_s and max_segments for all",
+        ),
         ({name: Arrangement(level="windows", window_s=s) for name, s in (("a", 2), ("b", 3))}, "the same window_s"),
+        (
+            {n: Arrangement(level="windows", window_s=2, max_segments=m) for n, m in (("a", 0), ("b", 4))},
+            "max_segments",
+        ),
         ({"a": Arrangement(), "b": Arrangement(buckets=2)}, "buckets of the first feature"),
         ({"a": Arrangement(buckets=3), "b": Arrangement(buckets=2)}, "buckets of the first feature"),
     ],

@@ -5,7 +5,7 @@ Test modules take the functions of this file as fixtures of the same name.
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -175,7 +175,7 @@ def make_ensemble(
     program = make_program(examples, model, tasks=tasks, data_shards=data_shards, **options)
     return Ensemble(
         program,
-        Viewer(examples, tasks, splits or config.Splits(), True),
+        Viewer(examples, tasks, splits or config.Splits()),
         config.Seeds(count=count, first=first, vary=vary),
         config.Mapping(mapper=mapper, group=group, data_shards=data_shards, resident_gb=resident_gb),
         devices=jax.devices()[:devices],
@@ -195,10 +195,10 @@ def one_seed(
     seed: int = 0,
     splits: config.Splits | None = None,
     tasks: dict[str, config.Task] = TASKS,
-    normalize: bool = True,
+    unnormalized: Collection[str] = (),
 ) -> tuple[SeedData, Resident, View]:
     """What a `Program` is called with, without an ensemble."""
-    viewer = Viewer(examples, tasks, splits or config.Splits(), normalize)
+    viewer = Viewer(examples, tasks, splits or config.Splits(), unnormalized)
     keys = jax.tree.map(lambda key: key[0], seed_keys(config.Seeds(count=1, first=seed)))
     view = viewer.view(seed)
     data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights)))

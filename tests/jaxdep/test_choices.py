@@ -42,7 +42,7 @@ def auto(make_examples, mean_model, make_program, quick_compilation, tmp_path):
     def make(count=2, dropout=0.0, n=40):
         examples, tasks = make_examples(n), {"depressed": config.Task()}
         program = make_program(examples, mean_model(dropout=dropout))
-        viewer = Viewer(examples, tasks, config.Splits(), True)
+        viewer = Viewer(examples, tasks, config.Splits())
         return Ensemble(program, viewer, config.Seeds(count=count), config.Mapping(), choices=Choices(tmp_path))
 
     return make
@@ -75,7 +75,7 @@ def test_another_program_is_measured_by_itself(other, auto, monkeypatch):
 def test_a_named_mapper_goes_before_a_remembered_one(make_examples, mean_model, make_program, quick_compilation):
     """A run that died under one mapper can be taken up under another."""
     examples, tasks = make_examples(), {"depressed": config.Task()}
-    viewer = Viewer(examples, tasks, config.Splits(), True)
+    viewer = Viewer(examples, tasks, config.Splits())
     for mapper, expected in (("map", "map"), ("auto", "loop")):
         mapping = config.Mapping(mapper=mapper)
         ensemble = Ensemble(

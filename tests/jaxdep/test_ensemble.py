@@ -269,6 +269,20 @@ def test_further_epochs_compile_nothing(mapper, compilations, make_examples, mak
     assert compilations == []
 
 
+def test_rows_tell_which_example_a_decision_is_of(make_examples, mean_model, make_ensemble):
+    """Drawn splits of seeds fill the buckets differently, so that each seed's examples end in padding of its own."""
+    examples = make_examples(windows=3, buckets=2)
+    ensemble = make_ensemble(examples, mean_model(), count=3, splits=DRAWN)
+    decided, rows = ensemble.predict(ensemble.init(), "validation")["depressed"], ensemble.rows("validation")
+    for seed in range(3):
+        groups, there = ensemble.units[seed]["validation"].groups, rows[seed] >= 0
+        of_row = examples.groups[rows[seed][there]]
+        assert sorted(set(of_row)) == groups.tolist()
+        assert len(set(rows[seed][there])) == 3 * len(groups)
+        means = [decided.examples[seed][there][of_row == group].mean(0) for group in groups]
+        np.testing.assert_allclose(decided.units[seed][: len(groups)], means, atol=1e-6)
+
+
 def test_history_names_and_abstract_states_are_those_of_a_run(eleven):
     assert eleven.ensemble.history_names == list(eleven.history)
     shapes = jax.tree.map(lambda x: (x.shape, x.dtype), eleven.ensemble.abstract_states)

@@ -6,6 +6,7 @@ import pytest
 import scipy.special
 from sklearn.linear_model import LogisticRegression
 
+from input_pipeline.errors import DataError
 from jaxdep import fusion, metrics
 
 NAN = [np.nan, np.nan]
@@ -33,6 +34,17 @@ def test_members_that_all_score_zero_weigh_the_same():
     np.testing.assert_allclose(
         fusion.combine("weighted", MEMBERS, useless), fusion.combine("mean", MEMBERS, useless), rtol=1e-12
     )
+
+
+def test_a_member_that_scores_zero_decides_where_it_is_alone():
+    first_alone = np.array([[[0.2, 0.8]], [NAN]])
+    found = fusion.combine("weighted", first_alone, VALIDATION._replace(scores=np.array([0.0, 0.6])))
+    np.testing.assert_allclose(found, [[0.2, 0.8]], rtol=1e-12)
+
+
+def test_a_validation_split_of_one_class_is_nothing_to_stack_on():
+    with pytest.raises(DataError, match="rule 'stacked': 1 validation decisions of one class"):
+        fusion.combine("stacked", MEMBERS, VALIDATION)
 
 
 def test_the_stacked_regression_is_fitted_to_the_members_that_are_there():

@@ -37,7 +37,7 @@ def frames_of(examples, rows):
 @pytest.mark.parametrize("splits", [config.Splits(), DRAWN])
 def test_normaliser_is_mean_and_deviation_of_the_training_split_alone(shape, splits, make_examples):
     examples = make_examples(**shape)
-    view = Viewer(examples, TASKS, splits, True).view(5)
+    view = Viewer(examples, TASKS, splits).view(5)
     frames = frames_of(examples, rows_of(view.parts["train"], examples))
     mean, scale = view.normalizers["audio"]
     np.testing.assert_allclose(mean, frames.mean(0), atol=1e-5)
@@ -50,7 +50,7 @@ def test_normaliser_keeps_its_digits_far_from_zero(make_examples):
     values, mask = bucket.features["audio"]
     far = np.where(mask[..., None], values + 1e4, 0).astype(np.float32)
     examples = dataclasses.replace(examples, buckets=(Bucket({"audio": Padded(far, mask)}, bucket.rows),))
-    mean, scale = Viewer(examples, TASKS, config.Splits(), True).view(0).normalizers["audio"]
+    mean, scale = Viewer(examples, TASKS, config.Splits()).view(0).normalizers["audio"]
     frames = frames_of(examples, np.flatnonzero(examples.splits == "train"))
     np.testing.assert_allclose(mean, frames.mean(0), rtol=1e-6)
     np.testing.assert_allclose(scale, 1 / frames.std(0), rtol=1e-5)
@@ -60,9 +60,9 @@ def test_a_constant_dimension_is_only_centred_and_nothing_moves_without_normalis
     examples = make_examples()
     values, mask = examples.buckets[0].features["audio"]
     values[..., 2] = np.where(mask, 3.0, 0.0)
-    mean, scale = Viewer(examples, TASKS, config.Splits(), True).view(0).normalizers["audio"]
+    mean, scale = Viewer(examples, TASKS, config.Splits()).view(0).normalizers["audio"]
     assert (mean[2], scale[2]) == (3.0, 1.0)
-    mean, scale = Viewer(examples, TASKS, config.Splits(), False).view(0).normalizers["audio"]
+    mean, scale = Viewer(examples, TASKS, config.Splits(), ("audio",)).view(0).normalizers["audio"]
     assert (mean == 0).all()
     assert (scale == 1).all()
 
@@ -71,7 +71,7 @@ def test_an_example_without_any_frame_does_not_spoil_the_normaliser(make_example
     examples = make_examples()
     values, mask = examples.buckets[0].features["audio"]
     values[0], mask[0] = 0, False
-    mean, scale = Viewer(examples, TASKS, config.Splits(), True).view(0).normalizers["audio"]
+    mean, scale = Viewer(examples, TASKS, config.Splits()).view(0).normalizers["audio"]
     frames = frames_of(examples, np.flatnonzero(examples.splits == "train"))
     np.testing.assert_allclose(mean, frames.mean(0), atol=1e-5)
     np.testing.assert_allclose(scale, 1 / frames.std(0), rtol=1e-5)
@@ -81,7 +81,7 @@ def test_an_example_without_any_frame_does_not_spoil_the_normaliser(make_example
 def test_class_weights_are_scikit_learns_balanced_ones(seed, make_examples):
     examples = make_examples(windows=2)
     examples.labels["depressed"][:4] = -1
-    view = Viewer(examples, TASKS, DRAWN, True).view(seed)
+    view = Viewer(examples, TASKS, DRAWN).view(seed)
     labels = examples.labels["depressed"][rows_of(view.parts["train"], examples)]
     labels = labels[labels >= 0]
     expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=labels)
@@ -90,7 +90,7 @@ def test_class_weights_are_scikit_learns_balanced_ones(seed, make_examples):
 
 
 def test_unbalanced_classes_weigh_the_same_where_that_is_asked_for(make_examples):
-    view = Viewer(make_examples(), {"depressed": config.Task(balanced=False)}, config.Splits(), True).view(0)
+    view = Viewer(make_examples(), {"depressed": config.Task(balanced=False)}, config.Splits()).view(0)
     assert view.class_weights["depressed"].tolist() == [1.0, 1.0]
 
 
@@ -100,12 +100,12 @@ def test_a_class_that_nobody_trains_on_is_named(make_examples):
     with pytest.raises(
         DataError, match=r"^tasks.depressed: the training split has no example of class 'depressed'; set"
     ):
-        Viewer(examples, TASKS, config.Splits(), True).view(0)
+        Viewer(examples, TASKS, config.Splits()).view(0)
 
 
 def test_units_are_the_recordings_of_a_part_with_their_targets(make_examples):
     examples = make_examples(n=12, windows=3, buckets=2)
-    view = Viewer(examples, TASKS, config.Splits(), True).view(0)
+    view = Viewer(examples, TASKS, config.Splits()).view(0)
     for name, split in (("train", "train"), ("validation", "dev"), ("test", "test")):
         part, units = view.parts[name], view.units[name]
         groups = sorted(set(examples.groups[examples.splits == split]))
@@ -156,7 +156,7 @@ def test_padding_stays_zero_behind_the_normalisation(make_examples, make_program
 
 
 def test_seeds_share_listed_splits_and_draw_their_own(make_examples):
-    listed, drawn = (Viewer(make_examples(), TASKS, splits, True) for splits in (config.Splits(), DRAWN))
+    listed, drawn = (Viewer(make_examples(), TASKS, splits) for splits in (config.Splits(), DRAWN))
     assert listed.view(1) is listed.view(2)
     assert drawn.view(1) is drawn.view(1)
     assert drawn.view(1).units["train"].groups.tolist() != drawn.view(2).units["train"].groups.tolist()
@@ -175,6 +175,6 @@ def test_seeds_share_listed_splits_and_draw_their_own(make_examples):
 )
 def test_tasks_that_do_not_fit_the_labels_are_one_line(tasks, line, make_examples):
     with pytest.raises(ConfigError) as error:
-        Viewer(make_examples(), tasks, config.Splits(), True)
+        Viewer(make_examples(), tasks, config.Splits())
     assert str(error.value).startswith(line)
     assert "\n" not in str(error.value)

@@ -23,7 +23,7 @@ def get_config(effect):
             stand_in=StandIn(sessions=120, effect=float(effect)),
             features={{"text": Sentences(encoder="hashing")}},
             arrangements={{"text": Arrangement(level="segments")}},
-            normalize=False,
+            unnormalized=("text",),
         ),
         "tasks": {{"depressed": Task()}},
         "metrics": ("f1", "unweighted_accuracy"),

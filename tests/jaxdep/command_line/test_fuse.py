@@ -34,6 +34,7 @@ def get_config(variant: str = "") -> Experiment:
     fused = {"members": ("a", "b"), **row}
     stages["mean"] = FuseStage(label="mean", calibration="none", **fused)
     stages["weighted"] = FuseStage(label="weighted", rule="weighted", **fused)
+    stages["stacked"] = FuseStage(label="stacked", rule="stacked", **fused)
     stages["alone"] = FuseStage(label="alone", members=("a",), **row)
     stages["without"] = FuseStage(label="without", missing=(ABSENT,), calibration="none", **fused)
     stages["neither"] = FuseStage(label="neither", missing=(ABSENT, Missing("a", share=0.5)), **fused)
@@ -71,6 +72,14 @@ def test_the_mean_of_two_detectors_is_their_probabilities_mean(workdir):
     a, b, fused = (decisions(workdir, stage) for stage in ("a", "b", "mean"))
     np.testing.assert_allclose(fused["p_depressed"], (a["p_depressed"] + b["p_depressed"]) / 2, atol=2e-6)
     assert (fused["target"] == a["target"]).all()
+
+
+def test_each_rule_decides_on_every_recording_and_says_what_it_fitted(workdir):
+    for rule, what in {"weighted": "temperatures and weights", "stacked": "temperatures and regression"}.items():
+        assert len(decisions(workdir, rule)) == len(decisions(workdir, "a"))
+        remark = json.loads((workdir / f"stages/{rule}/stage.json").read_text())["remark"]
+        assert f"Fitted to validation: {what}." in remark
+    assert not json.loads((workdir / "stages/mean/stage.json").read_text())["remark"]
 
 
 def test_calibration_keeps_every_decision_and_is_told(workdir):
@@ -121,16 +130,24 @@ def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("stages.mean.members=('a','c')", "config.stages.mean: it needs 'c'; the stages before it are a, b"),
-        ("stages.mean.members=('a','a')", "config.stages.mean.members: one stage or more, each once"),
+        ("mean.members=('a','c')", "config.stages.mean: it needs 'c'; the stages before it are a, b"),
+        ("mean.members=('a','a')", "config.stages.mean.members: one stage or more, each once"),
+        ("alone.members=('mean',)", "config.stages.alone.members: 'mean' is no stage that trains"),
+        ("mean.data.splits.test=other", "config.stages.mean.data.splits: it differs from that of 'a'; set both alike"),
+        ("mean.weight_by=ece", "config.stages.mean.weight_by: expected one of 'unweighted_accuracy'"),
         (
-            "stages.masked.data.normalize=false",
-            "config.stages.masked.data: it differs from that of 'b'; set both alike",
+            "without.report=('validation',)",
+            "config.stages.without.report: modalities are missing in the test split alone",
         ),
-        ("stages.masked.of=mean", "config.stages.masked.of: 'mean' trains nothing; name a stage that does"),
+        ("masked.data.unnormalized=a", "config.stages.masked.data.unnormalized: it differs from that of 'b'"),
+        (
+            "masked.data.unnormalized=c",
+            "config.stages.masked.data.unnormalized: there is no feature 'c'; there are a, b",
+        ),
+        ("masked.of=mean", "config.stages.masked.of: 'mean' trains nothing; name a stage that does"),
     ],
 )
-def test_a_fusion_of_nothing_is_refused(workdir, jaxdep_main, override, line):
-    ended = jaxdep_main("--config=fuse.py", "--workdir=g", f"--config.{override}", cwd=workdir.parent)
+def test_what_cannot_be_fused_or_evaluated_is_refused(workdir, jaxdep_main, override, line):
+    ended = jaxdep_main("--config=fuse.py", "--workdir=g", f"--config.stages.{override}", cwd=workdir.parent)
     assert ended.code == 2
     assert line in ended.complaint
