@@ -19,8 +19,8 @@ RULES = {
     "mean": "mean",
     "product": "product",
     "max": "maximum",
-    "weighted": "mean weighted by validation UA",
-    "stacked": "stacked logistic regression",
+    "weighted": "weighted mean",
+    "stacked": "stacked regression",
 }
 SHARE = 0.3  # of the test participants that lack a modality
 

@@ -355,8 +355,9 @@ def _stages(scored: Sequence[RowScores]) -> dict[str, list[str]]:
     return stages
 
 
-def _shortened(text: str, length: int = 34) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _shortened(text: str, width: int = 34) -> str:
+    """At most two lines."""
+    return textwrap.fill(text, width, max_lines=2, placeholder="…")
 
 
 def _slug(text: str) -> str:
