@@ -25,6 +25,7 @@ from jaxdep.sources import Sources
 from jaxdep.stages import WINDOW_PREDICTIONS, StageRun, baseline, evaluate, fuse, train
 
 _SHOWN = ("label", "note", "published", "report")  # fields of a stage that change no result
+_DIFFERENCES_SHOWN = 6
 RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {
     TrainStage: train.run,
     BaselineStage: baseline.run,
@@ -159,6 +160,8 @@ def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
     config = json.loads(json.dumps(config))
     if before is not None and before != config and not overwrite:
         lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in _differences(before, config)]
+        if len(lines) > _DIFFERENCES_SHOWN:
+            lines = [*lines[:_DIFFERENCES_SHOWN], f"and {len(lines) - _DIFFERENCES_SHOWN} more"]
         raise ConfigError(
             f"{workdir} holds another config ({'; '.join(lines)}); choose another --workdir, or --overwrite it"
         )

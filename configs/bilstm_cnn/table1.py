@@ -38,7 +38,9 @@ FORMULAS = (
 def published(f1: float, wa: float, ua: float) -> tuple[Published, ...]:
     """A row of Table I, in per cent; which formulas and which F1 made it is not told, so each reading has it."""
     readings = {"f1": f1, "accuracy": wa, "precision_micro": wa, "unweighted_accuracy": ua, "precision_macro": ua}
-    return tuple(Published(name, avg=value / 100, source="Table I, one figure") for name, value in readings.items())
+    return tuple(
+        Published(name, avg=round(value / 100, 4), source="Table I, one figure") for name, value in readings.items()
+    )
 
 
 def data(*modalities: str, synthetic: bool) -> Data:

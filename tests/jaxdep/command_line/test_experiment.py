@@ -191,6 +191,14 @@ def test_another_config_in_a_used_workdir_is_refused_with_the_difference(jaxdep_
     assert {name: (used / "w" / name).read_bytes() for name in files(used / "w")} == before
 
 
+def test_of_many_differences_the_first_are_shown_and_the_others_counted(jaxdep_main, used):
+    changed = [f"--config.{name}=x" for name in ("name", "title", "description", "system", "source")]
+    ended = jaxdep_main(*COMMAND, *changed, "--config.seeds.count=4", "--config.seeds.root=4", cwd=used)
+    assert ended.code == 1
+    assert "config.name: 'tiny' there, 'x' now; config.title" in ended.complaint
+    assert "config.seeds.count: 3 there, 4 now; and 1 more)" in ended.complaint
+
+
 def test_overwrite_runs_what_changed_and_keeps_what_did_not(jaxdep_main, used):
     before = times(used)
     ended = jaxdep_main(*COMMAND, "--config.stages.text.model.hidden=4", "--overwrite", cwd=used)
