@@ -40,6 +40,11 @@ class Header:
         return self.frames / self.rate_hz
 
 
+def librosa_lock() -> filelock.BaseFileLock:
+    """Held by the one process of this user and machine that imports librosa."""
+    return filelock.FileLock(Path(tempfile.gettempdir()) / f"librosa-import-{Path.home().name}.lock")
+
+
 @functools.cache
 def load_librosa() -> ModuleType:
     """librosa, first imported by one process at a time.
@@ -47,7 +52,7 @@ def load_librosa() -> ModuleType:
     The import compiles functions into a cache on disk, and two processes that do so at once leave a cache in which
     functions crash when they are called (numba issue 10128).
     """
-    with filelock.FileLock(Path(tempfile.gettempdir()) / f"librosa-import-{Path.home().name}.lock"):
+    with librosa_lock():
         for module in _COMPILING_MODULES:
             importlib.import_module(module)
     return importlib.import_module("librosa")

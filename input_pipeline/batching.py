@@ -123,6 +123,11 @@ class Examples:
     padding_waste: float
     cut: dict[str, int] = dataclasses.field(default_factory=dict)
 
+    @property
+    def first_rows(self) -> Int32[np.ndarray, " G"]:
+        """Of each recording its first example, which has the recording's labels and metadata."""
+        return np.unique(self.groups, return_index=True)[1].astype(np.int32)
+
     def summary(self) -> str:
         """One line: how many examples, how padded, what was cut."""
         shapes = "; ".join(

@@ -4,7 +4,7 @@
     python -m jaxdep.main --config=configs/bilstm_cnn/table1.py:synthetic --workdir=runs/bilstm_cnn_table1_synthetic
 
 DIR holds `daic_woz/`. `:synthetic` runs on the stand-in with narrower networks and fewer epochs, on two CPU cores. Words
-are hashed unless `text_feature` below is given a GloVe file or a BERT checkpoint.
+are hashed unless `Words` in `data` below is given a GloVe file or a BERT checkpoint.
 """
 
 from input_pipeline.batching import Arrangement

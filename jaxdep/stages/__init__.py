@@ -75,7 +75,7 @@ class StageRun:
             groups: the recordings, as indices into `Examples.group_ids`.
             values: [U, classes] probabilities, or [U, 1] scores; recordings without the label are left out.
         """
-        rows = np.searchsorted(self.examples.groups, groups)
+        rows = self.examples.first_rows[groups]
         return self._table(task, split, seed, self.examples.group_ids[groups], rows, values)
 
     def window_predictions(

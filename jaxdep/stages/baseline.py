@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
@@ -36,7 +36,7 @@ def run(config: BaselineStage, stage: StageRun) -> None:
         )
     units = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized).view(SEED).units
     inputs = _inputs(config.kind, examples)
-    labels = examples.labels[task][_first_example(examples)]
+    labels = examples.labels[task][examples.first_rows]
     train = units["train"].groups[labels[units["train"].groups] >= 0]
     classifier = _classifier(config.kind).fit(inputs[train], labels[train])
     tables = [pd.DataFrame(columns=PREDICTION_COLUMNS)]
@@ -65,17 +65,12 @@ def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
     if kind == "svm":
         return np.concatenate([_mean_and_deviation(examples, name) for name in examples.buckets[0].features], axis=1)
     if kind == "gender":
-        genders = examples.metadata.get("gender", np.full(len(examples.ids), ""))[_first_example(examples)]
+        genders = examples.metadata.get("gender", np.full(len(examples.ids), ""))[examples.first_rows]
         if "" in genders:
             unit = examples.group_ids[int(np.argmax(genders == ""))]
             raise DataError(f"recording {unit}: the gender is not known; leave the gender baseline out for this corpus")
         return (genders == np.unique(genders)[0]).astype(np.float64)[:, None]
     return np.zeros((len(examples.group_ids), 1))
-
-
-def _first_example(examples: Examples) -> Int[np.ndarray, " G"]:
-    """Of each decision unit the first example, which has the unit's labels and metadata."""
-    return np.unique(examples.groups, return_index=True)[1]
 
 
 def _mean_and_deviation(examples: Examples, feature: str) -> Float[np.ndarray, "G 2D"]:

@@ -74,7 +74,7 @@ def _read(path: Path, task: str, stage: StageRun) -> dict[int, pd.DataFrame]:
 def _lacking(config: FuseStage, stage: StageRun) -> tuple[Bool[np.ndarray, "M G"], list[str]]:
     """Which members have no say in which recordings, and what the report says of it."""
     examples = stage.examples
-    of_group = examples.participants[np.unique(examples.groups, return_index=True)[1]]
+    of_group = examples.participants[examples.first_rows]
     lacks, remarks = np.zeros((len(config.members), len(of_group)), bool), []
     for missing in config.missing:
         participants, remark = stage.lacking(missing)
@@ -97,7 +97,7 @@ def _of_seed(tables: Sequence[pd.DataFrame], task: str, stage: StageRun) -> Deci
 
 def _fit(config: FuseStage, task: str, stage: StageRun, decided: Decided) -> tuple[fusion.Validation, list[float]]:
     """The validation decisions, calibrated, with each member's score; and the members' temperatures."""
-    target = _targets(task, stage)
+    target = stage.examples.labels[task][stage.examples.first_rows]
     known = np.isfinite(decided["validation"]).all(-1).any(0) & (target >= 0)
     if not known.any() and (config.calibration != "none" or config.rule in ("weighted", "stacked")):
         raise ConfigError(
@@ -113,10 +113,6 @@ def _fit(config: FuseStage, task: str, stage: StageRun, decided: Decided) -> tup
     if config.rule == "weighted":
         scores = np.array([_score(config.weight_by, member, target) for member in calibrated])
     return fusion.Validation(calibrated, target, scores), temperatures
-
-
-def _targets(task: str, stage: StageRun) -> Int[np.ndarray, " G"]:
-    return stage.examples.labels[task][np.unique(stage.examples.groups, return_index=True)[1]]
 
 
 def _calibrated(probabilities: Float[np.ndarray, "M U C"], temperatures: Sequence[float]) -> np.ndarray:

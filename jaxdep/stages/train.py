@@ -85,7 +85,7 @@ def write_predictions(
 
 
 def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
-    """The seeds of a stage over its examples, compiled."""
+    """The seeds of a stage over its examples."""
     viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.unnormalized)
     program = training.build(
         config.model,

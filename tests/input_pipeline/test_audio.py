@@ -1,6 +1,7 @@
 """Waveforms: what is loaded is what was written; what is broken is refused by name."""
 
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -130,3 +131,14 @@ def test_a_silent_stretch_within_a_recording_is_no_fault(wav):
     path = wav(samples)
     assert audio.check_waveform(path).duration_s == 1.0
     assert not audio.load(path, stop_s=0.5).any()
+
+
+def test_librosa_is_imported_by_one_at_a_time():
+    audio.load_librosa()  # again it takes no time, but for the waiting
+    importing = threading.Thread(target=audio.load_librosa.__wrapped__, daemon=True)
+    with audio.librosa_lock():
+        importing.start()
+        importing.join(0.3)
+        assert importing.is_alive()
+    importing.join(120)
+    assert not importing.is_alive()

@@ -30,6 +30,7 @@ def compare(found, expected, assert_same_seed):
 CASES = {
     "buckets and windows": ({"buckets": 2, "windows": 2}, {}),
     "drawn splits, seeds that do not divide": ({"buckets": 2}, {"splits": DRAWN, "devices": 2, "count": 3}),
+    "seeds that do not divide": ({}, {"devices": 2, "count": 3}),
     "one order for all": ({}, {"vary": ONE_ORDER, "devices": 2, "count": 3}),
     "no validation": ({}, {"splits": WITHOUT_VALIDATION}),
     "shared batches": ({}, {"devices": 4, "data_shards": 2}),

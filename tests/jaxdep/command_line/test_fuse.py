@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxdep.report import Row, scores
+
 CONFIG = """
 from input_pipeline.batching import Arrangement
 from input_pipeline.features import Sentences
@@ -114,8 +116,13 @@ def test_who_lacks_everything_is_not_decided_and_counted(workdir):
     assert "No decision, since no member has one: 2 recordings of test." in (workdir / "report/report.md").read_text()
 
 
-def test_a_reliability_diagram_is_drawn(workdir):
+def test_a_reliability_diagram_is_drawn_of_all_seeds_decisions(workdir):
     assert (workdir / "report/figures/reliability.png").exists()
+    row = Row("alone", "alone", "test", ("ece",), "depressed", ("healthy", "depressed"))
+    bins, found = scores.read(row, workdir).bins, decisions(workdir, "alone")
+    assert bins.weight.sum() == len(found)
+    assert bins.right.sum() == (found["prediction"] == found["target"]).sum()
+    assert bins.confidence.sum() == pytest.approx(found[["p_healthy", "p_depressed"]].max(axis=1).sum())
 
 
 def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
