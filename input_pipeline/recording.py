@@ -44,6 +44,9 @@ class Recording:
         metadata: what is known besides ("gender": "male" | "female", ...).
         audio: the waveform's file, or None.
         tracks: further files by kind ("covarep", "formant", ...), where present.
+        dialogue: of an utterance of a dialogue: the words of all its utterances in order; empty for a session, whose
+            segments are the dialogue.
+        turn: the utterance's place in `dialogue`.
     """
 
     id: str
@@ -54,6 +57,8 @@ class Recording:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     audio: Path | None = None
     tracks: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    dialogue: tuple[str, ...] = ()
+    turn: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,22 @@
 """The corpora by name: `open_corpus` finds the reader and the folder, or says in one line what is missing."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from input_pipeline.corpora.cmu_mosei import CmuMosei
 from input_pipeline.corpora.daic_woz import DaicWoz
+from input_pipeline.corpora.e_daic import EDaic
 from input_pipeline.corpora.emodb import EmoDb
+from input_pipeline.corpora.iemocap import Iemocap
 from input_pipeline.corpora.manifest import Manifest, manifest_name
+from input_pipeline.corpora.topical_chat import TopicalChat
 from input_pipeline.errors import DataError
 from input_pipeline.recording import Corpus
 
-CORPORA: dict[str, type[DaicWoz] | type[EmoDb]] = {reader.name: reader for reader in (DaicWoz, EmoDb)}
+CORPORA: dict[str, Callable[[Path], Corpus]] = {
+    reader.name: reader for reader in (CmuMosei, DaicWoz, EDaic, EmoDb, Iemocap, TopicalChat)
+}
 MANIFEST = "manifest:"  # before the path of a manifest, where a corpus's name is asked for
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from input_pipeline import audio
 from input_pipeline.corpora import daic_woz_labels, daic_woz_transcript
+from input_pipeline.corpora.interview_labels import CLASSES, Entry
 from input_pipeline.corpora.text_files import as_finding, is_apple_double, require_folder
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import SYNTHETIC_MARKER, Corpus, Finding, Recording, Scanned, Segment
@@ -33,7 +34,7 @@ class DaicWoz(Corpus):
     """
 
     name = "daic_woz"
-    classes: Mapping[str, tuple[str, ...]] = {"depressed": daic_woz_labels.CLASSES}
+    classes: Mapping[str, tuple[str, ...]] = {"depressed": CLASSES}
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
@@ -82,7 +83,7 @@ class DaicWoz(Corpus):
         matches = ((path, _FOLDER.fullmatch(path.name)) for path in sorted(self.root.iterdir()) if path.is_dir())
         return {int(match.group(1)): path for path, match in matches if match}
 
-    def _session(self, entry: daic_woz_labels.Entry, folder: Path | None) -> Scanned:
+    def _session(self, entry: Entry, folder: Path | None) -> Scanned:
         findings = list(entry.findings)
         recording = None
         if folder is None:
@@ -94,7 +95,7 @@ class DaicWoz(Corpus):
             recording = None
         return Scanned(str(entry.session), recording, tuple(findings))
 
-    def _no_folder(self, entry: daic_woz_labels.Entry) -> Finding:
+    def _no_folder(self, entry: Entry) -> Finding:
         folder = self.root / f"{entry.session}_P"
         listed = f"{entry.file}, line {entry.line}: session {entry.session}"
         if self.known_defects and entry.session in ABSENT_SESSIONS:
@@ -103,7 +104,7 @@ class DaicWoz(Corpus):
             "error", "missing-session", f"{listed} has no folder {folder}; unpack {entry.session}_P.zip there"
         )
 
-    def _recording(self, entry: daic_woz_labels.Entry, folder: Path) -> tuple[Recording | None, list[Finding]]:
+    def _recording(self, entry: Entry, folder: Path) -> tuple[Recording | None, list[Finding]]:
         files = {path.name.lower(): path for path in sorted(folder.iterdir()) if not is_apple_double(path)}
         findings = _apple_double(folder)
 

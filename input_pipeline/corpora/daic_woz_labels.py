@@ -3,24 +3,24 @@
 import dataclasses
 from pathlib import Path
 
+from input_pipeline.corpora.interview_labels import (
+    CLASSES,
+    DEPRESSED_FROM_SCORE,
+    ID,
+    MAX_SCORE,
+    MAX_SESSION,
+    Entry,
+    gender,
+    item_columns,
+    items,
+    listed_twice,
+    whole_number,
+)
 from input_pipeline.corpora.text_files import Row, as_finding, read_csv, require_columns
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Finding
 
-CLASSES = ("healthy", "depressed")
-DEPRESSED_FROM_SCORE = 10  # PHQ8_Binary is defined as PHQ8_Score >= 10
-ITEMS = {  # column of the split files -> label
-    "PHQ8_NoInterest": "phq8_no_interest",
-    "PHQ8_Depressed": "phq8_depressed",
-    "PHQ8_Sleep": "phq8_sleep",
-    "PHQ8_Tired": "phq8_tired",
-    "PHQ8_Appetite": "phq8_appetite",
-    "PHQ8_Failure": "phq8_failure",
-    "PHQ8_Concentrating": "phq8_concentrating",
-    "PHQ8_Moving": "phq8_moving",
-}
-MAX_SCORE = 24
-MAX_ITEM = 3
+ITEMS = item_columns("PHQ8_")
 SPLIT_FILES = {
     "train": "train_split_Depression_AVEC2017.csv",
     "dev": "dev_split_Depression_AVEC2017.csv",
@@ -28,21 +28,6 @@ SPLIT_FILES = {
 }
 TEST_LABELS_FILE = "full_test_split.csv"
 WRONG_BINARY = {409: 1}  # session -> the right PHQ8_Binary: its score is 10, the file says 0
-_GENDERS = {"0": "male", "1": "female"}
-_ID = "Participant_ID"
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One session as the split files list it; with an error among the findings its labels are not to be used."""
-
-    session: int
-    split: str
-    file: Path
-    line: int
-    labels: dict[str, str | float]
-    metadata: dict[str, str]
-    findings: tuple[Finding, ...] = ()
 
 
 def read_entries(root: Path, known_defects: bool) -> tuple[list[Entry], dict[str, Finding]]:
@@ -59,7 +44,7 @@ def read_entries(root: Path, known_defects: bool) -> tuple[list[Entry], dict[str
             for entry in _read_split(path, split, known_defects):
                 first = entries.setdefault(entry.session, entry)
                 if first is not entry:
-                    entries[entry.session] = _listed_twice(first, entry)
+                    entries[entry.session] = listed_twice(first, entry)
         except RuleError as error:
             broken[path.name] = as_finding(error)
     labels_path = root / TEST_LABELS_FILE
@@ -81,21 +66,21 @@ def _files(root: Path) -> dict[str, Path]:
 def _read_split(path: Path, split: str, known_defects: bool) -> list[Entry]:
     columns, rows = read_csv(path)
     labelled = split != "test"
-    require_columns(path, columns, (_ID, "Gender", *(("PHQ8_Binary", "PHQ8_Score", *ITEMS) if labelled else ())))
+    require_columns(path, columns, (ID, "Gender", *(("PHQ8_Binary", "PHQ8_Score", *ITEMS) if labelled else ())))
     return [_entry(path, split, row, known_defects, labelled) for row in rows]
 
 
 def _entry(path: Path, split: str, row: Row, known_defects: bool, labelled: bool) -> Entry:
-    session = _whole_number(path, row, _ID, 999)
+    session = whole_number(path, row, ID, MAX_SESSION)
     labels: dict[str, str | float] = {}
     metadata: dict[str, str] = {}
     findings: list[Finding] = []
     try:
-        metadata["gender"] = _gender(path, row)
+        metadata["gender"] = gender(path, row)
         if labelled:
             labels, findings = _labels(path, row, session, "PHQ8", known_defects)
-            items, missing = _items(path, row, int(labels["phq8_score"]))
-            labels, findings = labels | items, findings + missing
+            by_item, missing = _items(path, row, int(labels["phq8_score"]))
+            labels, findings = labels | by_item, findings + missing
     except RuleError as error:
         findings.append(as_finding(error))
     return Entry(session, split, path, row.line, labels, metadata, tuple(findings))
@@ -105,8 +90,8 @@ def _labels(
     path: Path, row: Row, session: int, prefix: str, known_defects: bool
 ) -> tuple[dict[str, str | float], list[Finding]]:
     """The class and the score of one row; `prefix` is "PHQ8" in the train and dev files, "PHQ" in the test file."""
-    score = _whole_number(path, row, f"{prefix}_Score", MAX_SCORE)
-    binary = _whole_number(path, row, f"{prefix}_Binary", 1)
+    score = whole_number(path, row, f"{prefix}_Score", MAX_SCORE)
+    binary = whole_number(path, row, f"{prefix}_Binary", 1)
     findings = []
     if known_defects and WRONG_BINARY.get(session, binary) != binary:
         what = f"session {session} has score {score} but {prefix}_Binary {binary}; set to {WRONG_BINARY[session]}"
@@ -119,72 +104,21 @@ def _labels(
 
 
 def _items(path: Path, row: Row, score: int) -> tuple[dict[str, str | float], list[Finding]]:
-    """The eight items, which add up to the score; a missing one is left out, not reconstructed from the others."""
-    missing = [column for column in ITEMS if row[column].lower() in ("", "nan")]
-    items = {
-        label: float(_whole_number(path, row, column, MAX_ITEM))
-        for column, label in ITEMS.items()
-        if column not in missing
-    }
-    if not missing and sum(items.values()) != score:
-        what = f"the eight PHQ8 items add up to {sum(items.values()):.0f}, PHQ8_Score is {score}"
+    """The eight items, which add up to the score."""
+    found, missing = items(path, row, ITEMS)
+    if not missing and sum(found.values()) != score:
+        what = f"the eight PHQ8 items add up to {sum(found.values()):.0f}, PHQ8_Score is {score}"
         raise RuleError("contradictory-label", f"{path}, line {row.line}: {what}; correct one of them")
-    findings = [
-        Finding(
-            "applied",
-            "missing-phq8-item",
-            f"{path}, line {row.line}: {column} is empty; the session has no label {ITEMS[column]}",
-        )
-        for column in missing
-    ]
-    return dict(items), findings
-
-
-def _gender(path: Path, row: Row) -> str:
-    if row["Gender"] not in _GENDERS:
-        raise RuleError(
-            "label-out-of-range",
-            f"{path}, line {row.line}: Gender is {row['Gender']!r}, expected 0 (male) or 1 (female); correct it",
-        )
-    return _GENDERS[row["Gender"]]
-
-
-def _whole_number(path: Path, row: Row, column: str, maximum: int) -> int:
-    """A cell as a whole number of 0..maximum; spreadsheets may have written it as `10.0`."""
-    try:
-        value = float(row[column])
-    except ValueError:
-        value = float("nan")
-    if not (0 <= value <= maximum and value == int(value)):
-        raise RuleError(
-            "label-out-of-range",
-            f"{path}, line {row.line}: {column} is {row[column]!r}, expected a whole number, 0..{maximum}; correct it",
-        )
-    return int(value)
-
-
-def _listed_twice(first: Entry, again: Entry) -> Entry:
-    rule, what = (
-        ("duplicate-id", "stands twice")
-        if first.split == again.split
-        else (
-            "participant-in-two-splits",
-            f"stands in {first.split} (line {first.line} of {first.file.name}) and in {again.split}",
-        )
-    )
-    finding = Finding(
-        "error", rule, f"{again.file}, line {again.line}: participant {again.session} {what}; remove one of the rows"
-    )
-    return dataclasses.replace(first, findings=(*first.findings, finding))
+    return dict(found), missing
 
 
 def _add_test_labels(entries: dict[int, Entry], path: Path, known_defects: bool, test_is_listed: bool) -> None:
     """Gives the test sessions in `entries` the labels that were published after the challenge."""
     columns, rows = read_csv(path)
-    require_columns(path, columns, (_ID, "PHQ_Binary", "PHQ_Score"))
+    require_columns(path, columns, (ID, "PHQ_Binary", "PHQ_Score"))
     labelled = set()
     for row in rows:
-        session = _whole_number(path, row, _ID, 999)
+        session = whole_number(path, row, ID, MAX_SESSION)
         entry = entries.get(session)
         if entry is None and not test_is_listed:
             continue
@@ -193,7 +127,7 @@ def _add_test_labels(entries: dict[int, Entry], path: Path, known_defects: bool,
             what = f"session {session} is {where}, expected one of {SPLIT_FILES['test']}"
             raise RuleError("unknown-test-session", f"{path}, line {row.line}: {what}; correct the files")
         if session in labelled:
-            entries[session] = _listed_twice(entry, dataclasses.replace(entry, file=path, line=row.line))
+            entries[session] = listed_twice(entry, dataclasses.replace(entry, file=path, line=row.line))
             continue
         labelled.add(session)
         entries[session] = _with_test_labels(entry, path, row, known_defects)
