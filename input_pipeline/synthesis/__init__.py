@@ -6,9 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.errors import DataError
+from input_pipeline.synthesis.cmu_mosei import synthesize_cmu_mosei
 from input_pipeline.synthesis.daic_woz import synthesize_daic_woz
+from input_pipeline.synthesis.e_daic import synthesize_e_daic
+from input_pipeline.synthesis.iemocap import synthesize_iemocap
+from input_pipeline.synthesis.topical_chat import synthesize_topical_chat
 
-SYNTHESIZERS: dict[str, Callable[..., Path]] = {"daic_woz": synthesize_daic_woz}
+SYNTHESIZERS: dict[str, Callable[..., Path]] = {
+    "cmu_mosei": synthesize_cmu_mosei,
+    "daic_woz": synthesize_daic_woz,
+    "e_daic": synthesize_e_daic,
+    "iemocap": synthesize_iemocap,
+    "topical_chat": synthesize_topical_chat,
+}
 
 
 def synthesize(name: str, data_dir: Path | str, **options: Any) -> Path:

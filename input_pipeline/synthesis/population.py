@@ -9,24 +9,36 @@ groups overlap in every variable, and severer cases lie somewhat further out. Gi
 are independent of each other and of all nuisance (gender, anatomy, loudness, microphone, noise, topics), and gender is
 balanced within each label. With `effect=0` the label says nothing about the recording.
 
+Where answers have emotions, a participant has a sixth, their outlook, which makes a climate: the shares of the emotions.
+A bleak one has more sadness and anger and less happiness, but some of each.
+
 `bayes_score` tells the best score anyone can reach who sees the latent variables themselves. A recording shows them
 through a dozen turns only, so a detector stays below it.
 """
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from input_pipeline.synthesis import emotion
 
 SPEECH = ("pitch_range", "rate", "pause")
 WORDS = ("negative", "first_person")
 SHIFTS = {"pitch_range": -1.2, "rate": -1.25, "pause": 1.4, "negative": 1.75, "first_person": 1.45}
 PREVALENCE = 0.35
+OUTLOOK_SHIFT = 1.0  # of the depressed, towards the bleak
+OUTLOOK_SPREAD = 0.4
+MIDDLE_CLIMATE = {"angry": 0.15, "happy": 0.3, "neutral": 0.4, "sad": 0.15}  # of an outlook of 0
+_BLEAKNESS = {"angry": 0.8, "happy": -0.8, "neutral": 0.0, "sad": 1.0}  # change of log odds a unit of the outlook
+PHQ8_ITEMS = ("NoInterest", "Depressed", "Sleep", "Tired", "Appetite", "Failure", "Concentrating", "Moving")
 CUT_OFF = 10  # PHQ-8: depressed from here on
 SPLIT_SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
-MIN_SESSIONS = 10  # below, a split may lack a class
+MIN_SESSIONS, WHY_MIN = 10, "three splits, two classes"  # below, a split may lack a class
 
+Climate = Mapping[str, float]  # the share of a participant's answers in each emotion
 Modality = Literal["audio", "text", "both"]
 _LATENTS = {"audio": SPEECH, "text": WORDS, "both": SPEECH + WORDS}
 _SCORES = np.arange(25)
@@ -130,6 +142,50 @@ def bayes_score(effect: float, modality: Modality = "both", draws: int = 200_000
         "f1": float(2 * (decision & label).sum() / max(decision.sum() + label.sum(), 1)),
         "best_f1": _best_f1(posterior, label),
     }
+
+
+def planted(effect: float, participants: Sequence[Participant]) -> dict[str, Any]:
+    """What a marker file says of the effect on the five latent variables, and of the best score that they allow."""
+    modalities: tuple[Modality, ...] = ("audio", "text", "both")
+    bayes = {name: bayes_score(effect, name) for name in modalities}
+    women = {label: [one.female for one in participants if one.depressed == label] for label in (True, False)}
+    return {
+        "planted_shifts_in_standard_deviations": {name: effect * shift for name, shift in SHIFTS.items()},
+        "prevalence": sum(one.depressed for one in participants) / len(participants),
+        "women_among_depressed": sum(women[True]) / len(women[True]),
+        "women_among_healthy": sum(women[False]) / len(women[False]),
+        "bayes_score_on_latents": {name: {k: round(v, 3) for k, v in score.items()} for name, score in bayes.items()},
+    }
+
+
+def draw_climates(
+    participants: Mapping[int, Participant], effect: float, strength: float, seed: int
+) -> dict[int, Climate]:
+    """The climate of each session's participant, by the session's id; none where `strength` is 0.
+
+    `effect * strength` scales how far the label shifts the outlook.
+    """
+    if strength == 0:
+        return {}
+    climates: dict[int, Climate] = {}
+    for session_id, one in participants.items():
+        outlook = OUTLOOK_SPREAD * float(np.random.default_rng([seed, 3, session_id]).standard_normal())
+        if one.depressed:
+            outlook += effect * strength * OUTLOOK_SHIFT * float(severity_factor(one.score))
+        odds = {name: share * float(np.exp(outlook * _BLEAKNESS[name])) for name, share in MIDDLE_CLIMATE.items()}
+        climates[session_id] = {name: odd / sum(odds.values()) for name, odd in odds.items()}
+    return climates
+
+
+def planted_climates(participants: Mapping[int, Participant], climates: Mapping[int, Climate]) -> dict[str, Any]:
+    """What a marker file says of the climates: the mean share of each emotion by label; nothing where there are none."""
+    if not climates:
+        return {}
+    shares: dict[str, dict[str, float]] = {}
+    for name, label in (("depressed", True), ("healthy", False)):
+        of_label = [climates[session_id] for session_id, one in participants.items() if one.depressed == label]
+        shares[name] = {mood: round(float(np.mean([c[mood] for c in of_label])), 3) for mood in MIDDLE_CLIMATE}
+    return {"planted_shares_of_emotions": shares, **emotion.planted(effect=1.0)}
 
 
 def _log_odds(along: Float[np.ndarray, " draws"], power: float) -> Float[np.ndarray, " draws"]:

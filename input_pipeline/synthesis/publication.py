@@ -62,8 +62,9 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         "version": (found.get("version"), wanted.get("version")),
     }
     parameters = found.get("parameters")
-    for name, value in wanted["parameters"].items():
-        pairs[name] = (parameters.get(name) if isinstance(parameters, dict) else None, value)
+    there, asked = parameters if isinstance(parameters, dict) else {}, wanted["parameters"]
+    for name in [*asked, *(name for name in there if name not in asked)]:
+        pairs[name] = (there.get(name), asked.get(name))
     return ", ".join(f"{name}={a!r} where {b!r} is asked for" for name, (a, b) in pairs.items() if a != b)
 
 

@@ -1,13 +1,14 @@
 """One stand-in interview: who says what and when, the microphone's waveform of it, and its transcript."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.signal
 from jaxtyping import Float, Float32
 
 from input_pipeline.synthesis import wording
+from input_pipeline.synthesis.emotion import MEANS, Expression, chain, draw_affect, draw_expression, draw_words
 from input_pipeline.synthesis.phones import PHONES
 from input_pipeline.synthesis.population import Participant
 from input_pipeline.synthesis.voice import HOP, RATE_HZ, Delivery, Speech, Tract, Voice, bins_hz, speak, tract
@@ -15,6 +16,7 @@ from input_pipeline.synthesis.voice import HOP, RATE_HZ, Delivery, Speech, Tract
 ELLIE, PARTICIPANT = "Ellie", "Participant"  # the speakers' names in a transcript
 SYNC_MARKS = ("<sync>", "<synch>", "[sync]", "[synch]", "[syncing]", "[synching]")
 SCRUBBED = "scrubbed_entry"
+PERSISTENCE = 0.3  # of an answer's emotion to the next
 BRACKETED_FROM = 364  # from this id on the interviewer's words stand in brackets behind a name
 _ELLIE_VOICE = Voice(pitch_hz=195.0, formant_scale=1.14, jitter=0.004, shimmer=0.02)
 _ELLIE_DELIVERY = Delivery(pitch_range_semitones=2.2, rate_hz=6.0, pause_s=0.2)
@@ -47,10 +49,18 @@ class Session:
     spoken: tuple[tuple[int, Speech, float], ...]
 
 
-def interview(participant: Participant, session_id: int, turns: int, seed: int) -> Session:
-    """The session `session_id`: greeting, `turns` prompts and answers, goodbye. Depends on its arguments alone."""
+def interview(
+    participant: Participant, session_id: int, turns: int, seed: int, climate: Mapping[str, float] | None = None
+) -> Session:
+    """The session `session_id`: greeting, `turns` prompts and answers, goodbye. Depends on its arguments alone.
+
+    Args:
+        climate: the share of answers in each emotion. Such an answer has words of its emotion besides those about the
+            topic, and is said in its expression. Without it, answers have no emotion.
+    """
     rng = np.random.default_rng([seed, 1, session_id])
-    floor = _Floor(_participant_voice(participant.female, rng), _delivery(participant), session_id, rng)
+    weather = chain(turns, climate, PERSISTENCE, rng) if climate else [None] * turns
+    floor = _Floor(draw_voice(participant.female, rng), _delivery(participant), session_id, rng)
     floor.sync()
     if rng.random() < 0.4:  # talk before the interview: not part of it
         floor.say(PARTICIPANT, [["okay"]])
@@ -58,10 +68,15 @@ def interview(participant: Participant, session_id: int, turns: int, seed: int) 
     if rng.random() < 0.25:
         floor.say(ELLIE, [["what", "is", "your", "name"]])
         floor.scrub(0.6)
-    for topic, prompt in wording.agenda(turns, rng):
+    for (topic, prompt), emotion in zip(wording.agenda(turns, rng), weather, strict=True):
         floor.say(ELLIE, [prompt.split()])
         clauses = wording.answer(topic, participant.negative_share, participant.first_person_share, rng)
-        floor.say(PARTICIPANT, clauses)
+        expression = None
+        if emotion is not None:
+            affect = draw_affect(MEANS[emotion], rng)
+            clauses += draw_words(affect, 1.0, rng)
+            expression = draw_expression(affect, 1.0, rng)
+        floor.say(PARTICIPANT, clauses, expression)
         if rng.random() < 0.3:
             floor.say(ELLIE, [wording.backchannel(rng).split()])
     floor.say(ELLIE, [wording.INTERVIEWER_CLOSING.split()])
@@ -92,13 +107,40 @@ def tracks(
     return pitch_hz, formants_hz
 
 
+def draw_voice(female: bool, rng: np.random.Generator) -> Voice:
+    """Anatomy and voice quality, which tell nothing of any label."""
+    pitch_hz, scale = (205.0, 1.16) if female else (115.0, 1.0)
+    return Voice(
+        pitch_hz=pitch_hz * float(np.exp(0.11 * rng.standard_normal())),
+        formant_scale=scale * float(np.exp(0.04 * rng.standard_normal())),
+        tilt_db=float(rng.normal(0.0, 1.0)),
+        breath=float(rng.uniform(0.01, 0.05)),
+        jitter=float(rng.uniform(0.005, 0.02)),
+        shimmer=float(rng.uniform(0.02, 0.08)),
+    )
+
+
+def draw_channel(rng: np.random.Generator) -> Float[np.ndarray, " bins"]:
+    """A microphone: it cuts off the lowest frequencies and tilts the rest."""
+    hz = bins_hz()
+    tilt = 10 ** (rng.normal(0.0, 1.0) * np.log2(np.maximum(hz, 100.0) / 1000.0) / 20)
+    return tilt * hz / (hz + rng.uniform(40.0, 120.0))
+
+
+def room_noise(length: int, amplitude: float, rng: np.random.Generator) -> Float32[np.ndarray, " samples"]:
+    """What a microphone hears while nobody talks: noise with more of the low frequencies."""
+    white = rng.standard_normal(length, dtype=np.float32)
+    rumble = scipy.signal.lfilter(np.array([0.5], np.float32), np.array([1.0, -0.7], np.float32), white)
+    return np.float32(amplitude) * rumble
+
+
 class _Floor:
     """The microphone's side of a running interview: whoever has the floor is appended to the recording."""
 
     def __init__(self, voice: Voice, delivery: Delivery, session_id: int, rng: np.random.Generator):
         self._rng, self._session_id = rng, session_id
         loudness = 10 ** (rng.normal(-25.0, 3.0) / 20)
-        channel = loudness * _channel(rng)
+        channel = loudness * draw_channel(rng)
         self._noise = loudness * 10 ** (-rng.uniform(26.0, 40.0) / 20)
         self._speakers: dict[str, tuple[Voice, Delivery, Tract]] = {
             ELLIE: (_ELLIE_VOICE, _ELLIE_DELIVERY, tract(_ELLIE_VOICE, _ELLIE_GAIN * channel)),
@@ -111,8 +153,10 @@ class _Floor:
         self._spoken: list[tuple[int, Speech, float]] = []
         self._zeroed: list[tuple[int, int]] = []
 
-    def say(self, speaker: str, clauses: list[list[str]]) -> None:
+    def say(self, speaker: str, clauses: list[list[str]], expression: Expression | None = None) -> None:
         voice, delivery, filters = self._speakers[speaker]
+        if expression is not None:
+            voice, delivery, filters = expression.applied(voice, delivery, filters)
         self._wait()
         speech = speak(clauses, voice, delivery, filters, self._rng)
         text = " ".join(word for clause in clauses for word in clause)
@@ -135,9 +179,7 @@ class _Floor:
 
     def session(self) -> Session:
         self._wait()
-        white = self._rng.standard_normal(self._now, dtype=np.float32)
-        rumble = scipy.signal.lfilter(np.array([0.5], np.float32), np.array([1.0, -0.7], np.float32), white)
-        samples = np.float32(self._noise) * rumble
+        samples = room_noise(self._now, self._noise, self._rng)
         for start, sound in self._sounds:
             samples[start : start + len(sound)] += sound
         for start, stop in self._zeroed:
@@ -171,25 +213,5 @@ class _Floor:
         return " ".join(words)
 
 
-def _participant_voice(female: bool, rng: np.random.Generator) -> Voice:
-    """Anatomy and voice quality, which tell nothing of the label."""
-    pitch_hz, scale = (205.0, 1.16) if female else (115.0, 1.0)
-    return Voice(
-        pitch_hz=pitch_hz * float(np.exp(0.11 * rng.standard_normal())),
-        formant_scale=scale * float(np.exp(0.04 * rng.standard_normal())),
-        tilt_db=float(rng.normal(0.0, 1.0)),
-        breath=float(rng.uniform(0.01, 0.05)),
-        jitter=float(rng.uniform(0.005, 0.02)),
-        shimmer=float(rng.uniform(0.02, 0.08)),
-    )
-
-
 def _delivery(participant: Participant) -> Delivery:
     return Delivery(participant.pitch_range_semitones, participant.rate_hz, participant.pause_s)
-
-
-def _channel(rng: np.random.Generator) -> Float[np.ndarray, " bins"]:
-    """A microphone: it cuts off the lowest frequencies and tilts the rest."""
-    hz = bins_hz()
-    tilt = 10 ** (rng.normal(0.0, 1.0) * np.log2(np.maximum(hz, 100.0) / 1000.0) / 20)
-    return tilt * hz / (hz + rng.uniform(40.0, 120.0))

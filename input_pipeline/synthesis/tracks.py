@@ -36,10 +36,8 @@ def write_vocal(
     covarep[:, 2:10] += (0.1, 0.4, 5.0, 0.3, 0.1, -0.3, 1.2, 0.6)  # NAQ, QOQ, H1H2, PSP, MDQ, peakSlope, Rd, Rd_conf
     covarep[:, 11:36] += np.geomspace(2.0, 0.02, 25)  # MCEP
     covarep[~voiced & (rng.random(frames) < 0.02), 7] = -np.inf
-    _write_rows(
-        stem.with_name(f"{stem.name}_COVAREP.csv"), "", covarep, ["%d", "%d"] + ["%.1f"] * (COVAREP_COLUMNS - 2)
-    )
-    _write_rows(stem.with_name(f"{stem.name}_FORMANT.csv"), "", formants_hz, ["%.0f"] * 5)
+    write_rows(stem.with_name(f"{stem.name}_COVAREP.csv"), "", covarep, ["%d", "%d"] + ["%.1f"] * (COVAREP_COLUMNS - 2))
+    write_rows(stem.with_name(f"{stem.name}_FORMANT.csv"), "", formants_hz, ["%.0f"] * 5)
 
 
 def write_face(stem: Path, frames: int, rng: np.random.Generator) -> None:
@@ -49,12 +47,12 @@ def write_face(stem: Path, frames: int, rng: np.random.Generator) -> None:
     lead = np.stack([np.arange(1, frames + 1), time, np.where(success, 0.95, 0.1), success], axis=1)
     angle = np.linspace(0, 2 * np.pi, _LANDMARKS, endpoint=False)
     mean_face = np.stack([320 + 80 * np.cos(angle), 240 + 100 * np.sin(angle)])  # [2, 68] pixels
-    flat = mean_face.reshape(-1) + _drift(frames, 2 * _LANDMARKS, 2.0, rng)
+    flat = mean_face.reshape(-1) + drift(frames, 2 * _LANDMARKS, 2.0, rng)
     solid = np.concatenate([mean_face[0] - 320, mean_face[1] - 240, 600 + 20 * np.cos(angle)])
-    solid = solid + _drift(frames, 3 * _LANDMARKS, 2.0, rng)
-    gaze = np.tile((0.05, 0.1, -0.99), 4) + _drift(frames, len(_GAZE), 0.05, rng)
-    pose = np.array((0.0, 0.0, 600.0, 0.1, 0.0, 0.0)) + _drift(frames, len(_POSE), 0.05, rng)
-    units = np.abs(_drift(frames, len(ACTION_UNITS), 0.6, rng))
+    solid = solid + drift(frames, 3 * _LANDMARKS, 2.0, rng)
+    gaze = np.tile((0.05, 0.1, -0.99), 4) + drift(frames, len(_GAZE), 0.05, rng)
+    pose = np.array((0.0, 0.0, 600.0, 0.1, 0.0, 0.0)) + drift(frames, len(_POSE), 0.05, rng)
+    units = np.abs(drift(frames, len(ACTION_UNITS), 0.6, rng))
     units[:, 14:] = units[:, 14:] > 0.9
     axes_2d, axes_3d = ([f"{axis}{point}" for axis in axes for point in range(_LANDMARKS)] for axes in ("xy", "XYZ"))
     _write_clnf(stem, "features", lead, axes_2d, flat, "%.0f")
@@ -64,21 +62,22 @@ def write_face(stem: Path, frames: int, rng: np.random.Generator) -> None:
     _write_clnf(stem, "AUs", lead, ACTION_UNITS, units, "%.1f")
 
 
-def _write_clnf(stem: Path, kind: str, lead: np.ndarray, columns: Sequence[str], values: np.ndarray, fmt: str) -> None:
-    header = ", ".join(("frame", "timestamp", "confidence", "success", *columns)) + "\n"
-    formats = ["%d", "%.3f", "%.2f", "%d", *[fmt] * len(columns)]
-    _write_rows(stem.with_name(f"{stem.name}_CLNF_{kind}.txt"), header, np.hstack([lead, values]), formats, ", ")
-
-
-def _write_rows(path: Path, header: str, rows: np.ndarray, formats: Sequence[str], separator: str = ",") -> None:
+def write_rows(path: Path, header: str, rows: np.ndarray, formats: Sequence[str], separator: str = ",") -> None:
+    """Writes a table of numbers, each column in its own format, below a header that ends its line."""
     line = separator.join(formats) + "\n"
     path.write_bytes((header + line * len(rows) % tuple(rows.reshape(-1))).encode())
 
 
-def _drift(frames: int, columns: int, size: float, rng: np.random.Generator) -> Float[np.ndarray, "frames columns"]:
+def drift(frames: int, columns: int, size: float, rng: np.random.Generator) -> Float[np.ndarray, "frames columns"]:
     """Smooth random movement: values at one-second knots, joined by lines."""
     knots = size * rng.standard_normal((frames // FACE_RATE_HZ + 2, columns))
     position = np.arange(frames) / FACE_RATE_HZ
     left = position.astype(int)
     weight = (position - left)[:, None]
     return (1 - weight) * knots[left] + weight * knots[left + 1]
+
+
+def _write_clnf(stem: Path, kind: str, lead: np.ndarray, columns: Sequence[str], values: np.ndarray, fmt: str) -> None:
+    header = ", ".join(("frame", "timestamp", "confidence", "success", *columns)) + "\n"
+    formats = ["%d", "%.3f", "%.2f", "%d", *[fmt] * len(columns)]
+    write_rows(stem.with_name(f"{stem.name}_CLNF_{kind}.txt"), header, np.hstack([lead, values]), formats, ", ")

@@ -2,11 +2,14 @@
 
 An answer is one or two clauses about the prompt's topic. Each clause is negative or not, and in the first person or
 not, by two independent draws; those two shares are what the label moves. Prompts, topics, fillers and the number of
-clauses are drawn alike for everybody. All sentences were written for this file.
+clauses are drawn alike for everybody.
+
+Beside the answers there are remarks of four emotions, which could be made in any talk. All sentences were written for
+this file.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -41,6 +44,53 @@ _FRAMES = {
         "everyone gets {feeling} about the {noun}",
     ),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Lexicon:
+    """How an emotion is put into words: `feelings` fit after "i feel", `qualities` after "it is"."""
+
+    feelings: tuple[str, ...]
+    qualities: tuple[str, ...]
+    clauses: tuple[str, ...]
+
+
+LEXICON = {
+    "angry": Lexicon(
+        ("angry", "furious", "mad", "annoyed", "outraged", "offended", "bitter", "fed up"),
+        ("unfair", "ridiculous", "outrageous", "insulting", "stupid", "a lie", "your fault", "a scandal"),
+        ("stop yelling at me", "you never listen", "don't touch my things", "how dare you say that", "leave me alone",
+         "they cheated us again", "i want my money back", "shut the door and go", "nobody asked you", "he lied to my face"),
+    ),
+    "happy": Lexicon(
+        _FEELINGS[False],
+        _QUALITIES[False],
+        ("i love this so much", "we won the prize", "she said yes", "what a lovely surprise", "i can't stop smiling",
+         "let's dance tonight", "we are getting married", "that made my day", "you are the best", "i got the part"),
+    ),
+    "neutral": Lexicon(
+        ("ready", "used to it", "awake", "prepared", "informed", "busy"),
+        ("normal", "usual", "on the table", "at five", "around the corner", "the same"),
+        ("the bus comes at nine", "please fill in this form", "the shop is on the left", "i put the keys there",
+         "it takes two hours", "we meet on tuesday", "the paper is in the drawer", "turn right after the bridge",
+         "i need your name and address", "she works at the bank"),
+    ),
+    "sad": Lexicon(
+        _FEELINGS[True],
+        ("sad", "over", "too late", "lost", "empty", "hopeless", "gone", "no use"),
+        ("i miss her every day", "he is not coming back", "i can't stop crying", "we lost our home", "i am so alone",
+         "there is no one left", "my heart is broken", "i should have said goodbye", "she died in the spring",
+         "i don't want to get up"),
+    ),
+}  # fmt: skip
+_REMARK_FRAMES = (
+    "i feel {feeling}",
+    "i am {feeling} right now",
+    "it is {quality}",
+    "i think that is {quality}",
+    "everyone here is {feeling}",
+    "this whole thing is {quality}",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +221,39 @@ def answer(topic: Topic, negative_share: float, first_person_share: float, rng: 
     """The clauses of an answer, each a list of lower-case words."""
     clauses = []
     for position in range(1 + int(rng.random() < 0.55)):
-        lead = str(rng.choice(_JOINS)) if position else ""
-        if rng.random() < 0.3:
-            lead += " " + str(rng.choice(_FILLERS))
+        lead = _lead(position, rng)
         negative, first_person = rng.random() < negative_share, rng.random() < first_person_share
         clauses.append(f"{lead} {_clause(topic, bool(negative), bool(first_person), rng)}".split())
     return clauses
+
+
+def remarks(draw_emotion: Callable[[], str], rng: np.random.Generator) -> list[list[str]]:
+    """One or two clauses, each a list of lower-case words of the emotion that `draw_emotion` gives for it."""
+    clauses = []
+    for position in range(1 + int(rng.random() < 0.4)):
+        lead = _lead(position, rng)
+        clauses.append(f"{lead} {_remark(LEXICON[draw_emotion()], rng)}".split())
+    return clauses
+
+
+def written(clauses: Sequence[Sequence[str]]) -> str:
+    """The clauses as a sentence: with a capital, commas and a full stop."""
+    text = ", ".join(" ".join("I" + word[1:] if word.split("'")[0] == "i" else word for word in c) for c in clauses)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _lead(position: int, rng: np.random.Generator) -> str:
+    lead = str(rng.choice(_JOINS)) if position else ""
+    if rng.random() < 0.3:
+        lead += " " + str(rng.choice(_FILLERS))
+    return lead
+
+
+def _remark(lexicon: Lexicon, rng: np.random.Generator) -> str:
+    if rng.random() < 0.5:
+        return str(rng.choice(lexicon.clauses))
+    frame = str(rng.choice(_REMARK_FRAMES))
+    return frame.format(feeling=rng.choice(lexicon.feelings), quality=rng.choice(lexicon.qualities))
 
 
 def _clause(topic: Topic, negative: bool, first_person: bool, rng: np.random.Generator) -> str:

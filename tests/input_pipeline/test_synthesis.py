@@ -194,8 +194,8 @@ def test_a_wrong_option_is_named_and_nothing_is_written(tmp_path: Path, options:
 
 
 def test_a_corpus_without_a_stand_in_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="iemocap"):
-        synthesize("iemocap", tmp_path)
+    with pytest.raises(DataError, match="emodb"):
+        synthesize("emodb", tmp_path)
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

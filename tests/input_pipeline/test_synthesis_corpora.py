@@ -1,0 +1,214 @@
+"""The stand-ins of the emotional corpora and of E-DAIC as files: layout, determinism, markers, and their readers."""
+
+import filecmp
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import soundfile
+
+from input_pipeline.corpora import open_corpus
+from input_pipeline.errors import DataError
+from input_pipeline.recording import SYNTHETIC_MARKER
+from input_pipeline.synthesis import synthesize
+from input_pipeline.synthesis.e_daic_tracks import DURATION_S
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "iemocap": {"sessions": 10, "turns": 6},
+    "cmu_mosei": {"sessions": 12},
+    "e_daic": {"sessions": 10, "turns": 2, "emotion": 1.0},
+    "topical_chat": {"sessions": 20, "turns": 5},
+    "daic_woz": {"sessions": 10, "turns": 2, "emotion": 1.0},
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a corpus's stand-in, written when first asked for."""
+    data_dir = tmp_path_factory.mktemp("data")
+    return lambda name: synthesize(name, data_dir, workers=1, **OPTIONS[name])
+
+
+def _files(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_reader_takes_it_without_an_error(written: Callable[[str], Path], name: str) -> None:
+    corpus = open_corpus(name, written(name).parent)
+    assert corpus.synthetic
+    recordings = corpus.recordings()
+    assert len(recordings) >= OPTIONS[name]["sessions"]
+    assert all(segment.text for recording in recordings for segment in recording.segments)
+    clipped = {"clip-past-audio", "clip-without-words", "turn-past-audio", "unlisted-session"}
+    assert not clipped & {finding.rule for scanned in corpus.scan() for finding in scanned.findings}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_marker_tells_parameters_and_what_is_planted(written: Callable[[str], Path], name: str) -> None:
+    marker = json.loads((written(name) / SYNTHETIC_MARKER).read_text())
+    assert marker["corpus"] == name
+    assert "made up" in marker["synthetic"]
+    assert marker["parameters"].items() >= ({"seed": 0, "effect": 1.0} | OPTIONS[name]).items()
+    assert marker["planted_slopes"]["loudness_db"]["activation"] > 0
+
+
+@pytest.mark.parametrize("name", ["e_daic", "daic_woz"])
+def test_the_marker_tells_the_shares_of_the_emotions_by_label(written: Callable[[str], Path], name: str) -> None:
+    shares = json.loads((written(name) / SYNTHETIC_MARKER).read_text())["planted_shares_of_emotions"]
+    assert shares["depressed"]["sad"] > 1.3 * shares["healthy"]["sad"]
+    assert 0 < shares["depressed"]["happy"] < shares["healthy"]["happy"]
+    for of_label in shares.values():
+        assert sum(of_label.values()) == pytest.approx(1.0, abs=0.003)
+
+
+@pytest.mark.parametrize(("name", "workers"), [(name, 2 if name == "iemocap" else 1) for name in OPTIONS])
+def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(
+    written: Callable[[str], Path], tmp_path: Path, name: str, workers: int
+) -> None:
+    root, again = written(name), synthesize(name, tmp_path, workers=workers, **OPTIONS[name])
+    files = _files(root)
+    assert files == _files(again)
+    same, different, unreadable = filecmp.cmpfiles(root, again, files, shallow=False)
+    assert (sorted(same), different, unreadable) == (files, [], [])
+    other = synthesize(name, tmp_path / "other", seed=1, workers=1, **(OPTIONS[name] | {"sessions": 10}))
+    shared = set(files) & set(_files(other)) - {SYNTHETIC_MARKER}
+    assert shared
+    assert all(not filecmp.cmp(root / file, other / file, shallow=False) for file in shared)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("options", [{"sessions": 1}, {"effect": -1.0}, {"seed": -1}])
+def test_a_wrong_option_is_named_and_nothing_is_written(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=f"^{next(iter(options))}:"):
+        synthesize(name, tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_interviews_with_emotion_are_not_taken_for_those_without(written: Callable[[str], Path]) -> None:
+    root = written("daic_woz")
+    with pytest.raises(DataError, match=r"emotion=1.0 where None is asked for.*--overwrite"):
+        synthesize("daic_woz", root.parent, workers=1, **(OPTIONS["daic_woz"] | {"emotion": 0.0}))
+
+
+def test_iemocap_has_ten_speakers_and_labels_besides_the_four_classes(written: Callable[[str], Path]) -> None:
+    root = written("iemocap")
+    labels: list[str] = []
+    for session in range(1, 6):
+        names = [path.stem for path in sorted((root / f"Session{session}/dialog/EmoEvaluation").glob("*.txt"))]
+        assert names == [f"Ses0{session}F_impro01", f"Ses0{session}M_impro01"]
+        for name in names:
+            evaluation = (root / f"Session{session}/dialog/EmoEvaluation/{name}.txt").read_text()
+            lines = [line.split("\t") for line in evaluation.splitlines() if line.startswith("[")]
+            assert len(lines) == 6
+            assert evaluation.count("\nC-E") == evaluation.count("\nA-E") == 3 * len(lines)
+            labels += [line[2] for line in lines]
+            spoken = {path.stem for path in (root / f"Session{session}/sentences/wav/{name}").iterdir()}
+            assert spoken == {line[1] for line in lines}
+    assert len({one.participant for one in open_corpus("iemocap", root.parent).recordings()}) == 10
+    assert {"ang", "hap", "neu", "sad"} < set(labels)
+    assert set(labels) & {"fru", "xxx"}
+
+
+def test_attributes_of_iemocap_go_with_the_class(tmp_path: Path) -> None:
+    synthesize("iemocap", tmp_path, sessions=15, turns=12, effect=0.0, workers=1)
+    recordings = open_corpus("iemocap", tmp_path).recordings()
+
+    def mean(emotion: str, attribute: str) -> float:
+        return float(np.mean([r.labels[attribute] for r in recordings if r.labels["emotion"] == emotion]))
+
+    assert mean("happy", "valence") > mean("neutral", "valence") + 0.4 > mean("sad", "valence") + 0.8
+    assert mean("angry", "activation") > mean("neutral", "activation") + 0.4 > mean("sad", "activation") + 0.6
+    assert mean("angry", "dominance") > mean("sad", "dominance") + 0.8
+
+
+def test_mosei_holds_seven_labels_a_clip_in_thirds_and_every_video_in_a_fold(written: Callable[[str], Path]) -> None:
+    root = written("cmu_mosei")
+    folds = json.loads((root / "standard_folds.json").read_text())
+    videos = [video for fold in ("train", "valid", "test") for video in folds[fold]]
+    assert sorted(videos) == sorted(path.stem for path in (root / "Audio/Full/WAV_16000").iterdir())
+    assert all(folds.values())
+    with h5py.File(root / "CMU_MOSEI_Labels.csd") as file:
+        assert "metadata" in file["All Labels"]
+        for video in videos:
+            labels, times_s = (file[f"All Labels/data/{video}/{name}"][()] for name in ("features", "intervals"))
+            assert 3 <= len(labels) <= 5
+            assert labels.shape[1] == 7
+            np.testing.assert_allclose(3 * labels, np.rint(3 * labels), atol=1e-5)
+            assert (times_s[:, 0] < times_s[:, 1]).all()
+            assert times_s.max() < soundfile.info(root / f"Audio/Full/WAV_16000/{video}.wav").duration
+
+
+def test_a_sentiment_holds_on_in_a_video(tmp_path: Path) -> None:
+    synthesize("cmu_mosei", tmp_path, sessions=60, workers=1)
+    recordings = open_corpus("cmu_mosei", tmp_path).recordings()
+    by_video: dict[str, list[float]] = {}
+    for recording in recordings:
+        by_video.setdefault(recording.participant, []).append(float(recording.labels["sentiment"]))
+    within = np.mean([np.var(values) for values in by_video.values()])
+    assert within < 0.6 * np.var([value for values in by_video.values() for value in values])
+
+
+def test_e_daic_has_the_features_of_the_original(written: Callable[[str], Path]) -> None:
+    features = written("e_daic") / "300_P" / "features"
+    egemaps, mfcc = (
+        pd.read_csv(features / f"300_OpenSMILE2.3.0_{kind}.csv", sep=";", quotechar="'") for kind in ("egemaps", "mfcc")
+    )
+    assert (egemaps.shape, mfcc.shape) == ((100 * DURATION_S, 2 + 23), (100 * DURATION_S, 2 + 39))
+    assert list(egemaps.columns[:2]) == ["name", "frameTime"]
+    assert egemaps["F0semitoneFrom27.5Hz_sma3nz"].max() > 20
+    face = pd.read_csv(features / "300_OpenFace2.1.0_Pose_gaze_AUs.csv")
+    assert face.shape == (30 * DURATION_S, 4 + 49)
+    for bag in ("BoAW_openSMILE_2.3.0_eGeMAPS", "BoAW_openSMILE_2.3.0_MFCC", "BoVW_openFace_2.1.0_Pose_Gaze_AUs"):
+        assert pd.read_csv(features / f"300_{bag}.csv", header=None).shape[1] == 100
+    for network, width in (("densenet201", 1920), ("vgg16", 4096)):
+        assert pd.read_csv(features / f"300_{network}.csv").shape[1] == 2 + width
+    for network, width in (("ResNet", 2048), ("VGG", 4096)):
+        assert scipy.io.loadmat(features / f"300_CNN_{network}.mat")["feature"].shape[1] == width
+
+
+def test_e_daic_tells_no_speaker_and_has_no_word_of_the_interviewer(written: Callable[[str], Path]) -> None:
+    root = written("e_daic")
+    for folder in root.glob("*_P"):
+        transcript = pd.read_csv(folder / f"{folder.name[:-2]}_Transcript.csv")
+        assert list(transcript.columns) == ["Start_Time", "End_Time", "Text", "Confidence"]
+        assert transcript.Confidence.between(0, 1).all()
+        assert not transcript.Text.str.contains(r"ellie|<|\[|xxx|scrubbed").any()
+    tables = [pd.read_csv(root / f"{split}_split.csv") for split in ("train", "dev", "test")]
+    table = pd.concat(tables).set_index("Participant_ID")
+    items = pd.read_csv(root / "Detailed_PHQ8_Labels.csv").set_index("Participant_ID")
+    assert (items.filter(regex="PHQ_8(?!Total)").sum(axis=1) == table.PHQ_Score.loc[items.index]).all()
+
+
+def test_the_interviews_of_e_daic_are_not_those_of_daic_woz(written: Callable[[str], Path]) -> None:
+    wav = "300_P/300_AUDIO.wav"
+    assert not filecmp.cmp(written("e_daic") / wav, written("daic_woz") / wav, shallow=False)
+
+
+def test_topical_chat_has_agents_in_turns_and_a_sentiment_each(written: Callable[[str], Path]) -> None:
+    root = written("topical_chat")
+    assert _files(root) == [SYNTHETIC_MARKER, "test_freq.json", "train.json", "valid_freq.json"]
+    for name in ("train", "valid_freq", "test_freq"):
+        for conversation in json.loads((root / f"{name}.json").read_text()).values():
+            assert [turn["agent"] for turn in conversation["content"]] == [f"agent_{i % 2 + 1}" for i in range(5)]
+            assert all(turn["message"].endswith(".") for turn in conversation["content"])
+
+
+def test_the_command_line_writes_every_corpus_with_its_own_options(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "input_pipeline.synthesize", "--corpus=topical_chat", f"--data_dir={tmp_path}"]
+    refused = subprocess.run([*command, "--emotion=1"], capture_output=True, text=True, timeout=120, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("emotion: the stand-in of topical_chat has no such option")
+    done = subprocess.run(
+        [*command, "--sessions=10", "--turns=2"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "topical_chat" / SYNTHETIC_MARKER).is_file()
