@@ -9,7 +9,7 @@ import pytest
 from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.ensemble import seed_keys
-from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
+from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -17,10 +17,11 @@ DRAWN = config.Splits(validation=(), validation_fraction=0.3)
 EMOTION = EmotionAudio(
     width=8, splice=(-1, 0, 1), taps=((-1, 1),), frame_dim=8, attention_units=4, head_sharpness=(1.0, 0.2)
 )
+UTTERANCES = EmotionText("audio", 4, 4, "bias", head_sharpness=(1.0, 0.2), dropout=0.3)
 SYSTEMS = {
     "text, two buckets": (DirectText(feature="audio", hidden=4, dropout=0.3), {"buckets": 2}, config.Splits()),
     "audio, drawn splits": (DirectAudio(frame_hidden=4, segment_hidden=4, dropout=0.3), {"levels": 2}, DRAWN),
-    "emotion, windows, drawn splits": (EMOTION, {"windows": 2}, DRAWN),
+    "emotion, windows, drawn splits": (EmotionAudioText(EMOTION, UTTERANCES, 8), {"windows": 2}, DRAWN),
 }
 
 

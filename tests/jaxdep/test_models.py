@@ -12,12 +12,14 @@ from flax import nnx
 from input_pipeline.config import ConfigError
 from jaxdep.models import Masked
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
-from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
+from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 DIM, OUTPUTS = 3, {"depressed": 2, "score": 1}
+INPUTS = {"audio": DIM, "text": DIM}
 EMOTION = {"width": 8, "taps": ((-1, 2),), "frame_dim": 8, "attention_units": 4, "head_sharpness": (1.0, 0.2)}
+UTTERANCES = EmotionText(text_dim=5, attention_units=4, head_sharpness=(1.0, 1.0, 0.2), fusion_dim=6, dropout=0.3)
 MODELS = {
     **{f"text, {pooling}": DirectText("audio", 4, pooling, 0.3) for pooling in ("final", "mean", "max", "mean_std")},
     **{f"audio, {pooling}": DirectAudio("audio", 3, 4, pooling, 0.3) for pooling in ("final", "mean")},
@@ -25,6 +27,9 @@ MODELS = {
         f"emotion, {edges}": EmotionAudio(edges=edges, output_dropout=0.3, **EMOTION)
         for edges in ("valid", "replicate")
     },
+    "emotion, utterances": UTTERANCES,
+    "emotion, utterances by position": dataclasses.replace(UTTERANCES, position="bias", reach=2),
+    "emotion, frames and utterances": EmotionAudioText(EmotionAudio(**EMOTION), UTTERANCES, fusion_dim=6),
 }
 _TEXT = TextNetwork("text", hidden=4, channels=6, units=5)
 _SPEECH = SpeechNetwork(channels=(6, 4), hidden=4, units=8, pool=2)
@@ -40,7 +45,7 @@ CASES = pytest.mark.parametrize("name", MODELS)
 
 @functools.cache
 def built(name):
-    model = MODELS[name].build({"audio": DIM, "text": DIM}, OUTPUTS, rngs=nnx.Rngs(params=jax.random.key(1)))
+    model = MODELS[name].build(INPUTS, OUTPUTS, rngs=nnx.Rngs(params=jax.random.key(1)))
     return nnx.split(model)
 
 
@@ -51,16 +56,23 @@ def compiled(name):
     return jax.jit(lambda features, key=None: nnx.merge(graphdef, state, copy=True)(features, key=key))
 
 
-def batch(name, extra=0):
-    """Random frames behind the mask: a model must not look there. With `extra` there are more of them."""
-    lengths = np.array([[9, 5, 7], [6, 8, 0], [4, 0, 0]]) if name.startswith("audio") else np.array([9, 6, 5])
+def padded(lengths, extra=0):
+    """Random vectors behind the mask: a model must not look there. With `extra` there are more of them."""
     mask = np.arange(9 + extra) < lengths[..., None]
     if extra and lengths.ndim == 2:
         mask = np.pad(mask, [(0, 0), (0, 2), (0, 0)])
     values = np.random.default_rng(extra).normal(size=(*mask.shape, DIM))
     values[mask] = np.random.default_rng(99).normal(size=(mask.sum(), DIM))
-    audio = Masked(jnp.asarray(values, jnp.float32), jnp.asarray(mask))
-    return {"audio": audio} | ({"text": audio} if name == "joint" else {})
+    return Masked(jnp.asarray(values, jnp.float32), jnp.asarray(mask))
+
+
+def batch(name, extra=0):
+    lengths = np.array([[9, 5, 7], [6, 8, 0], [4, 0, 0]]) if name.startswith("audio") else np.array([9, 6, 5])
+    features = {"audio": padded(lengths, extra), "text": padded(lengths, extra)}
+    if name.startswith("emotion"):
+        values, mask = padded(np.array([9, 7, 5]), extra)
+        features["text"] = Masked(values.at[1, 5:7].set(0), mask)  # the second dialogue ends after one more utterance
+    return {feature: features[feature] for feature in MODELS[name].axes()}
 
 
 def objective(graphdef):
@@ -113,9 +125,13 @@ def test_shapes_of_outputs(name):
     assert outputs.penalty.shape == (3,)
     assert all(value.shape[0] == 3 for value in outputs.intermediates.values())
     if name.startswith("emotion"):
-        assert outputs.intermediates["emotion"].shape == (3, 8)
+        found = dict(outputs.intermediates)
+        dims = {"audio": 8, "text": 3 * 5}
+        assert found.pop("emotion").shape == (3, sum(dims[feature] for feature in MODELS[name].axes()))
         assert (outputs.penalty > 0).all()
-        np.testing.assert_allclose(outputs.intermediates["attention"].sum(-1), 1, atol=1e-6)
+        assert found.keys() == {f"{feature}_attention" for feature in MODELS[name].axes()}
+        for attention in found.values():
+            np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-6)
     else:
         assert (outputs.penalty == 0).all()
 
@@ -133,6 +149,89 @@ def test_empty_segments_at_the_end_of_a_session_change_nothing():
     whole = model({"audio": features}).logits["depressed"]
     short = model({"audio": Masked(features.values[2:, :1], features.mask[2:, :1])}).logits["depressed"]
     np.testing.assert_allclose(short[0], whole[2], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "dim"), [(EmotionAudio(), 128), (EmotionText(), 5 * 64), (EmotionAudioText(), 128 + 5 * 64)]
+)
+def test_the_emotion_feature_has_the_papers_dimensions(config, dim):
+    def emotion(features):
+        model = config.build({"audio": 80, "text": 768}, OUTPUTS, rngs=nnx.Rngs(params=0))
+        return model(features).intermediates["emotion"]
+
+    shapes = {"audio": (2, 118, 80), "text": (2, 7, 768)}
+    features = {name: Masked(jnp.zeros(shape), jnp.ones(shape[:2], bool)) for name, shape in shapes.items()}
+    assert jax.eval_shape(emotion, features).shape == (2, dim)
+
+
+def test_both_branches_together_are_what_they_are_alone():
+    joint = nnx.merge(*built("emotion, frames and utterances"))
+    alone = {name: nnx.merge(*built(name)) for name in ("emotion, valid", "emotion, utterances")}
+    alone["emotion, valid"].audio, alone["emotion, utterances"].text = joint.audio, joint.text
+    features = batch("emotion, frames and utterances")
+    found, audio, text = (jax.jit(model)(features) for model in (joint, *alone.values()))
+    emotion = [audio.intermediates["emotion"], text.intermediates["emotion"]]
+    np.testing.assert_allclose(found.intermediates["emotion"], jnp.concatenate(emotion, axis=1), atol=1e-6)
+    np.testing.assert_allclose(found.penalty, audio.penalty + text.penalty, atol=1e-6)
+
+
+@pytest.mark.parametrize("edges", ["valid", "replicate"])
+def test_silent_and_short_utterances_give_numbers(edges):
+    """Frames of one whole utterance, none and a single one, which is less than the context of four."""
+    config = EmotionAudioText(EmotionAudio(edges=edges, **EMOTION), UTTERANCES)
+    graphdef, state = nnx.split(config.build(INPUTS, OUTPUTS, rngs=nnx.Rngs(params=1)))
+    text = jax.tree.map(lambda x: jnp.repeat(x[:1], 3, axis=0), padded(np.array([7])))
+    (_, found), gradient = objective(graphdef)(state, {"audio": padded(np.array([9, 0, 1])), "text": text})
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((found, gradient)))
+    heard = found.intermediates["audio_attention"].sum(-1)
+    np.testing.assert_allclose(heard, np.array([[1], [0], [edges == "replicate"]]).repeat(2, 1), atol=1e-6)
+    assert np.allclose(found.logits["depressed"][1], found.logits["depressed"][2]) == (edges == "valid")
+
+
+@pytest.mark.parametrize("name", ["emotion, utterances", "emotion, utterances by position"])
+def test_no_attention_goes_where_no_utterance_is(name):
+    values, mask = padded(np.array([7, 7, 5]))
+    values = values.at[0, :3].set(0).at[1:, :7].set(0)  # the first begins its dialogue, the others have no words at all
+    weights = compiled(name)({"text": Masked(values, mask)}).intermediates["text_attention"]
+    np.testing.assert_array_equal(weights[0] > 0, np.tile((np.arange(9) >= 3) & (np.arange(9) < 7), (3, 1)))
+    np.testing.assert_allclose(weights[0].sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(weights[1:], np.eye(9)[[3, 2]][:, None].repeat(3, 1), atol=1e-6)  # the middle one
+
+
+def test_only_a_bias_tells_the_current_utterance_from_its_neighbours():
+    def logits(name, position, features):
+        graphdef, state = built(name)
+        model = nnx.merge(graphdef, state, copy=True)
+        if position is not None:
+            model.text.position.numbers[...] = position
+        return jax.jit(model)({"text": features}).logits["depressed"]
+
+    values, mask = batch("emotion, utterances")["text"]
+    whole = Masked(values[:1], mask[:1])  # nine utterances
+    reordered = Masked(jnp.roll(whole.values, 2, axis=1), whole.mask)
+    plain, by_position = "emotion, utterances", "emotion, utterances by position"
+    zeros, numbers = jnp.zeros((5, 3)), jax.random.normal(jax.random.key(0), (5, 3))
+    for name, position in ((plain, None), (by_position, zeros)):
+        expected = logits(name, position, whole)
+        np.testing.assert_allclose(logits(name, position, reordered), expected, atol=1e-6)
+    assert not np.allclose(logits(by_position, numbers, reordered), logits(by_position, numbers, whole), atol=1e-3)
+
+
+@pytest.mark.parametrize("utterances", [1, 3, 7, 9])
+def test_the_bias_is_of_the_distance_from_the_middle_in_any_context(utterances):
+    """Of equal utterances the attention is the softmax of the numbers at their distances, -2 .. 2 and as many beyond."""
+    model = nnx.merge(*built("emotion, utterances by position"))
+    numbers = jax.random.normal(jax.random.key(0), (5, 3))
+    model.text.position.numbers[...] = numbers
+    values, mask = jnp.ones((1, 9, DIM)), jnp.arange(9)[None] < utterances
+    found = jax.jit(model)({"text": Masked(values, mask)}).intermediates["text_attention"][0, :, :utterances]
+    expected = {
+        1: [2],
+        3: [1, 2, 3],
+        7: [0, 0, 1, 2, 3, 4, 4],
+        9: [0, 0, 0, 1, 2, 3, 4, 4, 4],
+    }[utterances]
+    np.testing.assert_allclose(found, jax.nn.softmax(numbers[jnp.array(expected)].T), atol=1e-6)
 
 
 @pytest.mark.parametrize("missing", ["text", "speech"])
@@ -162,6 +261,11 @@ def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(missing):
         (SpeechNetwork(hidden=-1), "hidden: 0 or more"),
         (SpeechNetwork(channels=(8, 0)), "channels: at least 1 each"),
         (SpeechNetwork(channels=(), hidden=0), "hidden: 0 leaves out the LSTM"),
+        (EmotionText(text_dim=0), "text_dim: at least 1"),
+        (EmotionText(reach=-1), "reach: 0 or more utterances, found -1"),
+        (EmotionAudioText(audio=EmotionAudio(dropout=1.0)), r"config\.audio\.dropout: a rate"),
+        (EmotionAudioText(audio=EmotionAudio(dtype="bfloat16")), r"config\.audio\.dtype: set dtype beside"),
+        (EmotionAudioText(text=EmotionText(fusion_dim=64)), r"text\.fusion_dim: set fusion_dim beside .* it is 128"),
         (JointNetwork(speech=SpeechNetwork(pool=0)), r"config\.speech\.pool: at least 1"),
         (JointNetwork(text=TextNetwork(dtype="bfloat16")), r"text\.dtype: set the joint network's"),
     ],

@@ -1,4 +1,4 @@
-"""DirectText in training and EmotionAudio forward against independent PyTorch networks with the same weights."""
+"""DirectText and the emotion model against independent PyTorch networks with the same weights."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from flax import nnx
 from jaxdep.benchmark.systems import SYSTEMS
 from jaxdep.config import Optimizer, Task
 from jaxdep.models import Masked
-from jaxdep.models.emotion_transfer import DirectText, EmotionAudio
+from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionAudioText, EmotionText
 from jaxdep.objectives import batch_loss
 from jaxdep.training import make_transform
 
@@ -119,26 +119,76 @@ TAPS = ((-1, 2), (-3, 3), (-7, 2))
 WINDOW = 24
 
 
-def copied(model, theirs):
-    def copy(ours, other):
-        ours.kernel[...] = jnp.asarray(other.weight.detach().numpy().T)
-        if other.bias is not None:
-            ours.bias[...] = jnp.asarray(other.bias.detach().numpy())
+class TorchEmotion(torch_models.EmotionAudio):
+    """Both branches on one utterance: what is padding, and a neighbour that is not there, is never seen."""
 
-    encoder = model.encoder
-    for index, (layer, block) in enumerate(zip(encoder.layers, encoder.blocks, strict=True)):
+    def __init__(self, config):
+        torch.manual_seed(0)
+        super().__init__(config.audio, DIM, CLASSES)
+        self.text, text_dim, heads = config.text, config.text.text_dim, len(config.text.head_sharpness)
+        self.shared = torch.nn.Linear(TEXT_DIM, text_dim)
+        self.V1 = torch.nn.Linear(text_dim, config.text.attention_units, bias=False)
+        self.V2 = torch.nn.Linear(config.text.attention_units, heads, bias=False)
+        by_position = config.text.position == "bias"
+        self.position = torch.nn.Embedding(2 * config.text.reach + 1, heads) if by_position else None
+        self.fusion = torch.nn.Linear(FRAME + heads * text_dim, config.fusion_dim)
+        self.head = torch.nn.ModuleDict(
+            {task: torch.nn.Linear(config.fusion_dim, outputs) for task, outputs in OUTPUTS.items()}
+        )
+
+    def forward(self, frames, utterances):
+        """Frames [T, D] and an odd number of utterances [C, D]: the logits by task, the emotion feature, the penalty."""
+        audio, (audio_attention,) = self.features(frames[None])
+        there = torch.tensor([bool(utterance.any()) for utterance in utterances])
+        vectors = self.shared(utterances[there]).relu()
+        scores = self.V2(torch.tanh(self.V1(vectors)))
+        if self.position is not None:
+            reach, middle = self.text.reach, len(utterances) // 2
+            places = (torch.arange(len(utterances)) - middle).clamp(-reach, reach) + reach
+            scores = scores + self.position(places[there])
+        text_attention = scores.softmax(0).T
+        emotion = torch.cat([audio[0], (text_attention @ vectors).flatten()])
+        penalty = 0
+        for config, A in ((self.config, audio_attention), (self.text, text_attention)):
+            off = A @ A.T - torch.diag(torch.tensor(config.head_sharpness))
+            penalty = penalty + config.penalty_weight * torch.linalg.matrix_norm(off) ** 2
+        fused = self.fusion(emotion).relu()
+        return {task: head(fused) for task, head in self.head.items()}, emotion, penalty
+
+
+def copy(ours, other):
+    ours.kernel[...] = jnp.asarray(other.weight.detach().numpy().T)
+    if other.bias is not None:
+        ours.bias[...] = jnp.asarray(other.bias.detach().numpy())
+
+
+def copied(model, theirs):
+    """Our model with the weights of theirs, whose decisions are by task or, a single one, that of "t"."""
+    audio, text = model.audio, model.text
+    for index, (layer, block) in enumerate(zip(audio.encoder.layers, audio.encoder.blocks, strict=True)):
         kernel = theirs.layers[index].weight.detach().numpy()  # [out, in, taps]
         layer.kernel[...] = jnp.asarray(kernel.transpose(2, 1, 0).reshape(-1, WIDTH))
         layer.bias[...] = jnp.asarray(theirs.layers[index].bias.detach().numpy())
         copy(block.inner, theirs.inner[index])
         copy(block.outer, theirs.outer[index])
         block.bias[...] = jnp.asarray(theirs.biases[index].detach().numpy())
-    copy(model.attention.hidden, theirs.W1)
-    copy(model.attention.scores, theirs.W2)
-    copy(model.heads["t"], theirs.head)
-    for name in ("frame", "emotion", "fusion"):
-        copy(getattr(model, name), getattr(theirs, name))
+    for ours, name in ((audio.frame, "frame"), (audio.emotion, "emotion"), (model.fusion, "fusion")):
+        copy(ours, getattr(theirs, name))
+    copy(audio.attention.hidden, theirs.W1)
+    copy(audio.attention.scores, theirs.W2)
+    if text is not None:
+        copy(text.utterance, theirs.shared)
+        copy(text.attention.hidden, theirs.V1)
+        copy(text.attention.scores, theirs.V2)
+        if text.position is not None:
+            text.position.numbers[...] = jnp.asarray(theirs.position.weight.detach().numpy())
+    for task, head in model.heads.items():
+        copy(head, theirs.head if task == "t" else theirs.head[task])
     return model
+
+
+def n_parameters(model):
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.split(model)[1]))
 
 
 def test_emotion_audio_forward_pass_and_number_of_parameters():
@@ -157,8 +207,90 @@ def test_emotion_audio_forward_pass_and_number_of_parameters():
     np.testing.assert_allclose(found.logits["t"], expected, atol=1e-5)
     np.testing.assert_allclose(found.penalty.mean(), penalty, atol=1e-5)
     np.testing.assert_allclose(found.intermediates["emotion"], emotion, atol=1e-5)
-    n_parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.split(model)[1]))
-    assert n_parameters == sum(parameter.numel() for parameter in theirs.parameters())
+    assert n_parameters(model) == sum(parameter.numel() for parameter in theirs.parameters())
+
+
+TEXT_DIM, OUTPUTS = 8, {"emotion": CLASSES, "valence": 1, "activation": 1, "dominance": 1}
+TASKS = {task: Task() if outputs > 1 else Task(loss="huber", huber_delta=0.7) for task, outputs in OUTPUTS.items()}
+FRAMES, CONTEXTS = (24, 19, 30, 21), (7, 7, 5, 7)  # 19 frames are the fewest that give one
+ABSENT = {0: [0, 1, 2], 1: [5, 6], 3: [0, 1, 2, 4, 5, 6]}  # dialogues that begin, end or are a single utterance
+
+
+@pytest.fixture
+def utterances():
+    """By feature the vectors, zeros where a neighbour is absent, and the targets, of which a score is missing."""
+    rng = np.random.default_rng(2)
+    frames = [rng.normal(size=(n, DIM)).astype(np.float32) for n in FRAMES]
+    texts = [rng.normal(size=(n, TEXT_DIM)).astype(np.float32) for n in CONTEXTS]
+    for row, positions in ABSENT.items():
+        texts[row][positions] = 0
+    scores = {task: rng.normal(size=len(FRAMES)).astype(np.float32) for task in OUTPUTS if task != "emotion"}
+    scores["valence"][1] = np.nan
+    return {"audio": frames, "text": texts}, {"emotion": np.array([2, 0, 3, 1]), **scores}
+
+
+def padded_batch(features):
+    longest = {"audio": 33, "text": 9}
+    return {
+        name: Masked(
+            jnp.stack([jnp.pad(row, [(0, longest[name] - len(row)), (0, 0)]) for row in rows]),
+            jnp.stack([jnp.arange(longest[name]) < len(row) for row in rows]),
+        )
+        for name, rows in features.items()
+    }
+
+
+def torch_loss(logits, penalties, targets):
+    loss = penalties.mean() + torch.nn.CrossEntropyLoss()(logits["emotion"], torch.from_numpy(targets["emotion"]))
+    for task in ("valence", "activation", "dominance"):
+        known = ~np.isnan(targets[task])
+        loss = loss + torch.nn.HuberLoss(delta=0.7)(logits[task][known, 0], torch.from_numpy(targets[task][known]))
+    return loss
+
+
+@pytest.mark.parametrize("position", ["none", "bias"])
+def test_emotion_audio_text_forward_pass_number_of_parameters_and_three_steps(position, utterances):
+    config = EmotionAudioText(
+        EmotionAudio("audio", WIDTH, taps=TAPS, frame_dim=FRAME, attention_units=UNITS, head_sharpness=SHARPNESS),
+        EmotionText("text", 4, 3, position, reach=2, head_sharpness=(1.0, 0.3), penalty_weight=0.2),
+        fusion_dim=9,
+    )
+    features, targets = utterances
+    theirs = TorchEmotion(config).eval()
+
+    def ours():
+        return copied(config.build({"audio": DIM, "text": TEXT_DIM}, OUTPUTS, rngs=nnx.Rngs(params=0)), theirs)
+
+    graphdef, start = nnx.split(ours())
+    assert n_parameters(ours()) == sum(parameter.numel() for parameter in theirs.parameters())
+
+    def objective(params):
+        outputs = nnx.merge(graphdef, params, copy=True)(padded_batch(features))
+        weights = {task: jnp.ones(n) for task, n in OUTPUTS.items()}
+        return batch_loss(TASKS, outputs, targets, jnp.ones(len(FRAMES)), weights), outputs
+
+    adam, torch_adam = make_transform(Optimizer(name="adam", learning_rate=1e-3)), torch.optim.Adam(theirs.parameters())
+    params, moments, gradient = start, adam.init(start), jax.jit(jax.value_and_grad(objective, has_aux=True))
+    for _ in range(3):
+        (loss, found), of_params = gradient(params)
+        updates, moments = adam.update(of_params, moments, params)
+        params = jax.tree.map(jnp.add, params, updates)
+        alone = [theirs(*map(torch.from_numpy, example)) for example in zip(*features.values(), strict=True)]
+        logits = {task: torch.stack([row[0][task] for row in alone]) for task in OUTPUTS}
+        emotion, penalties = (torch.stack([row[index] for row in alone]) for index in (1, 2))
+        for task, expected in logits.items():
+            np.testing.assert_allclose(found.logits[task], expected.detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(found.intermediates["emotion"], emotion.detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(found.penalty, penalties.detach().numpy(), atol=1e-5)
+        expected_loss = torch_loss(logits, penalties, targets)
+        np.testing.assert_allclose(loss, expected_loss.item(), atol=1e-5)
+        torch_adam.zero_grad()
+        expected_loss.backward()
+        torch_adam.step()
+    expected = nnx.split(ours())[1]
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), params, expected)
+    moved = jax.tree.map(lambda x, y: float(jnp.abs(x - y).max()), params, start)
+    assert min(jax.tree.leaves(moved)) > 1e-3  # each tensor has gone farther than the tolerance
 
 
 def bidirectional(layer, gates):

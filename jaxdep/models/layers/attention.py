@@ -1,10 +1,10 @@
-"""Structured self-attentive pooling (Lin et al. 2017) over padded sequences, and its penalty."""
+"""Structured self-attentive pooling (Lin et al. 2017) over padded sequences, its penalty, and positions for it."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxdep.models.layers.dense import linear
 
@@ -28,14 +28,36 @@ class SelfAttentivePooling(nnx.Module):
         self.scores = linear(units, heads, rngs=rngs, initializer=initializer, use_bias=use_bias, dtype=dtype)
 
     def __call__(
-        self, h: Float[Array, "B T D"], mask: Bool[Array, "B T"]
+        self, h: Float[Array, "B T D"], mask: Bool[Array, "B T"], bias: Float[Array, "B T R"] | None = None
     ) -> tuple[Float[Array, "B R*D"], Float[Array, "B R T"]]:
-        """The pooled heads one after another, and A, whose rows sum to 1, or to 0 where no frame is valid."""
+        """The pooled heads one after another, and A, whose rows sum to 1, or to 0 where no frame is valid.
+
+        `bias` is added to the scores that the softmax takes.
+        """
         h = jnp.where(mask[:, :, None], h, 0)
         scores = self.scores(jnp.tanh(self.hidden(h)))  # [B, T, R]
+        if bias is not None:
+            scores = scores + bias
         A = masked_softmax(jnp.swapaxes(scores, 1, 2), mask[:, None, :])
         pooled = jnp.einsum("brt,btd->brd", A.astype(h.dtype), h, preferred_element_type=jnp.float32)
         return pooled.reshape(h.shape[0], -1), A
+
+
+class RelativePosition(nnx.Module):
+    """A learned number for each head and distance from a place, a bias of the scores (as in T5, Raffel et al. 2020).
+
+    All are zero at the start. Distances beyond `reach` share the number of `reach`, to each side its own.
+    """
+
+    def __init__(self, heads: int, reach: int):
+        self.reach = reach
+        self.numbers = nnx.Param(jnp.zeros((2 * reach + 1, heads), jnp.float32))
+
+    def __call__(self, distance: Int[Array, "B T"]) -> Float[Array, "B T R"]:
+        """The bias at these distances, negative before the place."""
+        rows = jnp.clip(distance, -self.reach, self.reach) + self.reach
+        # A product, not a gather: its gradient is no scatter, whose sums come in any order on a GPU.
+        return jax.nn.one_hot(rows, 2 * self.reach + 1) @ self.numbers[...]
 
 
 def masked_softmax(scores: Float[Array, "... T"], mask: Bool[Array, "... T"]) -> Float[Array, "... T"]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxdep.models.layers.attention import SelfAttentivePooling, masked_softmax, penalty
+from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, masked_softmax, penalty
 
 
 @pytest.fixture
@@ -45,6 +45,23 @@ def test_padding_changes_neither_output_nor_gradient(model, h):
     np.testing.assert_allclose(value_longer, value, rtol=1e-6)
     for found, expected in zip(jax.tree.leaves(gradient_longer), jax.tree.leaves(gradient), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_bias_of_the_scores_multiplies_the_weights_by_its_exponential(model, h):
+    bias = jax.random.normal(jax.random.key(2), (3, 6, 5))
+    pooled, A = model(h, MASK, bias)
+    expected = model(h, MASK)[1] * jnp.exp(jnp.swapaxes(bias, 1, 2))
+    total = expected.sum(-1, keepdims=True)
+    np.testing.assert_allclose(A, expected / jnp.where(total > 0, total, 1), atol=1e-6)
+    np.testing.assert_allclose(pooled.reshape(3, 5, 4), jnp.einsum("brt,btd->brd", A, h), atol=1e-6)
+
+
+def test_relative_position_has_a_number_for_each_distance_and_head_up_to_its_reach():
+    position = RelativePosition(heads=3, reach=2)
+    distance = jnp.arange(-4, 5)[None]
+    assert not position(distance).any()
+    position.numbers[...] = numbers = jnp.arange(15.0).reshape(5, 3)
+    np.testing.assert_array_equal(position(distance)[0], numbers[jnp.array([0, 0, 0, 1, 2, 3, 4, 4, 4])])
 
 
 def test_softmax_without_a_valid_frame_is_zero_with_a_zero_gradient():
