@@ -1,6 +1,7 @@
 """Tables, figures and the page of a finished experiment, made from the files in its workdir."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from input_pipeline.config import ConfigError
 from jaxdep.files import write_text
 from jaxdep.report.published import Published
 
-__all__ = ["Published", "Report", "Row", "write"]
+__all__ = ["EXHIBITS", "Exhibit", "Published", "Report", "Row", "write"]
+
+EXHIBITS = ("profile", "case_study", "attention", "conflicts", "stability")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Row:
         selected_on: the split on which the epoch was chosen; empty where nothing was.
         baseline: whether the row is a trivial baseline, drawn as a line beside the others.
         predictions: the stage's file of decisions that are scored.
+        section: heading of the table that the row stands in, where a report has several ("Table 2. Emotion features").
+            Rows are compared within a section only.
     """
 
     stage: str
@@ -43,6 +48,7 @@ class Row:
     selected_on: str = ""
     baseline: bool = False
     predictions: str = "predictions.csv"
+    section: str = ""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the parts of the row do not fit each other."""
@@ -53,6 +59,30 @@ class Row:
             )
         if self.positive is not None and self.positive not in self.classes:
             raise ConfigError(f"row {self.label!r}: positive: {self.positive!r} is none of the classes {self.classes}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """A table or figure of a paper that is no rows of scores, made from what a stage left in its folder.
+
+    Attributes:
+        kind: one of `EXHIBITS`; `jaxdep.report.exhibits.<kind>` says which files it reads.
+        stage: folder below `stages/`.
+        title: its heading.
+        section: heading above that of a group of exhibits.
+        note: anything a reader must know.
+    """
+
+    kind: str
+    stage: str
+    title: str
+    section: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError where the kind is unknown."""
+        if self.kind not in EXHIBITS:
+            raise ConfigError(f"exhibit {self.title!r}: kind: {self.kind!r} is none of {', '.join(EXHIBITS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +98,7 @@ class Report:
         command: the line that makes the run.
         config: the resolved config.
         source: the paper.
+        exhibits: in the order of the page.
     """
 
     title: str
@@ -79,35 +110,52 @@ class Report:
     command: str
     config: dict[str, Any]
     source: str
+    exhibits: tuple[Exhibit, ...] = ()
+
+    @property
+    def many_tables(self) -> bool:
+        """Whether rows stand in sections or exhibits beside them, and the page holds many figures."""
+        return any(row.section for row in self.rows) or bool(self.exhibits)
 
     def __post_init__(self) -> None:
-        """Raises ConfigError where two rows could not be told apart."""
+        """Raises ConfigError where two rows could not be told apart, or a section would stand there twice."""
         seen = set()
         for row in self.rows:
             if (row.label, row.split) in seen:
                 raise ConfigError(f"rows: two are called {row.label!r} on split {row.split!r}; give each its own label")
             seen.add((row.label, row.split))
+        _refuse_torn("rows", [row.section for row in self.rows])
+        _refuse_torn("exhibits", [exhibit.section for exhibit in self.exhibits])
 
 
 def write(report: Report, workdir: Path, console: Console) -> None:
     """Writes `report/` below `workdir` (table.csv, report.md, report.html, figures/*.png) and prints the table.
 
     Raises:
-        DataError: a predictions.csv or stage.json is missing or wrong; the message names file, line and field.
+        DataError: a file of a stage is missing or wrong; the message names file, line and field.
         ConfigError: a row asks for a metric that its predictions cannot give.
     """
-    from jaxdep.report import figures, markdown, page, scores, table  # loads matplotlib: configs import this module
+    from jaxdep.report import exhibits, figures, markdown, page, scores, table  # loads matplotlib, as no config should
 
     folder = workdir / "report"
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     scored = [scores.read(row, workdir) for row in report.rows]
     lines = table.lines(report, scored)
     drawn = figures.draw(report, scored, workdir)
+    shown = exhibits.show(report, workdir)
     for stale in (folder / "figures").glob("*.png"):
         stale.unlink()
-    for drawing in drawn:
+    for drawing in (*drawn, *exhibits.drawings(shown)):
         (folder / "figures" / drawing.name).write_bytes(drawing.png)
     write_text(folder / "table.csv", table.csv(report, lines + table.count_lines(report, scored)))
-    write_text(folder / "report.md", markdown.render(report, scored, lines, drawn))
-    write_text(folder / "report.html", page.render(report, scored, lines, drawn))
+    write_text(folder / "report.md", markdown.render(report, scored, lines, drawn, shown))
+    write_text(folder / "report.html", page.render(report, scored, lines, drawn, shown))
     console.print(table.terminal(report, lines))
+
+
+def _refuse_torn(field: str, sections: list[str]) -> None:
+    """Raises ConfigError where the members of a section do not stand together."""
+    starts = [section for section, _ in itertools.groupby(sections)]
+    again = next((section for section in starts if starts.count(section) > 1), None)
+    if again is not None:
+        raise ConfigError(f"{field}: those of section {again!r} do not stand together; put them one after the other")

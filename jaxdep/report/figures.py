@@ -1,6 +1,7 @@
 """Figures of a report as PNG: scores over the seeds, learning curves, confusion counts, predicted against target.
 
-Drawn without pyplot, with matplotlib's own fonts and no dates, so that the same scores give the same bytes.
+Where rows stand in sections, a figure never shows rows of two of them, and the confusion counts of a section share a
+figure. Drawn without pyplot, with matplotlib's own fonts and no dates, so that the same scores give the same bytes.
 """
 
 import dataclasses
@@ -17,14 +18,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from jaxdep.report import Report
 from jaxdep.report.scores import RowScores, read_metrics
-from jaxdep.report.table import name, shared
+from jaxdep.report.table import name, sections, shared
 
 STAMP = "synthetic corpus"
 DPI = 160
+FOLDED_DPI = 110  # of learning curves where many are folded away
+PANELS, PANELS_ACROSS = 12, 3  # of confusion counts in one figure
 
 # Okabe and Ito's palette: told apart with every kind of colour vision, and in grey by lightness.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
@@ -67,11 +72,22 @@ class Drawing:
 def draw(report: Report, scored: Sequence[RowScores], workdir: Path) -> list[Drawing]:
     """Every figure of the report, in the order of the page."""
     with matplotlib.style.context(["default", STYLE]):
-        drawn = [_distribution(report, scored, split, metric) for split, metric in shared(scored)]
+        parts = list(enumerate(sections(scored), 1))
+        drawn = [
+            _distribution(report, rows, split, metric, number if section else 0)
+            for number, (section, rows) in parts
+            for split, metric in shared(rows)
+        ]
         trained = [(index, row) for index, row in enumerate(scored) if not row.row.baseline]
-        drawn += [_confusion(report, row, index) for index, row in trained if row.counts is not None]
+        counted = [(index, row) for index, row in trained if row.counts is not None]
+        drawn += [_confusion(report, row, index) for index, row in counted if not row.row.section]
+        for number, (section, rows) in parts:
+            shared_out = [row for row in rows if section and not row.row.baseline and row.counts is not None]
+            drawn += _confusions(report, shared_out, number)
         drawn += [_agreement(report, row, index) for index, row in trained if row.examples is not None]
-        drawn += _reliability(report, [row for _, row in trained if row.bins is not None])
+        for number, (section, rows) in parts:
+            binned = [row for row in rows if not row.row.baseline and row.bins is not None]
+            drawn += _reliability(report, binned, number if section else 0)
         for stage, metrics in _stages(scored).items():
             path = workdir / "stages" / stage / "metrics.csv"
             if path.exists():
@@ -94,12 +110,12 @@ def distribution(scored: Sequence[RowScores], split: str, metric: str, synthetic
         value = float(row.per_seed[metric][0])
         style = _BASELINE_STYLES[number % len(_BASELINE_STYLES)]
         axes.axvline(value, color=GREY, linestyle=style, linewidth=1.2, zorder=1, label=f"{row.row.label}: {value:.3f}")
-    axes.set_yticks(range(len(rows)), [f"{_shortened(row.row.label)}\nn = {len(row.seeds)}" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{shortened(row.row.label)}\nn = {len(row.seeds)}" for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"{name(metric)}, {split} split")
     axes.margins(x=0.05)
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -113,16 +129,45 @@ def learning(frame: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         axes.set_ylabel("loss" if metric == "loss" else name(metric))
     for axes in panels[len(metrics) :]:
         axes.remove()
-    _legend_below(figure, *panels[: len(metrics)])
+    legend_below(figure, *panels[: len(metrics)])
     return figure
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str], n_seeds: int) -> Figure:
     """Mean counts over the seeds with their share of the row; colour shows the share."""
-    size = len(classes)
-    side = min(9.0, max(2.6, 0.8 * size))
+    side = _side(classes)
     figure = Figure(figsize=(side + 1.9, side + 0.9), layout="constrained")
     axes = figure.add_subplot()
+    image = _matrix(axes, counts, classes, n_seeds)
+    figure.colorbar(image, ax=axes, label="share of the target's examples", shrink=0.85)
+    return figure
+
+
+def confusions(rows: Sequence[RowScores]) -> Figure:
+    """The same for several rows, three panels a line."""
+    side = 0.8 * max(_side(row.row.classes) for row in rows)
+    columns = min(PANELS_ACROSS, len(rows))
+    lines = -(-len(rows) // columns)
+    figure = Figure(figsize=((side + 0.6) * columns + 1.2, (side + 0.8) * lines + 0.4), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, row in zip(panels, rows, strict=False):
+        assert row.counts is not None
+        image = _matrix(axes, row.counts, row.row.classes, len(row.seeds))
+        axes.set_title(textwrap.fill(f"{row.row.label} ({row.row.split})", int(side * 11)), fontsize=8)
+    for axes in panels[len(rows) :]:
+        axes.remove()
+    shown = list(panels[: len(rows)])
+    figure.colorbar(image, ax=shown, label="share of the target's examples", shrink=0.85 / lines, anchor=(0, 1))
+    return figure
+
+
+def _side(classes: Sequence[str]) -> float:
+    """The inches that a square of confusion counts wants."""
+    return min(9.0, max(2.6, 0.8 * len(classes)))
+
+
+def _matrix(axes: Axes, counts: np.ndarray, classes: Sequence[str], n_seeds: int) -> AxesImage:
+    size = len(classes)
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -134,7 +179,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], n_seeds: int) -> Figur
             color="white" if share[row, column] > 0.55 else "black",
             fontsize=11 if size <= 3 else 8 if size <= 10 else 5,
         )  # fmt: skip
-    labels = [_shortened(label, 16) for label in classes]
+    labels = [shortened(label, 16) for label in classes]
     wide = max(map(len, labels)) > 10
     tilt: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if wide else {}
     axes.set_xticks(range(size), labels, **tilt)
@@ -144,8 +189,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], n_seeds: int) -> Figur
     axes.tick_params(length=0)
     axes.set_xlabel("predicted")
     axes.set_ylabel("target")
-    figure.colorbar(image, ax=axes, label="share of the target's examples", shrink=0.85)
-    return figure
+    return image
 
 
 def agreement(examples: pd.DataFrame) -> Figure:
@@ -165,7 +209,7 @@ def agreement(examples: pd.DataFrame) -> Figure:
     axes.set_xlabel("target")
     axes.set_ylabel("prediction")
     axes.set(xlim=ends, ylim=ends, aspect="equal")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -195,11 +239,11 @@ def reliability(rows: Sequence[RowScores]) -> Figure:
         axes.tick_params(labelbottom=True)
     for axes in panels[::columns][:lines]:
         axes.set_ylabel("accuracy")
-    _legend_below(figure, *panels[: len(rows)])
+    legend_below(figure, *panels[: len(rows)])
     return figure
 
 
-def _reliability(report: Report, rows: Sequence[RowScores]) -> list[Drawing]:
+def _reliability(report: Report, rows: Sequence[RowScores], number: int) -> list[Drawing]:
     if not rows:
         return []
     caption = (
@@ -207,21 +251,36 @@ def _reliability(report: Report, rows: Sequence[RowScores]) -> list[Drawing]:
         "ECE is the mean over the seeds of the expected calibration error: each seed's own, and so larger than what the "
         "dots show."
     )
-    return [_finished(report, reliability(rows), "reliability.png", "Reliability", "Reliability diagrams", caption)]
+    title = _headed(rows[0].row.section, "Reliability diagrams")
+    return [finished(report, reliability(rows), f"reliability{_of(number)}.png", "Reliability", title, caption)]
 
 
-def _distribution(report: Report, scored: Sequence[RowScores], split: str, metric: str) -> Drawing:
+def _distribution(report: Report, scored: Sequence[RowScores], split: str, metric: str, number: int) -> Drawing:
     figure = distribution(scored, split, metric, report.synthetic)
     title = f"{name(metric)} over the seeds, {split} split"
-    title = title[0].upper() + title[1:]
+    title = _headed(scored[0].row.section, title[0].upper() + title[1:])
     caption = (
         "Each dot is a seed; the box holds the middle half of the seeds, its bar the median; the whiskers reach all."
     )
     if any(row.row.baseline and row.row.split == split and metric in row.row.metrics for row in scored):
         caption += " Grey lines are trivial baselines."
-    return _finished(
-        report, figure, f"distribution_{_slug(split)}_{_slug(metric)}.png", "Scores over the seeds", title, caption
+    return finished(
+        report,
+        figure,
+        f"distribution{_of(number)}_{slug(split)}_{slug(metric)}.png",
+        "Scores over the seeds",
+        title,
+        caption,
     )
+
+
+def _of(number: int) -> str:
+    """What tells the figures of a section from those of another in their files' names; 0 where there is none."""
+    return f"_s{number:02d}" if number else ""
+
+
+def _headed(section: str, title: str) -> str:
+    return f"{section}: {title}" if section else title
 
 
 def _learning(report: Report, stage: str, frame: pd.DataFrame, metrics: Sequence[str]) -> list[Drawing]:
@@ -234,9 +293,9 @@ def _learning(report: Report, stage: str, frame: pd.DataFrame, metrics: Sequence
         "Median over the seeds at each epoch, with a band from the 10 to the 90 % quantile. Only seeds that still train"
         " at that epoch count (dotted where fewer than half do), and only finite values."
     )
-    return [
-        _finished(report, learning(frame, panels), f"learning_{_slug(stage)}.png", "Learning curves", title, caption)
-    ]
+    dpi = FOLDED_DPI if report.many_tables else DPI
+    file_name = f"learning_{slug(stage)}.png"
+    return [finished(report, learning(frame, panels), file_name, "Learning curves", title, caption, dpi)]
 
 
 def _confusion(report: Report, row: RowScores, index: int) -> Drawing:
@@ -245,17 +304,27 @@ def _confusion(report: Report, row: RowScores, index: int) -> Drawing:
     title = f"Confusion, {row.row.label} ({row.row.split})"
     caption = f"Examples by target (rows) and prediction (columns), {seeds}, with the share of each row."
     figure = confusion(row.counts, row.row.classes, len(row.seeds))
-    return _finished(
-        report, figure, f"confusion_{index + 1:02d}_{_slug(row.row.label)}.png", "Confusion", title, caption
-    )
+    return finished(report, figure, f"confusion_{index + 1:02d}_{slug(row.row.label)}.png", "Confusion", title, caption)
+
+
+def _confusions(report: Report, rows: Sequence[RowScores], number: int) -> list[Drawing]:
+    """The confusion counts of a section, at most `PANELS` rows a figure."""
+    caption = "Examples by target (rows) and prediction (columns), mean over the seeds, with the share of each row."
+    pages = [rows[start : start + PANELS] for start in range(0, len(rows), PANELS)]
+    drawn = []
+    for page, shown in enumerate(pages, 1):
+        title = _headed(shown[0].row.section, "Confusion") + (f", {page} of {len(pages)}" if pages[1:] else "")
+        file_name = f"confusion{_of(number)}{f'_{page:02d}' if pages[1:] else ''}.png"
+        drawn.append(finished(report, confusions(shown), file_name, "Confusion", title, caption))
+    return drawn
 
 
 def _agreement(report: Report, row: RowScores, index: int) -> Drawing:
     assert row.examples is not None
     title = f"Predicted against target, {row.row.label} ({row.row.split})"
     caption = "Each dot is an example: the median of its predictions over the seeds, with a bar from the 10 to the 90 % quantile."
-    file_name = f"agreement_{index + 1:02d}_{_slug(row.row.label)}.png"
-    return _finished(report, agreement(row.examples), file_name, "Predicted against target", title, caption)
+    file_name = f"agreement_{index + 1:02d}_{slug(row.row.label)}.png"
+    return finished(report, agreement(row.examples), file_name, "Predicted against target", title, caption)
 
 
 def _strip(axes: Axes, place: int, scores: np.ndarray) -> None:
@@ -319,7 +388,7 @@ def _curves(axes: Axes, frame: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _legend_below(figure: Figure, *panels: Axes) -> None:
+def legend_below(figure: Figure, *panels: Axes) -> None:
     """One legend for all panels below them, every label once."""
     entries = {
         label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
@@ -329,7 +398,10 @@ def _legend_below(figure: Figure, *panels: Axes) -> None:
         figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
 
 
-def _finished(report: Report, figure: Figure, file_name: str, group: str, title: str, caption: str) -> Drawing:
+def finished(
+    report: Report, figure: Figure, file_name: str, group: str, title: str, caption: str, dpi: int = DPI
+) -> Drawing:
+    """The figure under its title as PNG, with the stamp where the data are a stand-in."""
     width = figure.get_figwidth()
     heading = textwrap.fill(title, int(width * 11.5))
     if report.synthetic:
@@ -342,8 +414,18 @@ def _finished(report: Report, figure: Figure, file_name: str, group: str, title:
     figure.suptitle(heading, fontsize=10, fontweight="bold", x=0.05 / width, ha="left", linespacing=1.5)
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return Drawing(file_name, group, title, caption, buffer.getvalue())
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    png = _with_palette(buffer) if report.many_tables else buffer.getvalue()
+    return Drawing(file_name, group, title, caption, png)
+
+
+def _with_palette(png: io.BytesIO) -> bytes:
+    """The picture in 256 colours, which no eye tells from all: well under half the bytes."""
+    with Image.open(png) as picture:
+        reduced = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    reduced.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
 
 
 def _stages(scored: Sequence[RowScores]) -> dict[str, list[str]]:
@@ -355,10 +437,10 @@ def _stages(scored: Sequence[RowScores]) -> dict[str, list[str]]:
     return stages
 
 
-def _shortened(text: str, width: int = 34) -> str:
+def shortened(text: str, width: int = 34) -> str:
     """At most two lines."""
     return textwrap.fill(text, width, max_lines=2, placeholder="…")
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "row"

@@ -1,17 +1,25 @@
-"""The report as Markdown, report.md: the main table, what each row needs to be read, and links to the figures."""
+"""The report as Markdown, report.md: the tables, what each row needs to be read, exhibits, and links to the figures."""
 
 import html
+import itertools
 import json
 from collections.abc import Sequence
 
 from jaxdep.report import Report, table
+from jaxdep.report.exhibits import Shown
 from jaxdep.report.figures import Drawing
 from jaxdep.report.scores import RowScores
 
 _HEADINGS = ("Row", "Split", "Metric", "n", "MAX", "AVG", "STD", "95 % interval", "Published MAX", "AVG", "STD")
 
 
-def render(report: Report, scored: Sequence[RowScores], lines: Sequence[table.Line], drawn: Sequence[Drawing]) -> str:
+def render(
+    report: Report,
+    scored: Sequence[RowScores],
+    lines: Sequence[table.Line],
+    drawn: Sequence[Drawing],
+    shown: Sequence[Shown],
+) -> str:
     """The text of report.md."""
     parts = [f"# {_plain(report.title)}"]
     if report.synthetic:
@@ -19,23 +27,45 @@ def render(report: Report, scored: Sequence[RowScores], lines: Sequence[table.Li
             "> **Synthetic corpus.** A stand-in with a planted effect: no figure here says anything about people."
         )
     parts += [_plain(report.description), f"Paper: {_plain(report.source)}" if report.source else ""]
-    parts += [_block(report.command, "sh"), "## Results", _results(lines), _plain(table.caption(report))]
+    parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report))]
     notes = "\n".join(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))
     parts += ["## Notes", notes] if notes else []
+    parts += ["## Figures and analyses", *_exhibits(shown)] if shown else []
     confusions = [_confusion(row) for row in scored if row.counts is not None]
     parts += ["## Confusion counts, mean over the seeds", *confusions] if confusions else []
     parts += ["## Figures"]
-    parts += [f"![{_plain(f'{item.title}. {item.caption}')}](figures/{item.name})" for item in drawn]
+    parts += [_figure(item) for item in drawn]
     parts += ["## Environment", _block("\n".join(f"{key}: {value}" for key, value in report.environment.items()))]
     parts += ["## Config", _block(json.dumps(report.config, indent=2, ensure_ascii=False, default=str), "json")]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _results(lines: Sequence[table.Line]) -> str:
-    body = [
-        (line.scored.row.label, line.scored.row.split, table.name(line.metric), *table.cells(line)) for line in lines
-    ]
-    return _grid(_HEADINGS, body, text_columns=3)
+def _results(lines: Sequence[table.Line]) -> list[str]:
+    parts = []
+    for section, group in table.line_sections(lines):
+        body = [
+            (line.scored.row.label, line.scored.row.split, table.name(line.metric), *table.cells(line))
+            for line in group
+        ]
+        parts += [f"### {_plain(section)}" if section else "", _grid(_HEADINGS, body, text_columns=3)]
+    return parts
+
+
+def _exhibits(shown: Sequence[Shown]) -> list[str]:
+    parts = []
+    for section, group in itertools.groupby(shown, key=lambda item: item.exhibit.section):
+        parts += [f"### {_plain(section)}"] if section else []
+        for item in group:
+            parts += [f"#### {_plain(item.exhibit.title)}", _plain(item.exhibit.note)]
+            for part in item.parts:
+                parts += [f"##### {_plain(part.title)}" if part.title else "", *map(_plain, part.sentences)]
+                parts += [_figure(drawing) for drawing in part.drawings]
+                parts += [_grid(grid.headings, grid.body, grid.text_columns) for grid in part.grids]
+    return parts
+
+
+def _figure(item: Drawing) -> str:
+    return f"![{_plain(f'{item.title}. {item.caption}')}](figures/{item.name})"
 
 
 def _confusion(row: RowScores) -> str:

@@ -14,6 +14,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import metrics
 from jaxdep.report import Row
+from jaxdep.report.csv_files import numbers, read_csv, refuse
 
 _KEYS = ["seed", "split", "example", "participant", "target", "prediction"]
 
@@ -79,10 +80,10 @@ def read(row: Row, workdir: Path) -> RowScores:
 
 def read_metrics(path: Path) -> pd.DataFrame:
     """A stage's metrics.csv: columns seed, split, epoch, metric, value. Raises DataError naming what is wrong in it."""
-    frame = _csv(path, ["seed", "split", "epoch", "metric", "value"])
+    frame = read_csv(path, ["seed", "split", "epoch", "metric", "value"])
     for name in ("seed", "epoch"):
-        frame[name] = _numbers(path, frame, name, whole=True)
-    return frame.assign(value=_numbers(path, frame, "value"))
+        frame[name] = numbers(path, frame, name, whole=True)
+    return frame.assign(value=numbers(path, frame, "value"))
 
 
 def _classified(
@@ -91,7 +92,7 @@ def _classified(
     """The metrics of each seed, the mean confusion counts, and the bins of all seeds together."""
     index = {label: number for number, label in enumerate(row.classes)}
     for name in ("target", "prediction"):
-        _refuse(path, frame, name, ~frame[name].isin(index.keys()), f"is none of the classes {', '.join(row.classes)}")
+        refuse(path, frame, name, ~frame[name].isin(index.keys()), f"is none of the classes {', '.join(row.classes)}")
     target, weight = _by_seed(frame, frame["target"].map(index).to_numpy(np.int64))
     prediction, _ = _by_seed(frame, frame["prediction"].map(index).to_numpy(np.int64))
     positive = None if row.positive is None else row.classes.index(row.positive)
@@ -99,7 +100,7 @@ def _classified(
     found = _classification(target, prediction, n_classes, weight, positive, row.classes)
     columns, bins = [f"p_{label}" for label in row.classes], None
     if set(columns) <= set(frame.columns):
-        values = _by_seed(frame, np.stack([_numbers(path, frame, name) for name in columns], axis=-1))[0]
+        values = _by_seed(frame, np.stack([numbers(path, frame, name) for name in columns], axis=-1))[0]
         found |= _of_probabilities(target, values, weight, positive)
         if "ece" in row.metrics:
             of_seeds = metrics.confidence_bins(target, values, weight)
@@ -111,13 +112,13 @@ def _classified(
 
 
 def _regressed(path: Path, frame: pd.DataFrame) -> dict[str, Array]:
-    target, weight = _by_seed(frame, _numbers(path, frame, "target"))
-    prediction, _ = _by_seed(frame, _numbers(path, frame, "prediction"))
+    target, weight = _by_seed(frame, numbers(path, frame, "target"))
+    prediction, _ = _by_seed(frame, numbers(path, frame, "prediction"))
     return _regression(target, prediction, weight)
 
 
 def _examples(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    values = frame.assign(target=_numbers(path, frame, "target"), prediction=_numbers(path, frame, "prediction"))
+    values = frame.assign(target=numbers(path, frame, "target"), prediction=numbers(path, frame, "prediction"))
     groups = values.groupby("example", sort=True)
     quantiles = {f"q{percent}": groups["prediction"].quantile(percent / 100) for percent in (10, 50, 90)}
     return pd.DataFrame({"target": groups["target"].first()} | quantiles).reset_index(drop=True)
@@ -135,8 +136,8 @@ def _by_seed(frame: pd.DataFrame, values: np.ndarray) -> tuple[Array, Float[Arra
 
 def _predictions(path: Path, split: str, diverged: tuple[int, ...]) -> pd.DataFrame:
     """The rows of one split and the seeds that did not diverge, ordered by seed and example, text as written."""
-    frame = _csv(path, _KEYS)
-    frame["seed"] = _numbers(path, frame, "seed", whole=True)
+    frame = read_csv(path, _KEYS)
+    frame["seed"] = numbers(path, frame, "seed", whole=True)
     found = sorted(frame["split"].unique())
     frame = frame[frame["split"] == split]
     if frame.empty and not diverged:
@@ -144,43 +145,8 @@ def _predictions(path: Path, split: str, diverged: tuple[int, ...]) -> pd.DataFr
             f"{path}: split: no row of {split!r}, found {found}; run the stage again or correct the row's split"
         )
     again = frame.duplicated(["seed", "example"])
-    _refuse(
-        path, frame, "example", again, "stands there twice for one seed; delete the stage's folder and run it again"
-    )
+    refuse(path, frame, "example", again, "stands there twice for one seed; delete the stage's folder and run it again")
     return frame[~frame["seed"].isin(diverged)].sort_values(["seed", "example"], kind="stable")
-
-
-def _csv(path: Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run the stage {path.parent.name!r} first") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: not a CSV file ({str(error).strip()}); delete the stage's folder and run it again"
-        ) from None
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise DataError(f"{path}: header: no column {missing[0]!r}, found {list(frame.columns)}; expected {columns}")
-    return frame
-
-
-def _numbers(path: Path, frame: pd.DataFrame, name: str, whole: bool = False) -> np.ndarray:
-    """A column as numbers. `nan` is a number (the loss of a seed that diverged), an empty cell is not."""
-    values = pd.to_numeric(frame[name].replace({"nan": "NaN"}), errors="coerce")
-    wrong = values.isna() & (frame[name].str.lower() != "nan")
-    _refuse(path, frame, name, wrong, "is not a number")
-    if whole:
-        _refuse(path, frame, name, values.isna() | (values % 1 != 0), "is not a whole number")
-    return values.to_numpy(np.int64 if whole else np.float64)
-
-
-def _refuse(path: Path, frame: pd.DataFrame, name: str, wrong: "pd.Series[bool]", reason: str) -> None:
-    """Raises DataError for the first row that is wrong; the frame's index counts the file's rows after its header."""
-    if wrong.any():
-        first = int(np.flatnonzero(wrong.to_numpy())[0])
-        line = int(frame.index[first]) + 2
-        raise DataError(f"{path}: line {line}: {name}: {frame[name].iloc[first]!r} {reason}")
 
 
 def _diverged(path: Path) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import rich.box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -55,12 +56,13 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Duels:
-    """P(row beats column) for the rows that share a split and a metric; the diagonal is None."""
+    """P(row beats column) for the rows of a section that share a split and a metric; the diagonal is None."""
 
     split: str
     metric: str
     labels: tuple[str, ...]
     cells: tuple[tuple[stability.Comparison | None, ...], ...]
+    section: str = ""
 
 
 def lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
@@ -83,17 +85,29 @@ def count_lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
 
 
 def duels(scored: Sequence[RowScores]) -> list[Duels]:
-    """The rows against each other, for every split and metric that two or more rows share (counts left out)."""
+    """The rows of a section against each other, for every split and metric that two or more share (counts left out)."""
     found = []
-    for split, metric in shared(scored):
-        rivals = [row for row in scored if row.row.split == split and metric in row.row.metrics and row.seeds]
-        if len(rivals) < 2:
-            continue
-        sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
-        values = [sign * row.per_seed[metric] for row in rivals]
-        labels = tuple(row.row.label for row in rivals)
-        found.append(Duels(split, metric, labels, _against_each_other(values)))
+    for section, rows in sections(scored):
+        for split, metric in shared(rows):
+            rivals = [row for row in rows if row.row.split == split and metric in row.row.metrics and row.seeds]
+            if len(rivals) < 2:
+                continue
+            sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+            values = [sign * row.per_seed[metric] for row in rivals]
+            labels = tuple(row.row.label for row in rivals)
+            found.append(Duels(split, metric, labels, _against_each_other(values), section))
     return found
+
+
+def sections(scored: Sequence[RowScores]) -> list[tuple[str, list[RowScores]]]:
+    """The rows by the section they stand in, in their order. Rows of different sections are never compared."""
+    return [(section, list(rows)) for section, rows in itertools.groupby(scored, key=lambda row: row.row.section)]
+
+
+def line_sections(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
+    """The lines by the section that their rows stand in; one section without a heading where there are none."""
+    found = itertools.groupby(lines, key=lambda line: line.scored.row.section)
+    return [(section, list(group)) for section, group in found] or [("", [])]
 
 
 def shared(scored: Sequence[RowScores]) -> list[tuple[str, str]]:
@@ -117,26 +131,16 @@ def csv(report: Report, lines: Sequence[Line]) -> str:
     return buffer.getvalue()
 
 
-def terminal(report: Report, lines: Sequence[Line]) -> Table:
-    """The same figures for rich's console."""
-    title = Text(report.title + (" (synthetic corpus)" if report.synthetic else ""))
-    table = Table(title=title, box=rich.box.SIMPLE_HEAVY, pad_edge=False, collapse_padding=True)
-    table.caption, table.caption_justify = Text(caption(report)), "left"
+def terminal(report: Report, lines: Sequence[Line]) -> Group:
+    """The same figures for rich's console, a table a section."""
+    title = report.title + (" (synthetic corpus)" if report.synthetic else "")
     compared = any(line.published for line in lines)
-    table.add_column("row (split), metric", overflow="fold", min_width=18)
-    for heading in ("n", "MAX", "AVG", "STD", "95 % interval", *(("published\nMAX AVG STD",) if compared else ())):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row, group in itertools.groupby(lines, key=lambda line: line.scored.row):
-        table.add_section()
-        table.add_row(Text(f"{row.label} ({row.split})", style="bold"))
-        for line in group:
-            *ours, interval, published_max, published_avg, published_std = cells(line)
-            theirs = " ".join(text or "–" for text in (published_max, published_avg, published_std))
-            shown = (f"  {name(line.metric)}", *ours, interval.replace(" to ", "–"), theirs if line.published else "")
-            table.add_row(*map(Text, shown[: len(table.columns)]))
-        if counts := confusion(line.scored):
-            table.add_row(Text(f"  {counts}", style="dim"))
-    return table
+    tables = []
+    for section, group in line_sections(lines):
+        tables.append(_terminal(group, compared))
+        tables[-1].title = Text("\n".join(text for text in ("" if tables[1:] else title, section) if text))
+    tables[-1].caption, tables[-1].caption_justify = Text(caption(report)), "left"
+    return Group(*tables)
 
 
 def cells(line: Line) -> tuple[str, ...]:
@@ -210,6 +214,24 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
         if text:
             found.append((f"{row.row.label} ({row.row.split})", text))
     return found
+
+
+def _terminal(lines: Sequence[Line], compared: bool) -> Table:
+    table = Table(box=rich.box.SIMPLE_HEAVY, pad_edge=False, collapse_padding=True)
+    table.add_column("row (split), metric", overflow="fold", min_width=18)
+    for heading in ("n", "MAX", "AVG", "STD", "95 % interval", *(("published\nMAX AVG STD",) if compared else ())):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row, group in itertools.groupby(lines, key=lambda line: line.scored.row):
+        table.add_section()
+        table.add_row(Text(f"{row.label} ({row.split})", style="bold"))
+        for line in group:
+            *ours, interval, published_max, published_avg, published_std = cells(line)
+            theirs = " ".join(text or "–" for text in (published_max, published_avg, published_std))
+            shown = (f"  {name(line.metric)}", *ours, interval.replace(" to ", "–"), theirs if line.published else "")
+            table.add_row(*map(Text, shown[: len(table.columns)]))
+        if counts := confusion(line.scored):
+            table.add_row(Text(f"  {counts}", style="dim"))
+    return table
 
 
 def _against_each_other(values: Sequence[np.ndarray]) -> tuple[tuple[stability.Comparison | None, ...], ...]:

@@ -1,0 +1,92 @@
+"""Which member a vote follows where its members do not agree (Wu et al. 2022, section 3.4).
+
+Reads conflicts.csv, columns `COLUMNS`: for each seed, split and member, among its `recordings` those on whose decision
+the members do not agree (`conflicts`), and of these how often the member was `right`, the vote `followed` it, and the
+vote was right (`vote_right`).
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from jaxdep.report.csv_files import refuse
+from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, share, within
+
+COLUMNS = ("seed", "split", "member", "recordings", "conflicts", "right", "followed", "vote_right")
+
+_COUNTS = COLUMNS[3:]
+
+
+def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
+    """The totals over the seeds as a table, and a sentence for each split. Raises DataError where the file is wrong."""
+    frame = read(folder / "conflicts.csv")
+    sentences = tuple(followed(split, rows) for (split,), rows in groups(frame, "split"))
+    return (Part("", sentences, (), (_grid(frame),)),)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The file with numbers as numbers."""
+    frame = read_rows(path, COLUMNS, ("seed", "split", "member"))
+    frame = frame.assign(
+        seed=within(path, frame, "seed", whole=True),
+        **{name: within(path, frame, name, 0, whole=True) for name in _COUNTS},
+    )
+    refuse(path, frame, "conflicts", frame["conflicts"] > frame["recordings"], "is more than the recordings")
+    for name in ("right", "followed", "vote_right"):
+        refuse(path, frame, name, frame[name] > frame["conflicts"], "is more than the conflicts")
+    for name in ("recordings", "conflicts", "vote_right"):
+        first = frame.groupby(["seed", "split"])[name].transform("first")
+        refuse(path, frame, name, frame[name] != first, "differs from that of the seed's other members")
+    return frame
+
+
+def followed(split: str, rows: pd.DataFrame) -> str:
+    """Which member the vote followed most, which was right most often, and whether they are the emotion modality."""
+    n_seeds = rows["seed"].nunique()
+    totals = _totals(rows)
+    conflicts = int(totals["conflicts"].iloc[0])
+    over = f"{split}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    if not conflicts:
+        return f"{over}: the members agreed on every recording."
+    most, right = _leaders(totals, "followed"), _leaders(totals, "right")
+    text = (
+        f"{over}: in {conflicts} conflicts the vote most often followed {_with_share(totals, most, 'followed')}; "
+        f"most often right was {_with_share(totals, right, 'right')}; "
+        f"the vote was right in {share(int(totals['vote_right'].iloc[0]), conflicts)}."
+    )
+    emotion = [member for member in totals.index if "emotion" in member.lower()]
+    if len(emotion) != 1:
+        return text
+    verdicts = {(True, True): "is both", (True, False): "is the one followed most, but not the one right most often"}
+    verdicts |= {
+        (False, True): "is the one right most often, but not the one followed most",
+        (False, False): "is neither",
+    }
+    return f"{text} The emotion modality ({emotion[0]}) {verdicts[most == emotion, right == emotion]}."
+
+
+def _totals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Counts by member, summed over the seeds."""
+    return rows.groupby("member", sort=False)[list(_COUNTS)].sum()
+
+
+def _leaders(totals: pd.DataFrame, name: str) -> list[str]:
+    """The members with the largest count; more than one where they are equal."""
+    return totals.index[totals[name] == totals[name].max()].tolist()
+
+
+def _with_share(totals: pd.DataFrame, members: list[str], name: str) -> str:
+    return f"{listed(members)}, in {share(int(totals[name].max()), int(totals['conflicts'].max()))}"
+
+
+def _grid(frame: pd.DataFrame) -> Grid:
+    body = []
+    for (split,), rows in groups(frame, "split"):
+        for member, counts in _totals(rows).iterrows():
+            shares = (
+                share(int(counts[name]), int(counts["conflicts"])) for name in ("right", "followed", "vote_right")
+            )
+            of_recordings = share(int(counts["conflicts"]), int(counts["recordings"]))
+            body.append((split, str(member), str(rows["seed"].nunique()), of_recordings, *shares))
+    headings = ("Split", "Member", "seeds", "conflicts", "member right", "vote followed it", "vote right")
+    return Grid(headings, tuple(body), 2)

@@ -1,0 +1,330 @@
+"""Exhibits of small hand-made files: what is said of them, what they look like on the page, and broken files."""
+
+import dataclasses
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from rich.console import Console
+
+from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
+from jaxdep import report
+from jaxdep.report import EXHIBITS, Exhibit, Report, exhibits
+from jaxdep.report.exhibits import Shown, case_study
+from jaxdep.report.exhibits.attention import peaked
+
+HOSTILE = '<script>alert("x")</script> $\\alpha$ {{ 7*7 }} | [b]'
+
+PROFILE = """model,task,class,group,mean,ci_low,ci_high,recordings,segments
+A,emotion,angry,healthy,0.30,0.28,0.32,77,900
+A,emotion,angry,depressed,0.40,0.37,0.43,30,400
+A,emotion,sad,healthy,0.70,0.60,0.80,77,900
+A,emotion,sad,depressed,0.60,0.50,0.70,30,400
+A,valence,,healthy,3.0,2.9,3.1,77,900
+A,valence,,depressed,3.0,2.8,3.2,30,400
+T,emotion,angry,healthy,0.2,nan,nan,77,900
+T,emotion,angry,depressed,0.1,nan,nan,30,400
+"""
+
+HEADS = """branch,head,sharpness,peak,flatness,examples
+audio,1,0.2,0.10,0.95,50
+audio,0,1.0,0.60,0.08,50
+text,0,1.0,0.20,0.90,50
+text,1,0.2,0.20,0.95,50
+"""
+
+CONFLICTS = """seed,split,member,recordings,conflicts,right,followed,vote_right
+0,dev,audio,35,4,1,2,3
+0,dev,emotion,35,4,3,4,3
+1,dev,audio,35,6,3,3,5
+1,dev,emotion,35,6,5,5,5
+"""
+
+
+def segments() -> pd.DataFrame:
+    """Three segments of participant 350: the models agree, differ, and in the last the text says nothing."""
+    said = {"A": [(0.7, 0.3), (0.6, 0.4), (0.8, 0.2)], "T": [(0.9, 0.1), (0.25, 0.75)]}
+    lines = []
+    for model in ("T", "A"):  # the file's order is not the page's
+        for number, values in enumerate(said[model]):
+            where = ("350", "350", "depressed", number, 62.0 + 2 * number, 63.96 + 2 * number, f"{HOSTILE}\nmore")
+            lines += [(*where, model, "emotion", c, v) for c, v in zip(("happy", "sad"), values, strict=True)]
+            lines.append((*where, model, "valence", "", 2.0 if model == "A" else 4.0))
+    return pd.DataFrame(lines, columns=list(case_study.COLUMNS))
+
+
+def attention() -> pd.DataFrame:
+    spike, flat = [0.0, 0.9, 0.1], [0.3, 0.4, 0.3]
+    lines = [
+        (example, branch, head, sharpness, position, weight)
+        for example in ("Ses01",)
+        for branch in ("audio", "text")
+        for head, sharpness, weights in ((0, 1.0, spike), (1, 0.2, flat))
+        for position, weight in enumerate(weights)
+    ]
+    return pd.DataFrame(lines, columns=["example", "branch", "head", "sharpness", "position", "weight"])
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    """A stage of each kind of exhibit."""
+    for kind in EXHIBITS:
+        (tmp_path / "stages" / kind).mkdir(parents=True)
+    stages = tmp_path / "stages"
+    (stages / "profile" / "profile.csv").write_text(PROFILE)
+    (stages / "conflicts" / "conflicts.csv").write_text(CONFLICTS)
+    (stages / "attention" / "attention_heads.csv").write_text(HEADS)
+    attention().to_csv(stages / "attention" / "attention.csv", index=False)
+    segments().to_csv(stages / "case_study" / "case_study.csv", index=False)
+    return tmp_path
+
+
+def make(*kinds: str, synthetic: bool = False) -> Report:
+    shown = tuple(Exhibit(kind, kind, f"The {kind}", section="Section 4", note=f"Mind <{kind}>.") for kind in kinds)
+    return Report("Analyses", "", "emotion_transfer", (), synthetic, {}, "command", {}, "", exhibits=shown)
+
+
+def show(workdir: Path, kind: str) -> Shown:
+    (shown,) = exhibits.show(make(kind), workdir)
+    return shown
+
+
+def write(spec: Report, workdir: Path) -> Path:
+    report.write(spec, workdir, Console(file=io.StringIO()))
+    return workdir / "report"
+
+
+def test_every_kind_is_drawn() -> None:
+    assert tuple(exhibits.KINDS) == EXHIBITS
+    with pytest.raises(ConfigError, match="exhibit 'x': kind: 'profil' is none of profile, case_study"):
+        Exhibit("profil", "stage", "x")
+
+
+def test_exhibits_stand_on_the_page_in_markdown_and_as_stamped_figures(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamps: list[bool] = []
+    save = Figure.savefig
+
+    def spy(figure: Figure, *arguments: object, **options: object) -> None:
+        stamps.append("synthetic corpus" in [text.get_text() for text in figure.texts])
+        save(figure, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    folder = write(make(*EXHIBITS, synthetic=True), workdir)
+    page, markdown = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    files = sorted(path.name for path in (folder / "figures").iterdir())
+    assert files == [
+        "exhibit_01_profile_1.png", "exhibit_01_profile_2.png", "exhibit_02_case_study_01_350.png",
+        "exhibit_03_attention_1_audio_1.png", "exhibit_03_attention_2_text_1.png",
+    ]  # fmt: skip
+    assert stamps == [True] * len(files)
+    assert page.count("<img ") == page.count("data:image/png;base64,") == len(files)
+    assert all(f"(figures/{name})" in markdown for name in files)
+    assert page.count("<h3>Section 4</h3>") == markdown.count("### Section 4\n") == 1
+    for kind in EXHIBITS:
+        assert f"<h4>The {kind}</h4>\n<p>Mind &lt;{kind}&gt;.</p>" in page
+    for path in (folder / "figures").iterdir():
+        with Image.open(path) as image:
+            assert min(image.size) > 250
+            assert len(image.convert("RGB").getcolors(1 << 20) or ()) > 20
+
+
+def test_words_are_escaped_and_long_tables_folded(workdir: Path) -> None:
+    folder = write(make("case_study"), workdir)
+    page, markdown = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    assert "<script>" not in page + markdown
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; $\\alpha$ {{ 7*7 }} | [b]\nmore" in page
+    assert "\\| \\[b\\] more |" in markdown
+    table = page.index('<table class="grid">')
+    assert page.index("<summary>The 3 segments, emotion</summary>") < table < page.index("</details>", table)
+
+
+def test_the_same_files_give_the_same_bytes(workdir: Path) -> None:
+    def digests() -> dict[str, str]:
+        folder = write(make(*EXHIBITS), workdir)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    assert digests() == digests()
+
+
+def test_a_profile_says_which_group_is_higher_in_what(workdir: Path) -> None:
+    (part,) = show(workdir, "profile").parts
+    assert part.sentences == (
+        "healthy: 77 recordings, 900 segments; depressed: 30 recordings, 400 segments.",
+        (
+            "A: healthy is higher in sad (0.700 against 0.600, intervals overlap); depressed is higher in angry (0.400 "
+            "against 0.300, intervals apart); there is no difference in valence."
+        ),
+        "T: healthy is higher in angry (0.200 against 0.100, no intervals).",
+    )
+    emotion, valence = part.grids
+    assert emotion.headings[2:] == ("healthy, mean", "95 % interval", "depressed, mean", "95 % interval")
+    assert emotion.body[0] == ("A", "angry", "0.300", "0.280 to 0.320", "0.400", "0.370 to 0.430")
+    assert emotion.body[2] == ("T", "angry", "0.200", "–", "0.100", "–")
+    assert valence.body == (("A", "valence", "3.000", "2.900 to 3.100", "3.000", "2.800 to 3.200"),)
+
+
+def test_counts_that_differ_between_models_and_a_class_of_two_tasks_are_told_apart(workdir: Path) -> None:
+    text = PROFILE.replace("T,emotion,angry,healthy,0.2,nan,nan,77,900", "T,emotion,angry,healthy,0.2,nan,nan,77,890")
+    text += "A,mood,sad,healthy,0.1,0,0.2,77,900\nA,mood,sad,depressed,0.5,0.4,0.6,30,400\n"
+    (workdir / "stages" / "profile" / "profile.csv").write_text(text)
+    (part,) = show(workdir, "profile").parts
+    assert "T, emotion: healthy: 77 recordings, 890 segments; depressed: 30 recordings, 400 segments." in part.sentences
+    assert any("sad (emotion) (0.700" in sentence and "sad (mood) (0.500" in sentence for sentence in part.sentences)
+
+
+def test_a_case_study_counts_segments_that_differ(workdir: Path) -> None:
+    (part,) = show(workdir, "case_study").parts
+    assert part.title == "Participant 350 (depressed), emotion"
+    assert part.sentences == (
+        (
+            "Most frequent class: A: happy, 3 of 3 (100 %); T: happy and sad, 1 of 2 (50 %). A and T differ in 1 of 2 "
+            "(50 %) segments."
+        ),
+        "Mean over the segments: valence: T 4.00 and A 2.00.",
+    )
+    (grid,) = part.grids
+    assert grid.headings == ("Time", "Words", "A", "T", "Differ")
+    assert [(row[0], *row[2:]) for row in grid.body] == [
+        ("1:02.0–1:04.0", "happy 0.70", "happy 0.90", ""),
+        ("1:04.0–1:06.0", "happy 0.60", "sad 0.75", "differ"),
+        ("1:06.0–1:08.0", "happy 0.80", "–", ""),
+    ]
+    assert grid.marked == {1}
+
+
+def test_the_strip_stacks_probabilities_over_time(workdir: Path) -> None:
+    frame = case_study.read(workdir / "stages" / "case_study" / "case_study.csv")
+    (strip,) = case_study.strips(frame)
+    audio, between, text = case_study.figure(strip).axes
+    assert [axes.get_ylabel() for axes in (audio, between, text)] == ["A", "differ", "T"]
+    drawn = [[np.asarray(path.vertices) for path in stack.get_paths()] for stack in audio.collections]
+    happy, sad = drawn
+    assert np.allclose([happy[1].min(axis=0), happy[1].max(axis=0)], [[64.0, 0.0], [65.96, 0.6]])
+    assert np.allclose([sad[1].min(axis=0), sad[1].max(axis=0)], [[64.0, 0.6], [65.96, 1.0]])
+    marked = between.collections[0].get_paths()
+    assert len(marked) == 1
+    assert marked[0].get_extents().intervalx == pytest.approx([64, 65.96])
+
+
+def test_heads_are_told_apart_by_their_target_sharpness(workdir: Path) -> None:
+    audio, text = show(workdir, "attention").parts
+    assert audio.sentences[0].startswith(
+        "Every spiky head is more peaked than every smooth one: the least peaked spiky"
+    )
+    assert "(0) has a mean largest weight of 0.600, the most peaked smooth head (1) one of 0.100" in audio.sentences[0]
+    assert text.sentences[0].startswith("Not every spiky head is more peaked than every smooth one (not 0)")
+    assert audio.grids[0].body == (
+        ("0", "spiky", "1", "0.600", "0.080", "50"),
+        ("1", "smooth", "0.2", "0.100", "0.950", "50"),
+    )
+    heads = pd.DataFrame({"head": [0, 1], "sharpness": [0.2, 0.2], "peak": [0.5, 0.1]})
+    assert peaked(heads).startswith("All heads have the target sharpness 0.2")
+
+
+def test_more_examples_than_fit_across_go_to_a_second_figure(workdir: Path) -> None:
+    frame = pd.concat([attention().assign(example=f"dialogue {number}") for number in range(5)])
+    frame.to_csv(workdir / "stages" / "attention" / "attention.csv", index=False)
+    (workdir / "stages" / "attention" / "attention_heads.csv").write_text(HEADS[: HEADS.index("text")])
+    (part,) = show(workdir, "attention").parts
+    assert [item.title for item in part.drawings] == [f"Attention of the audio branch, {n} of 2" for n in (1, 2)]
+    assert [item.name for item in part.drawings] == [f"exhibit_01_attention_1_audio_{n}.png" for n in (1, 2)]
+
+
+RIGHT = "most often right was emotion, in 8 of 10 (80 %); the vote was right in 8 of 10 (80 %)."
+TORN = "The emotion modality (emotion) is the one right most often, but not the one followed most."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", f"emotion, in 9 of 10 (90 %); {RIGHT} The emotion modality (emotion) is both."),
+        ("emotion,35,4,3,4", "emotion,35,4,3,0", f"audio and emotion, in 5 of 10 (50 %); {RIGHT} {TORN}"),
+        ("emotion", "text", f"text, in 9 of 10 (90 %); {RIGHT.replace('emotion', 'text')}"),
+    ],
+)  # fmt: skip
+def test_conflicts_say_whom_the_vote_followed(workdir: Path, old: str, new: str, expected: str) -> None:
+    (workdir / "stages" / "conflicts" / "conflicts.csv").write_text(CONFLICTS.replace(old, new) if old else CONFLICTS)
+    (part,) = show(workdir, "conflicts").parts
+    assert part.sentences[0].startswith("dev, 2 seeds: in 10 conflicts the vote most often followed ")
+    assert part.sentences[0].endswith(expected)
+    audio = ("dev", "audio", "2", "10 of 70 (14 %)", "4 of 10 (40 %)", "5 of 10 (50 %)", "8 of 10 (80 %)")
+    assert part.grids[0].body[0] == audio
+
+
+def test_members_that_always_agree_are_reported_as_such(workdir: Path) -> None:
+    text = CONFLICTS.splitlines()[0] + "\n0,dev,audio,35,0,0,0,0\n"
+    (workdir / "stages" / "conflicts" / "conflicts.csv").write_text(text)
+    (part,) = show(workdir, "conflicts").parts
+    assert part.sentences == ("dev, 1 seed: the members agreed on every recording.",)
+    assert part.grids[0].body == (("dev", "audio", "1", "0 of 35 (0 %)", "0 of 0", "0 of 0", "0 of 0"),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "old", "new", "parts"),
+    [
+        ("profile", "profile.csv", "0.40,", "high,", ("line 3", "mean", "'high'", "not a number")),
+        ("profile", "profile.csv", "0.40,", "1.40,", ("line 3", "mean", "1.4", "not a probability")),
+        ("profile", "profile.csv", "0.40,", "nan,", ("line 3", "mean", "not a finite number")),
+        ("profile", "profile.csv", "0.37,0.43", "0.47,0.43", ("line 3", "ci_low", "0.47")),
+        ("profile", "profile.csv", "0.37,0.43", "nan,0.43", ("line 3", "ci_low", "nan")),
+        ("profile", "profile.csv", ",30,400", ",-3,400", ("line 3", "recordings", "-3", "0 or more")),
+        ("profile", "profile.csv", "angry,depressed", "angry,healthy", ("line 3", "group", "'healthy'", "twice")),
+        ("profile", "profile.csv", "ci_low", "low", ("header", "'ci_low'")),
+        ("profile", "profile.csv", PROFILE[PROFILE.index("A,") :], "", ("no row below the header",)),
+        ("case_study", "case_study.csv", "emotion,sad,0.75", "emotion,sad,0.95", ("line 8", "value", "are not 1")),
+        ("case_study", "case_study.csv", "emotion,sad,0.75", "emotion,sad,7", ("line 10", "value", "not a probability")),
+        ("case_study", "case_study.csv", "63.96", "61", ("line 2", "stop_s", "before start_s")),
+        ("case_study", "case_study.csv", ",T,", ",A,", ("twice for one",)),
+        ("attention", "attention.csv", "0.9", "-0.9", ("line 3", "weight", "-0.9", "from 0 to 1")),
+        ("attention", "attention.csv", "Ses01,audio,0,", "Ses01,audio,x,", ("line 2", "head", "'x'")),
+        ("attention", "attention_heads.csv", ",0.08,", ",1.08,", ("line 3", "flatness", "1.08", "from 0 to 1")),
+        ("attention", "attention_heads.csv", "audio,0,", "audio,1,", ("line 3", "head", "'1'", "twice for one branch")),
+        ("conflicts", "conflicts.csv", "35,4,3,4,3", "35,4,5,4,3", ("line 3", "right", "5", "more than the conflicts")),
+        ("conflicts", "conflicts.csv", "35,4,3,4,3", "35,4,3,4,2", ("line 3", "vote_right", "2", "other members")),
+        ("conflicts", "conflicts.csv", "35,4,3,4,3", "3,4,3,4,3", ("line 3", "conflicts", "4", "more than the recordings")),
+    ],
+)  # fmt: skip
+def test_wrong_files_are_named_by_file_line_and_field(
+    workdir: Path, kind: str, name: str, old: str, new: str, parts: tuple[str, ...]
+) -> None:
+    path = workdir / "stages" / kind / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(DataError) as error:
+        exhibits.show(make(kind), workdir)
+    message = str(error.value)
+    assert str(path) in message
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        (lambda frame: frame["model"] == "A", "model: only 'A' for task 'emotion' of recording '350'"),
+        (lambda frame: frame["class"] == "", "class: empty for all of recording '350'"),
+    ],
+)
+def test_a_case_study_needs_two_models_with_classes(workdir: Path, keep: object, message: str) -> None:
+    frame = segments()
+    frame[keep(frame)].to_csv(workdir / "stages" / "case_study" / "case_study.csv", index=False)  # type: ignore[operator]
+    with pytest.raises(DataError, match=message):
+        exhibits.show(make("case_study"), workdir)
+
+
+def test_a_stage_that_has_not_run_is_named(workdir: Path) -> None:
+    spec = make("profile")
+    spec = dataclasses.replace(spec, exhibits=(dataclasses.replace(spec.exhibits[0], stage="absent"),))
+    with pytest.raises(DataError, match="no such file; run the stage 'absent' first"):
+        exhibits.show(spec, workdir)
