@@ -24,7 +24,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Encoders, Feature, RecordingFeature, TextFeature
+from input_pipeline.features import Computed, Encoders, RecordingFeature, TextFeature
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, fingerprint
 from input_pipeline.scratch import scratch_folder
@@ -60,7 +60,7 @@ class Description:
 
 
 def ensure(
-    feature: Feature,
+    feature: Computed,
     corpus: Corpus,
     *,
     features_dir: Path,
@@ -83,21 +83,35 @@ def ensure(
     target = features_dir / corpus.name / _folder_name(feature, description)
     if target.is_dir():
         return target
-    examples = _Examples(feature, recordings, extract(feature, recordings, encoders=encoders, workers=workers))
+    results = extract(feature, recordings, encoders=encoders, workers=workers)
+    examples = (
+        _example(recording, feature.segmentation.apply(recording), result)
+        for recording, result in zip(recordings, results, strict=True)
+    )
+    store(description, examples, target)
+    return target
+
+
+def store(description: Description, examples: Iterable[Mapping[str, Any]], target: Path) -> None:
+    """Writes a feature set that `reading.read` reads: one example a recording, with the fields of `reading.Stored`.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    watched = _Watched(examples)
     try:
         with scratch_folder(target) as scratch:
-            _rename(_write(description, examples, scratch), target)
+            _rename(_write(description, watched, scratch), target)
     except OSError as error:
-        if error is examples.failure:
+        if error is watched.failure:
             raise
         reason = " ".join(str(error).split())
         raise DataError(
             f"{target}: cannot be written ({reason}); free space there, or give another folder for features"
         ) from None
-    return target
 
 
-def find(features_dir: Path, corpus_name: str, feature: Feature) -> Path | None:
+def find(features_dir: Path, corpus_name: str, feature: Computed) -> Path | None:
     """The folder that `ensure` once wrote for the feature, found without the corpus; None where there is none.
 
     Raises:
@@ -216,24 +230,25 @@ class FeatureShards(tfds.core.GeneratorBasedBuilder):
         yield from enumerate(self._given)
 
 
-class _Examples:
+class _Watched:
     """The examples for TFDS, once; remembers what ended them early, to tell it from a failure to write them."""
 
-    def __init__(self, feature: Feature, recordings: Sequence[Recording], results: Iterator[RecordingFeature]):
-        self._feature, self._recordings, self._results = feature, recordings, results
+    def __init__(self, examples: Iterable[Mapping[str, Any]]):
+        self._examples = examples
         self.failure: Exception | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
-            for recording, result in zip(self._recordings, self._results, strict=True):
-                yield _example(recording, self._feature.segmentation.apply(recording), result)
+            for example in self._examples:
+                texts = {name: json.dumps(dict(example[name])) for name in ("labels", "metadata")}
+                yield dict(example) | texts
         except Exception as error:
             self.failure = error
             raise
 
 
 def _describe(
-    feature: Feature, corpus: Corpus, recordings: Sequence[Recording], file_format: FileFormat
+    feature: Computed, corpus: Corpus, recordings: Sequence[Recording], file_format: FileFormat
 ) -> Description:
     if not recordings:
         raise DataError(
@@ -273,13 +288,13 @@ def _describe(
     )
 
 
-def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Feature) -> list[str]:
+def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Computed) -> list[str]:
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
         found = pool.map(partial(fingerprint, with_audio=feature.reads_audio), recordings)
         return list(progress(found, len(recordings), f"fingerprint of {corpus_name}", "recordings"))
 
 
-def _checkpoint_digest(feature: Feature) -> str:
+def _checkpoint_digest(feature: Computed) -> str:
     """Of a checkpoint that is a file here, or of the files of one that is a folder; a hub's name stands for itself."""
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(feature, TextFeature) and feature.checkpoint:
@@ -295,7 +310,7 @@ def _as_json(config: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(config), parse_int=float)
 
 
-def _folder_name(feature: Feature, description: Description) -> str:
+def _folder_name(feature: Computed, description: Description) -> str:
     name = f"{feature.kind}-{description.fingerprint}"
     return name if description.file_format == "tfrecord" else f"{name}-{description.file_format}"
 
@@ -305,8 +320,8 @@ def _example(recording: Recording, segments: Sequence[Segment], result: Recordin
         "id": recording.id,
         "participant": recording.participant,
         "split": recording.split,
-        "labels": json.dumps(dict(recording.labels)),
-        "metadata": json.dumps(dict(recording.metadata)),
+        "labels": recording.labels,
+        "metadata": recording.metadata,
         "values": result.values,
         "lengths": result.lengths,
         "starts_s": np.array([segment.start_s for segment in segments], np.float64),
@@ -314,7 +329,7 @@ def _example(recording: Recording, segments: Sequence[Segment], result: Recordin
     }
 
 
-def _write(description: Description, examples: _Examples, scratch: Path) -> Path:
+def _write(description: Description, examples: _Watched, scratch: Path) -> Path:
     """Writes the dataset below `scratch` and returns its folder. Raises OSError where the disk refuses."""
     try:
         load_tensorflow()

@@ -11,17 +11,17 @@ import joblib
 import numpy as np
 
 from input_pipeline.errors import DataError
-from input_pipeline.features import Encoders, Feature, LogMel, RecordingFeature, TextFeature
+from input_pipeline.features import Computed, Encoders, LogMel, RecordingFeature, TextFeature
 from input_pipeline.features.text import embed, encoder_of
 from input_pipeline.progress import progress as with_progress
 from input_pipeline.recording import Recording
 
-_TEXTS_AT_ONCE = 1024  # what an encoder meets in one call, at least, while there are more
+_TEXTS_AT_ONCE = 1024  # segments whose texts an encoder meets in one call, at least, while there are more
 _AHEAD = 2  # recordings a worker may be ahead of the reader, so that memory stays bounded
 
 
 def extract(
-    feature: Feature,
+    feature: Computed,
     recordings: Sequence[Recording],
     *,
     encoders: Encoders | None = None,
@@ -87,29 +87,33 @@ def _embedded(
     everything = (text for recording in recordings for text in _texts(feature, recording))
     encoder = encoder_of(feature, everything, encoders)
     for batch in _batches(feature, recordings):
-        vectors = iter(embed([text for texts in batch for text in texts], encoder, feature.dim))
-        for texts in batch:
-            segments = list(itertools.islice(vectors, len(texts)))
-            yield RecordingFeature(np.concatenate(segments), np.array([len(segment) for segment in segments], np.int32))
+        # A text is embedded once, though it may be the context of several others.
+        unique = list(dict.fromkeys(text for segments in batch for texts in segments for text in texts))
+        vectors = dict(zip(unique, embed(unique, encoder, feature.dim), strict=True))
+        for segments in batch:
+            frames = [np.concatenate([vectors[text] for text in texts]) for texts in segments]
+            yield RecordingFeature(np.concatenate(frames), np.array([len(of_one) for of_one in frames], np.int32))
 
 
-def _batches(feature: TextFeature, recordings: Sequence[Recording]) -> Iterator[list[list[str]]]:
-    """The texts of whole recordings, of so many at once that they are `_TEXTS_AT_ONCE` or the last."""
-    batch: list[list[str]] = []
+def _batches(feature: TextFeature, recordings: Sequence[Recording]) -> Iterator[list[list[tuple[str, ...]]]]:
+    """The texts of whole recordings, of so many that their segments are `_TEXTS_AT_ONCE` or the last."""
+    batch: list[list[tuple[str, ...]]] = []
+    count = 0
     for recording in recordings:
-        batch.append(_texts(feature, recording))
-        if sum(map(len, batch)) >= _TEXTS_AT_ONCE:
+        batch.append(feature.texts(recording))
+        count += len(batch[-1])
+        if count >= _TEXTS_AT_ONCE:
             yield batch
-            batch = []
+            batch, count = [], 0
     if batch:
         yield batch
 
 
-def _texts(feature: TextFeature, recording: Recording) -> list[str]:
-    return [segment.text for segment in feature.segmentation.apply(recording)]
+def _texts(feature: TextFeature, recording: Recording) -> Iterator[str]:
+    return itertools.chain.from_iterable(feature.texts(recording))
 
 
-def _finite(recording: Recording, feature: Feature, result: RecordingFeature) -> RecordingFeature:
+def _finite(recording: Recording, feature: Computed, result: RecordingFeature) -> RecordingFeature:
     wrong = ~np.isfinite(result.values).all(axis=1)
     if wrong.any():
         raise DataError(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError, field_names
-from input_pipeline.features import Feature
+from input_pipeline.features import Extracted, Feature
 from jaxdep.models import ModelConfig
 from jaxdep.report.published import Published
 
@@ -109,11 +109,16 @@ class Splits(Config):
 
 @dataclasses.dataclass
 class StandIn(Config):
-    """The stand-in corpus that is written where `Data.stand_in` asks for one (input_pipeline/synthesis)."""
+    """The stand-in corpus that is written where `Data.stand_in` asks for one (input_pipeline/synthesis).
+
+    Attributes:
+        emotion: of interviews: how far the speakers' turns have emotions, which depend on the label (0: they have none).
+    """
 
     sessions: int = 120
     effect: float = 1.0
     seed: int = 0
+    emotion: float = 0.0
 
 
 @dataclasses.dataclass
@@ -162,16 +167,20 @@ class Task(Config):
         weight: in the sum over tasks.
         balanced: weigh the classes inversely to their count in the seed's training split.
         huber_delta: where the Huber loss turns from quadratic to linear.
+        center: of a score, added to what the model says: the middle of its scale, so that learning need not find it.
     """
 
     loss: Literal["cross_entropy", "huber", "squared"] = "cross_entropy"
     weight: float = 1.0
     balanced: bool = True
     huber_delta: float = 1.0
+    center: float = 0.0
 
     def check(self) -> None:
         if not 0 <= self.weight < math.inf:
             raise ConfigError(f"weight: a number of 0 or more, found {self.weight}")
+        if not math.isfinite(self.center) or (self.center and self.loss == "cross_entropy"):
+            raise ConfigError(f"center: a number, and 0 where the label has classes, found {self.center}")
         if not 0 < self.huber_delta < math.inf:
             raise ConfigError(f"huber_delta: a number above 0, found {self.huber_delta}")
 
@@ -210,7 +219,8 @@ class Training(Config):
         select: report each seed's `best` epoch by `monitor`, or its `last`.
         patience: epochs without improvement before a seed stops (0: never).
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
-            never), down to `plateau_floor` times the first.
+            never), down to `plateau_floor` times the first. Newbob, as HTK and Kaldi have it, is a patience of 1.
+        plateau_threshold: for the learning rate alone, an improvement counts from this share of the best value on.
         epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
         checkpoint_every_s: seconds between two checkpoints at least (0: after every call).
     """
@@ -223,6 +233,7 @@ class Training(Config):
     plateau_patience: int = 0
     plateau_factor: float = 0.5
     plateau_floor: float = 1e-3
+    plateau_threshold: float = 0.0
     epochs_per_call: int = 5
     checkpoint_every_s: float = 20.0
 
@@ -233,6 +244,8 @@ class Training(Config):
         for name in ("patience", "plateau_patience", "checkpoint_every_s"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
+        if not 0 <= self.plateau_threshold < 1:
+            raise ConfigError(f"plateau_threshold: a share from 0 to below 1, found {self.plateau_threshold}")
         for name in ("plateau_factor", "plateau_floor"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"{name}: a share above 0 and up to 1, found {getattr(self, name)}")
@@ -240,27 +253,44 @@ class Training(Config):
 
 @dataclasses.dataclass
 class StageConfig(Config):
-    """What every stage has: a row of the table.
+    """What every stage has.
 
     Attributes:
-        label: the row's name in the report.
-        metrics: columns of the row, by their names in jaxdep.metrics; the first is the headline.
-        report: the splits that are reported.
-        published: the paper's figures for this row.
+        label: what it is called in the report; rows of scores each have their own.
+        section: the heading under which the report has it.
         note: a line under the table.
     """
 
     label: str = ""
+    section: str = ""
     data: Data = dataclasses.field(default_factory=Data)
-    tasks: dict[str, Task] = dataclasses.field(default_factory=dict)
-    metrics: tuple[str, ...] = ("f1", "accuracy", "unweighted_accuracy", "f1_macro")
-    report: tuple[Literal["validation", "test"], ...] = ("test",)
-    published: tuple[Published, ...] = ()
     note: str = ""
 
     def needs(self) -> tuple[str, ...]:
         """The stages whose results this one reads."""
-        return ()
+        return tuple(feature.stage for feature in self.data.features.values() if isinstance(feature, Extracted))
+
+    def check_need(self, needed: str, source: "StageConfig") -> None:
+        """Raises ConfigError where one of the stages that it needs is not what it can use."""
+        _check_kind("data.features", needed, source, ExtractStage)
+        _check_alike(self, needed, source, ("corpus", "classes", "scores", "stand_in"))
+
+
+@dataclasses.dataclass
+class ScoredStage(StageConfig):
+    """A stage whose decisions are scored: a row of the table.
+
+    Attributes:
+        tasks: by the name of a label; the first one is what the row scores.
+        metrics: columns of the row, by their names in jaxdep.metrics; the first is the headline.
+        report: the splits that are reported.
+        published: the paper's figures for this row.
+    """
+
+    tasks: dict[str, Task] = dataclasses.field(default_factory=dict)
+    metrics: tuple[str, ...] = ("f1", "accuracy", "unweighted_accuracy", "f1_macro")
+    report: tuple[Literal["validation", "test"], ...] = ("test",)
+    published: tuple[Published, ...] = ()
 
     def check(self) -> None:
         if not self.tasks:
@@ -268,17 +298,44 @@ class StageConfig(Config):
 
 
 @dataclasses.dataclass
-class TrainStage(StageConfig):
+class Further(Config):
+    """A further row of a stage that trains: decisions scored against another label than the first task's.
+
+    Attributes:
+        label: the row's name, behind that of the stage.
+        against: the label of the corpus.
+        task: whose decisions are scored; another one than `against` must have as many classes.
+    """
+
+    label: str = ""
+    against: str = ""
+    task: str = ""
+    metrics: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+
+
+@dataclasses.dataclass
+class TrainStage(ScoredStage):
     """Trains one model over all seeds.
 
     Attributes:
         score_windows: whether the windows that recordings are cut into are scored too, in a row of their own.
+        further: rows of other tasks, or of the first one against another label.
     """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     training: Training = dataclasses.field(default_factory=Training)
     score_windows: bool = False
+    further: tuple[Further, ...] = ()
+
+    def check(self) -> None:
+        super().check()
+        for index, row in enumerate(self.further):
+            if row.task not in self.tasks:
+                raise ConfigError(f"further[{index}].task: {row.task!r} is none of the tasks {', '.join(self.tasks)}")
+            if row.against == next(iter(self.tasks)) or [one.against for one in self.further].count(row.against) > 1:
+                raise ConfigError(f"further[{index}].against: {row.against!r} is scored in another row already")
 
 
 @dataclasses.dataclass
@@ -301,7 +358,7 @@ class Missing(Config):
 
 
 @dataclasses.dataclass
-class EvaluateStage(StageConfig):
+class EvaluateStage(ScoredStage):
     """Applies the seeds that another stage trained to the same data, changed.
 
     Attributes:
@@ -313,7 +370,15 @@ class EvaluateStage(StageConfig):
     missing: tuple[Missing, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
-        return (self.of,)
+        return (*super().needs(), self.of)
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        if needed != self.of:
+            super().check_need(needed, source)
+            return
+        _check_kind("of", needed, source, TrainStage)
+        _check_tasks(self, needed, source)
+        _check_alike(self, needed, source, tuple(field_names(self.data)))
 
     def check(self) -> None:
         super().check()
@@ -321,8 +386,8 @@ class EvaluateStage(StageConfig):
 
 
 @dataclasses.dataclass
-class FuseStage(StageConfig):
-    """Decides from the probabilities of other stages, seed by seed (decision-level fusion).
+class FuseStage(ScoredStage):
+    """Decides from the probabilities of other stages (decision-level fusion).
 
     What is fitted here (temperatures, weights, the stacked regression) is fitted to each seed's decisions on the
     validation split. A recording is decided from the members that have a decision for it.
@@ -330,21 +395,34 @@ class FuseStage(StageConfig):
     Attributes:
         members: the stages; one alone is calibrated and nothing else.
         rule: `mean`, `product` (normalised) or `max` (normalised) of the probabilities; `weighted`: their mean by the
-            members' validation scores; `stacked`: a logistic regression on their log-odds.
+            members' validation scores; `stacked`: a logistic regression on their log-odds; `vote`: the majority of their
+            decisions, where they are divided equally that with the larger mean probability.
+        seeds: `each`: seed i of every member makes the fusion's seed i. `best`: one fusion, of each member's seed that
+            scores best on the validation split; `all`: one fusion, of all seeds of all members. These two are reported
+            as one seed, 0.
         calibration: `temperature`: each member's log-probabilities are divided by the number that makes its validation
             decisions likeliest (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
-        weight_by: the validation metric that weighs the members under `weighted`.
+        weight_by: the validation metric that weighs the members under `weighted`, and chooses the `best` seeds.
         missing: members whose decisions are left out for some participants of the test split.
     """
 
     members: tuple[str, ...] = ()
-    rule: Literal["mean", "product", "max", "weighted", "stacked"] = "mean"
+    rule: Literal["mean", "product", "max", "weighted", "stacked", "vote"] = "mean"
+    seeds: Literal["each", "best", "all"] = "each"
     calibration: Literal["none", "temperature"] = "temperature"
-    weight_by: Literal["unweighted_accuracy", "accuracy", "f1_macro"] = "unweighted_accuracy"
+    weight_by: Literal["unweighted_accuracy", "accuracy", "f1_macro", "f1"] = "unweighted_accuracy"
     missing: tuple[Missing, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
-        return self.members
+        return (*super().needs(), *self.members)
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        if needed not in self.members:
+            super().check_need(needed, source)
+            return
+        _check_kind("members", needed, source, TrainStage, EvaluateStage)
+        _check_tasks(self, needed, source)
+        _check_alike(self, needed, source, ("corpus", "classes", "scores", "stand_in", "splits"))
 
     def check(self) -> None:
         super().check()
@@ -363,10 +441,172 @@ def _check_missing(missing: tuple[Missing, ...], known: tuple[str, ...], report:
 
 
 @dataclasses.dataclass
-class BaselineStage(StageConfig):
-    """A reference without seeds: a trivial classifier, or an SVM on mean and standard deviation of the features."""
+class BaselineStage(ScoredStage):
+    """A reference without seeds: a trivial classifier, the training split's median of a score, an SVM on mean and standard
+    deviation of the features, or a logistic regression on their mean."""
 
-    kind: Literal["majority", "all_positive", "gender", "svm"] = "majority"
+    kind: Literal["majority", "all_positive", "gender", "median", "svm", "logistic"] = "majority"
+
+    def check(self) -> None:
+        super().check()
+        task = next(iter(self.tasks))
+        if (self.kind == "median") != (self.tasks[task].loss != "cross_entropy"):
+            what = "a score, whose baseline is the median" if self.kind != "median" else "a label with classes"
+            raise ConfigError(f"kind: {self.kind!r} does not fit {task!r}, by its loss {what}")
+
+
+@dataclasses.dataclass
+class ExtractStage(StageConfig):
+    """Applies one seed of a trained model to every segment of other recordings, and keeps what a layer of it says.
+
+    The model takes an example a segment, so the features of `data` have one axis more than those it was trained on. They
+    are standardised as the model's own training split was.
+
+    Attributes:
+        of: the stage that trained.
+        layer: which of `Outputs.intermediates`, [B, D].
+        seed: the global id of the seed; None: that with the best monitored validation metric at its reported epoch.
+    """
+
+    of: str = ""
+    layer: str = "emotion"
+    seed: int | None = None
+
+    def needs(self) -> tuple[str, ...]:
+        return (*super().needs(), self.of)
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        if needed != self.of:
+            super().check_need(needed, source)
+            return
+        _check_kind("of", needed, source, TrainStage)
+        assert isinstance(source, TrainStage)
+        for name, axes in source.model.axes().items():
+            if name not in self.data.features:
+                raise ConfigError(
+                    f"data.features: {needed!r} takes {name!r}, there are {', '.join(self.data.features)}"
+                )
+            if axes != 1:
+                raise ConfigError(
+                    f"of: the model of {needed!r} takes {name!r} of {axes} axes; features are extracted by models that take "
+                    "the frames of a segment, one axis"
+                )
+            # Which stretches a feature is taken from may differ between corpora; what it is must not.
+            ours, theirs = (one.data.features[name].as_dict() | {"segmentation": None} for one in (self, source))
+            if ours != theirs:
+                raise ConfigError(f"data.features.{name}: it differs from that on which {needed!r} was trained")
+
+
+@dataclasses.dataclass
+class AnalyseStage(StageConfig):
+    """Base of the stages that look at what emotion models say of recordings, and decide nothing.
+
+    Attributes:
+        of: the stages that applied them (`ExtractStage`), of the same data.
+        group_by: the label that divides the recordings.
+    """
+
+    of: tuple[str, ...] = ()
+    group_by: str = "depressed"
+
+    def needs(self) -> tuple[str, ...]:
+        return (*super().needs(), *self.of)
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        _check_kind("of", needed, source, ExtractStage)
+        _check_alike(self, needed, source, ("corpus", "classes", "scores", "stand_in"))
+
+
+@dataclasses.dataclass
+class ProfileStage(AnalyseStage):
+    """Means of the emotion models' outputs over all segments of a group, with intervals over participants.
+
+    Attributes:
+        split: whose recordings; the corpus's own name.
+    """
+
+    split: str = "train"
+
+
+@dataclasses.dataclass
+class CaseStudyStage(AnalyseStage):
+    """Single participants, segment by segment: what an audio model and a text model say, and where they disagree.
+
+    Attributes:
+        of: the two stages, audio first.
+        participants: who; empty: the `count` of `group` in `split` with the largest share of segments in disagreement.
+    """
+
+    participants: tuple[str, ...] = ()
+    count: int = 2
+    group: str = "depressed"
+    split: str = "train"
+
+    def check(self) -> None:
+        if len(self.of) != 2:
+            raise ConfigError(f"of: two stages, the audio model's and the text model's, found {self.of!r}")
+        if self.count < 1:
+            raise ConfigError(f"count: at least one participant, found {self.count}")
+
+
+@dataclasses.dataclass
+class AttentionStage(StageConfig):
+    """The rows of a trained model's attention on examples of the test split.
+
+    Attributes:
+        of: the stage that trained; `data` is that stage's.
+        seed: as in `ExtractStage`.
+        shown: examples whose rows are drawn; the means are over all of the split.
+    """
+
+    of: str = ""
+    seed: int | None = None
+    shown: int = 3
+
+    def needs(self) -> tuple[str, ...]:
+        return (*super().needs(), self.of)
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        _check_kind("of", needed, source, TrainStage)
+        _check_alike(self, needed, source, tuple(field_names(self.data)))
+
+
+@dataclasses.dataclass
+class StabilityStage(StageConfig):
+    """The spread of some rows over the seeds against that of others, on the test split.
+
+    Attributes:
+        rows, against: stages whose decisions are scored, of the same participants.
+        metric: its name in jaxdep.metrics.
+    """
+
+    rows: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    metric: str = "f1"
+
+    def needs(self) -> tuple[str, ...]:
+        return (*super().needs(), *self.rows, *self.against)
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        _check_kind("rows", needed, source, ScoredStage)
+        _check_alike(self, needed, source, ("corpus", "classes", "scores", "stand_in", "splits"))
+
+    def check(self) -> None:
+        if not self.rows or not self.against or set(self.rows) & set(self.against):
+            raise ConfigError(f"rows: one stage or more against one or more others, found {self.rows}, {self.against}")
+
+
+Stage = (
+    TrainStage
+    | BaselineStage
+    | EvaluateStage
+    | FuseStage
+    | ExtractStage
+    | ProfileStage
+    | CaseStudyStage
+    | AttentionStage
+    | StabilityStage
+)
 
 
 @dataclasses.dataclass
@@ -380,7 +620,7 @@ class Experiment(Config):
     source: str = ""
     seeds: Seeds = dataclasses.field(default_factory=Seeds)
     mapping: Mapping = dataclasses.field(default_factory=Mapping)
-    stages: dict[str, TrainStage | BaselineStage | EvaluateStage | FuseStage] = dataclasses.field(default_factory=dict)
+    stages: dict[str, Stage] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
@@ -389,9 +629,9 @@ class Experiment(Config):
     def check(self) -> None:
         if not self.stages:
             raise ConfigError("stages: the experiment has none")
-        labels = [stage.label for stage in self.stages.values()]
+        labels = [stage.label for stage in self.stages.values() if isinstance(stage, ScoredStage)]
         for name, stage in self.stages.items():
-            if labels.count(stage.label) > 1:
+            if isinstance(stage, ScoredStage) and labels.count(stage.label) > 1:
                 raise ConfigError(f"stages.{name}.label: {stage.label!r} is the label of another stage too")
             if not name.replace("_", "").isalnum():
                 raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
@@ -404,25 +644,30 @@ class Experiment(Config):
                 if needed not in before:
                     known = ", ".join(before) or "none"
                     raise ConfigError(f"stages.{name}: it needs {needed!r}; the stages before it are {known}")
-                _check_need(name, stage, needed, before[needed])
+                try:
+                    stage.check_need(needed, before[needed])
+                except ConfigError as error:
+                    raise ConfigError(f"stages.{name}.{error}") from None
             before[name] = stage
 
 
-def _check_need(name: str, stage: StageConfig, needed: str, source: StageConfig) -> None:
-    """Raises ConfigError where what a stage needs is not what it could use."""
-    parts: tuple[str, ...] = ("corpus", "classes", "scores", "stand_in", "splits")
-    if isinstance(stage, EvaluateStage):
-        parts = tuple(field_names(stage.data))
-        if not isinstance(source, TrainStage):
-            raise ConfigError(f"stages.{name}.of: {needed!r} trains nothing; name a stage that does")
-    elif not isinstance(source, TrainStage | EvaluateStage):
-        raise ConfigError(f"stages.{name}.members: {needed!r} is no stage that trains, or evaluates what is trained")
+def _check_kind(field: str, needed: str, source: StageConfig, *kinds: type[StageConfig]) -> None:
+    if not isinstance(source, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigError(f"{field}: {needed!r} is a {type(source).__name__}; name a {wanted}")
+
+
+def _check_tasks(stage: ScoredStage, needed: str, source: StageConfig) -> None:
+    assert isinstance(source, ScoredStage)
     if list(stage.tasks) != list(source.tasks):
-        raise ConfigError(f"stages.{name}.tasks: {[*stage.tasks]}, those of {needed!r} are {[*source.tasks]}")
+        raise ConfigError(f"tasks: {[*stage.tasks]}, those of {needed!r} are {[*source.tasks]}")
+
+
+def _check_alike(stage: StageConfig, needed: str, source: StageConfig, parts: tuple[str, ...]) -> None:
     ours, theirs = stage.data.as_dict(), source.data.as_dict()
     for part in parts:
         if ours[part] != theirs[part]:
-            raise ConfigError(f"stages.{name}.data.{part}: it differs from that of {needed!r}; set both alike")
+            raise ConfigError(f"data.{part}: it differs from that of {needed!r}; set both alike")
 
 
 def trivial_baselines(

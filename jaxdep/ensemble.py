@@ -7,7 +7,7 @@ or which other seeds it trains with: its keys are folded from its global id, and
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from jaxdep import config
 from jaxdep.choices import Choice, Choices, Timing
 from jaxdep.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
 from jaxdep.mappers import COMPILERS, Lift, Lifted
+from jaxdep.models import Masked, Outputs
 from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer, joined
 from jaxdep.training import Decisions, Program, SeedState
 
@@ -157,6 +158,13 @@ class Ensemble:
         """By task, the decisions on that part, [S, ...]: of the units in the order of `units`, of examples in `rows`'."""
         return self._fetch(self._feed.predict(self._lift, states, self._seeds, part))
 
+    def responder(self, states: SeedState, seed: int) -> Callable[[Mapping[str, Masked]], Outputs]:
+        """The trained model of the seed with this global id, for features of whatever examples, [B, ...]."""
+        lane = int(np.flatnonzero(self.ids == seed)[0])
+        state, own = jax.tree.map(lambda x: x[lane], (self.fetch(states), self._seeds))
+        normalizers = jax.device_get(joined(own, self._common).normalizers)
+        return jax.jit(partial(self._program.respond, state, normalizers))
+
     def rows(self, part: str) -> Int[np.ndarray, "S examples"]:
         """Which example of the corpus each seed's decisions on a part's examples are of; -1 where of none."""
         found = joined(self._seeds, self._common).parts[part]
@@ -185,6 +193,11 @@ class Ensemble:
     def all_ended(self, states: SeedState) -> bool:
         """Whether no seed would train any more."""
         return bool(np.all(np.asarray(states.stopped) | np.asarray(states.diverged)))
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the monitored metric is better the lower."""
+        return self._program.lower_is_better
 
     @cached_property
     def history_names(self) -> list[str]:

@@ -19,18 +19,53 @@ from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from jaxdep import metrics, report
 from jaxdep.choices import Choices
-from jaxdep.config import BaselineStage, EvaluateStage, Experiment, FuseStage, StageConfig, TrainStage
+from jaxdep.config import (
+    AttentionStage,
+    BaselineStage,
+    CaseStudyStage,
+    EvaluateStage,
+    Experiment,
+    ExtractStage,
+    FuseStage,
+    ProfileStage,
+    ScoredStage,
+    StabilityStage,
+    StageConfig,
+    TrainStage,
+)
 from jaxdep.files import read_json, write_json
+from jaxdep.report import Exhibit
 from jaxdep.sources import Sources
-from jaxdep.stages import WINDOW_PREDICTIONS, StageRun, baseline, evaluate, fuse, train
+from jaxdep.stages import (
+    WINDOW_PREDICTIONS,
+    StageRun,
+    analyse,
+    baseline,
+    evaluate,
+    extract,
+    fuse,
+    predictions_file,
+    train,
+)
 
-_SHOWN = ("label", "note", "published", "report")  # fields of a stage that change no result
+_SHOWN = ("label", "section", "note", "published", "report")  # fields of a stage that change no result
 _DIFFERENCES_SHOWN = 6
 RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {
     TrainStage: train.run,
     BaselineStage: baseline.run,
     EvaluateStage: evaluate.run,
     FuseStage: fuse.run,
+    ExtractStage: extract.run,
+    ProfileStage: analyse.profile,
+    CaseStudyStage: analyse.case_study,
+    AttentionStage: analyse.attention,
+    StabilityStage: analyse.spread,
+}
+_EXHIBITS: dict[type[StageConfig], str] = {
+    ProfileStage: "profile",
+    CaseStudyStage: "case_study",
+    AttentionStage: "attention",
+    StabilityStage: "stability",
 }
 REPORTED_PACKAGES = (
     "jaxdep",
@@ -95,12 +130,20 @@ def _run_stage(
 ) -> None:
     folder = workdir / "stages" / name
     started = time.perf_counter()
-    examples = sources.examples(config.data)
+    examples = sources.examples(config.data, folder.parent)
     prepare_s = time.perf_counter() - started
-    task = next(iter(config.tasks))
-    _check_metrics(name, config, examples.classes.get(task, ()))
+    if isinstance(config, ScoredStage):
+        _check_metrics(name, config, examples)
     stage = StageRun(
-        name, folder, examples, experiment.seeds, experiment.mapping, sources.console, experiment.stages, choices
+        name,
+        folder,
+        examples,
+        experiment.seeds,
+        experiment.mapping,
+        sources.console,
+        sources,
+        experiment.stages,
+        choices,
     )
     needed = [stage.other(name).record["fingerprint"] for name in config.needs()]
     fingerprint = _fingerprint(config, experiment, examples, needed)
@@ -114,7 +157,7 @@ def _run_stage(
             fingerprint=fingerprint,
             synthetic=examples.synthetic,
             padding_waste=examples.padding_waste,
-            classes=examples.classes.get(task, ()),
+            classes=examples.classes,
             validated=bool(config.data.splits.validation or config.data.splits.validation_fraction),
             prepare_s=prepare_s,
         )
@@ -129,7 +172,8 @@ def _run_stage(
 
 def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples, needed: Sequence[str]) -> str:
     """A digest of what a stage's results depend on: not of how they are laid on devices, saved, or shown."""
-    shown = set(_SHOWN) - ({"report"} if config.needs() else set())  # those decide on the reported splits alone
+    decides_on_reported = isinstance(config, EvaluateStage | FuseStage)
+    shown = set(_SHOWN) - ({"report"} if decides_on_reported else set())
     inputs = {name: value for name, value in config.as_dict().items() if name not in shown}
     if "training" in inputs:
         inputs["training"] = inputs["training"] | {"checkpoint_every_s": None}
@@ -143,15 +187,25 @@ def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples
     return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _check_metrics(name: str, config: StageConfig, classes: tuple[str, ...]) -> None:
-    """Raises ConfigError before anything is trained where the report will not know a metric."""
-    known = metrics.names(classes)
-    for metric in (*config.metrics, *(figure.metric for figure in config.published)):
-        if metric not in known:
-            near = difflib.get_close_matches(metric, known, n=1, cutoff=0.0)
+def _check_metrics(name: str, config: ScoredStage, examples: Examples) -> None:
+    """Raises ConfigError before anything is trained where the report will not know a metric or a label."""
+    wanted = [("metrics", next(iter(config.tasks)), config.metrics, config.published)]
+    for index, row in enumerate(config.further if isinstance(config, TrainStage) else ()):
+        wanted.append((f"further[{index}].metrics", row.against, row.metrics, row.published))
+        kinds = [len(examples.classes.get(label, ())) for label in (row.task, row.against)]
+        if row.against not in examples.labels or kinds[0] != kinds[1]:
             raise ConfigError(
-                f"config.stages.{name}.metrics: no metric {metric!r} for this task; did you mean {near[0]!r}?"
+                f"config.stages.{name}.further[{index}].against: the corpus has no label {row.against!r} with as many "
+                f"classes as {row.task!r}; it has {', '.join(sorted(examples.labels))}"
             )
+    for field, label, ours, published in wanted:
+        known = metrics.names(examples.classes.get(label, ()))
+        for metric in (*ours, *(figure.metric for figure in published)):
+            if metric not in known:
+                near = difflib.get_close_matches(metric, known, n=1, cutoff=0.0)
+                raise ConfigError(
+                    f"config.stages.{name}.{field}: no metric {metric!r} for {label!r}; did you mean {near[0]!r}?"
+                )
 
 
 def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
@@ -188,37 +242,61 @@ def _report(experiment: Experiment, workdir: Path, command: str) -> report.Repor
         command=command,
         config=experiment.as_dict(),
         source=experiment.source,
+        exhibits=tuple(one for name in experiment.stages for one in _exhibits(name, experiment, records)),
     )
+
+
+def _exhibits(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any]]) -> list[Exhibit]:
+    """What a stage shows besides scores."""
+    config, record = experiment.stages[name], records[name]
+    kind = _EXHIBITS.get(type(config))
+    if isinstance(config, FuseStage) and config.rule == "vote":
+        kind = "conflicts"
+    if kind is None:
+        return []
+    note = " ".join(filter(None, (config.note, record.get("remark", ""))))
+    return [Exhibit(kind=kind, stage=name, title=config.label, section=config.section, note=note)]
 
 
 def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any]]) -> list[report.Row]:
     """The rows of a stage: its recordings, split by split, and where the config asks for it their windows."""
     config, record = experiment.stages[name], records[name]
-    classes = tuple(record["classes"])
+    if not isinstance(config, ScoredStage):
+        return []
+    first = next(iter(config.tasks))
+
+    def of_label(label: str) -> dict[str, Any]:
+        classes = tuple(record["classes"].get(label, ()))
+        return {"classes": classes, "positive": classes[1] if len(classes) == 2 else None}
+
     row = report.Row(
         stage=name,
         label=config.label,
+        section=config.section,
         split="",
         metrics=config.metrics,
-        positive=classes[1] if len(classes) == 2 else None,
-        classes=classes,
         published=config.published,
         note=" ".join(filter(None, (config.note, record.get("remark", "")))),
         selected_on="validation" if _is_selected(config, experiment, record) else "",
-        baseline=isinstance(config, BaselineStage) and config.kind != "svm",
+        baseline=isinstance(config, BaselineStage) and config.kind not in ("svm", "logistic"),
+        **of_label(first),
     )
-    rows = [dataclasses.replace(row, split=split) for split in config.report]
-    if isinstance(config, TrainStage) and config.score_windows:
-        windows = dataclasses.replace(
-            row, label=f"{config.label}, windows", predictions=WINDOW_PREDICTIONS, published=(), note=""
-        )
-        rows += [dataclasses.replace(windows, split=split) for split in config.report]
-    return rows
+    rows = [row]
+    if isinstance(config, TrainStage):
+        for other in config.further:
+            label = f"{config.label}: {other.label}"
+            file = predictions_file(other.against, first)
+            changed: dict[str, Any] = {"metrics": other.metrics, "published": other.published, "note": ""}
+            rows.append(dataclasses.replace(row, label=label, predictions=file, **changed, **of_label(other.against)))
+        if config.score_windows:
+            label = f"{config.label}, windows"
+            rows.append(dataclasses.replace(row, label=label, predictions=WINDOW_PREDICTIONS, published=(), note=""))
+    return [dataclasses.replace(one, split=split) for one in rows for split in config.report]
 
 
 def _is_selected(config: StageConfig, experiment: Experiment, record: Mapping[str, Any]) -> bool:
     """Whether epochs were chosen on the validation split."""
-    if config.needs():
+    if isinstance(config, EvaluateStage | FuseStage):
         return any(_is_selected(experiment.stages[name], experiment, record) for name in config.needs())
     return isinstance(config, TrainStage) and config.training.select == "best" and bool(record["validated"])
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from input_pipeline.errors import DataError
 
-Rule = Literal["mean", "product", "max", "weighted", "stacked"]
+Rule = Literal["mean", "product", "max", "weighted", "stacked", "vote"]
 
 _SMALLEST = np.finfo(np.float64).tiny
 _TEMPERATURES = (0.05, 20.0)  # bounds of the search: beyond them a member is sure of everything or of nothing
@@ -61,7 +61,8 @@ def combine(
 
     `product` is Bayes' rule for members that are independent given the class, if each was trained with balanced classes
     (else their common prior counts more than once). `weighted` and `stacked` are fitted to the validation split, the
-    latter anew for each set of members that is there.
+    latter anew for each set of members that is there. `vote` gives the shares of the votes, among which the members'
+    mean probability is one vote more: it decides between classes with equally many votes, and can turn no majority.
 
     Args:
         balanced: whether the stacked regression weighs the classes inversely to their count.
@@ -75,7 +76,11 @@ def combine(
     if rule == "product":
         logs = np.where(there[..., None], _logs(probabilities), 0.0).sum(0)
         return np.where(np.any(there, axis=0)[:, None], scipy.special.softmax(logs, axis=1), np.nan)
-    if rule == "max":
+    if rule == "vote":
+        votes = np.where(there[..., None], decided(probabilities), 0.0).sum(0)
+        mean = np.where(there[..., None], probabilities, 0.0).sum(0) / np.maximum(there.sum(0), 1)[:, None]
+        found = votes + mean
+    elif rule == "max":
         found = np.where(there[..., None], probabilities, 0.0).max(0)
     else:
         weights = there * (validation.scores[:, None] if rule == "weighted" else 1.0)
@@ -83,6 +88,13 @@ def combine(
         found = np.einsum("mu,muc->uc", weights, np.where(there[..., None], probabilities, 0.0))
     total = found.sum(1, keepdims=True)
     return np.divide(found, total, out=np.full_like(found, np.nan), where=total > 0)
+
+
+def decided(probabilities: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:
+    """1 for the likeliest class, 0 for the others; of two equally likely classes the second, as jaxdep.metrics decides."""
+    binary = probabilities.shape[-1] == 2
+    chosen = (probabilities[..., 1] >= probabilities[..., 0]).astype(int) if binary else probabilities.argmax(-1)
+    return np.asarray(np.eye(probabilities.shape[-1])[chosen])
 
 
 def _stacked(probabilities: np.ndarray, validation: Validation, balanced: bool) -> Float[np.ndarray, "U C"]:

@@ -8,9 +8,11 @@ from rich.console import Console
 from input_pipeline import batching, builder
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
-from input_pipeline.features import Encoders, Feature
+from input_pipeline.features import Encoders, Extracted, Feature, Segmentation
 from input_pipeline.recording import Corpus
 from jaxdep.config import Data, StandIn
+
+FEATURES = "features"  # the folder below a stage's that holds what it extracts
 
 
 @dataclasses.dataclass
@@ -30,20 +32,36 @@ class Sources:
     _examples: dict[str, batching.Examples] = dataclasses.field(default_factory=dict)
     _corpora: dict[str, Corpus] = dataclasses.field(default_factory=dict)
 
-    def examples(self, data: Data) -> batching.Examples:
+    def examples(self, data: Data, stages: Path) -> batching.Examples:
         """The padded examples of a stage's data; features that are not on disk are computed first.
+
+        Args:
+            stages: the folder of the experiment's stages, some of which extract features.
 
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written or read.
         """
         key = str(data.as_dict() | {"splits": None, "unnormalized": None})
         if key not in self._examples:
-            sets = {name: batching.read(self._shards(data, feature)) for name, feature in data.features.items()}
-            self._examples[key] = batching.arrange(sets, data.arrangements)
+            self._examples[key] = batching.arrange(self.feature_sets(data, stages), data.arrangements)
             self.console.print(f"{data.corpus}: {self._examples[key].summary()}")
         return self._examples[key]
 
-    def _shards(self, data: Data, feature: Feature) -> Path:
+    def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
+        """The features of `data` as they are stored, by name; raises as `examples`."""
+        return {name: batching.read(self._shards(data, feature, stages)) for name, feature in data.features.items()}
+
+    def words(self, data: Data, segmentation: Segmentation) -> dict[str, list[str]]:
+        """By recording, the words of its kept segments; empty where the corpus itself is not here."""
+        try:
+            recordings = self._corpus(data).recordings()
+        except DataError:
+            return {}
+        return {one.id: [segment.text for segment in segmentation.apply(one)] for one in recordings}
+
+    def _shards(self, data: Data, feature: Feature, stages: Path) -> Path:
+        if isinstance(feature, Extracted):
+            return stages / feature.stage / FEATURES
         try:
             corpus = self._corpus(data)
         except DataError:
@@ -65,7 +83,10 @@ class Sources:
             from input_pipeline.synthesis import synthesize  # needs scipy.signal, which takes long to load
 
             folder = folder / "synthetic" / _folder_name(data.stand_in)
-            synthesize(data.corpus, folder, **{f: getattr(data.stand_in, f) for f in ("sessions", "effect", "seed")})
+            options = {name: getattr(data.stand_in, name) for name in ("sessions", "effect", "seed")}
+            if data.stand_in.emotion:
+                options["emotion"] = data.stand_in.emotion
+            synthesize(data.corpus, folder, **options)
         key = f"{folder}/{data.corpus}"
         if key not in self._corpora:
             self._corpora[key] = open_corpus(data.corpus, folder, data.classes, data.scores)
@@ -73,4 +94,5 @@ class Sources:
 
 
 def _folder_name(stand_in: StandIn) -> str:
-    return f"sessions{stand_in.sessions}_effect{stand_in.effect:g}_seed{stand_in.seed}"
+    name = f"sessions{stand_in.sessions}_effect{stand_in.effect:g}_seed{stand_in.seed}"
+    return f"{name}_emotion{stand_in.emotion:g}" if stand_in.emotion else name

@@ -75,6 +75,22 @@ def summary(scores: Float[np.ndarray, " S"], n_diverged: int = 0) -> Summary:
     )
 
 
+def spread_ratio(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " T"]) -> tuple[float, float, float]:
+    """STD of A's seeds over that of B's, with its percentile bootstrap interval, each side's seeds drawn again.
+
+    NaN where a side has fewer than two seeds, or B's do not differ.
+    """
+    if min(len(a), len(b)) < 2 or np.ptp(b) == 0:
+        return math.nan, math.nan, math.nan
+
+    rng = np.random.default_rng(_BOOTSTRAP_SEED)
+    drawn = [np.std(side[rng.integers(len(side), size=(RESAMPLES, len(side)))], axis=1, ddof=1) for side in (a, b)]
+    # A draw of one score again and again has no spread: what is divided by it tells nothing.
+    ratios = drawn[0][drawn[1] > 0] / drawn[1][drawn[1] > 0]
+    low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(np.std(a, ddof=1) / np.std(b, ddof=1)), float(low), float(high)
+
+
 def mean_interval(scores: Float[np.ndarray, " S"]) -> tuple[float, float]:
     """The percentile bootstrap interval of the mean; NaN for one seed.
 

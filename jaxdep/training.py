@@ -144,9 +144,12 @@ class Program:
             max_steps (a limit on steps an epoch, for timing) are dynamic: one compilation serves all. A last, static
             argument says whether several seeds are computed side by side, as under vmap.
         predict: (SeedState, SeedData, Resident, part's name) -> by task, the decisions on that part.
+        respond: (SeedState, normalizers by feature, features) -> Outputs of the reported epoch without dropout, for features as
+            they lie in a bucket, of these examples or of others.
         streamed: the same in parts.
         outputs: by task, the number of logits.
         epochs_per_call: as configured.
+        lower_is_better: whether the monitored metric is.
     """
 
     identity: str
@@ -154,9 +157,11 @@ class Program:
     init: Callable[[SeedData], SeedState]
     run_epochs: Callable[..., tuple[SeedState, dict[str, Array]]]
     predict: Callable[[SeedState, SeedData, Resident, str], dict[str, Decisions]]
+    respond: Callable[[SeedState, Mapping[str, Normalizer], Mapping[str, Masked]], Outputs]
     streamed: Streamed
     outputs: Mapping[str, int]
     epochs_per_call: int
+    lower_is_better: bool
 
 
 def build(
@@ -203,6 +208,7 @@ def build(
         init=learner.init,
         run_epochs=learner.run_epochs,
         predict=learner.predict,
+        respond=learner.respond,
         streamed=Streamed(
             order=learner.order,
             begin=learner.begin,
@@ -214,6 +220,7 @@ def build(
         ),
         outputs=outputs,
         epochs_per_call=training.epochs_per_call,
+        lower_is_better=learner.direction == 1,
     )
 
 
@@ -257,7 +264,7 @@ class _Learner:
         return graphdef
 
     @property
-    def _direction(self) -> int:
+    def direction(self) -> int:
         """1 where the monitored metric is better the lower, else -1."""
         names = [self.training.monitor, *(self.training.monitor.removeprefix(f"{task}_") for task in self.tasks)]
         return 1 if "loss" in names or metrics.LOWER_IS_BETTER & set(names) else -1
@@ -304,6 +311,11 @@ class _Learner:
 
     def predict(self, state: SeedState, seed: SeedData, resident: Resident, part: str) -> dict[str, Decisions]:
         return self.decide(self._forward(*self.selected(state), seed, resident, seed.parts[part]), seed, part)
+
+    def respond(
+        self, state: SeedState, normalizers: Mapping[str, Normalizer], features: Mapping[str, Masked]
+    ) -> Outputs:
+        return self._apply(*self.selected(state), _normalized(features, normalizers), None)[0]
 
     def selected(self, state: SeedState) -> tuple[Tree, Tree]:
         chosen: Any = state.best if self.training.select == "best" else state
@@ -387,7 +399,7 @@ class _Learner:
             measured = self._evaluate(logits, seed, resident, "validation")
             # The compiler drops the metrics that nobody asked for; some cost seconds of compilation.
             row |= {f"validation/{name}": value for name, value in measured.items() if name in self.recorded}
-            score = measured[self.training.monitor] * self._direction
+            score = measured[self.training.monitor] * self.direction
             worst = loss + measured["loss"]
         elif self.training.monitor != "loss":
             raise ConfigError(f"training.monitor: {self.training.monitor!r} needs a validation split; there is none")
@@ -462,6 +474,7 @@ class _Learner:
     ) -> tuple[Outputs, Tree]:
         model: Any = nnx.merge(self.graphdef, params, statistics, copy=True)
         outputs = model(features, key=key)
+        outputs = outputs._replace(logits={name: x + self.tasks[name].center for name, x in outputs.logits.items()})
         return outputs, nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
     def _share(self, rows: Array) -> Array:
@@ -542,8 +555,10 @@ def _judge(state: SeedState, score: Array, epoch: Array, training: Training) -> 
     score = jnp.where(jnp.isnan(score), jnp.inf, score)  # a metric that is not defined is no better than any
     better = (score < state.best.score) | (state.best.epoch < 0)
     candidate = Best(state.params, state.statistics, epoch.astype(jnp.int32), score.astype(jnp.float32))
+    # Written so that any improvement on an infinite score is enough.
+    enough = better & ~(state.best.score - score < training.plateau_threshold * jnp.abs(state.best.score))
     waited = jnp.where(better, 0, state.waited + 1)
-    plateau_waited = jnp.where(better, 0, state.plateau_waited + 1)
+    plateau_waited = jnp.where(enough, 0, state.plateau_waited + 1)
     lower = (plateau_waited >= training.plateau_patience) & (training.plateau_patience > 0)
     scale = jnp.maximum(state.learning_rate_scale * training.plateau_factor, training.plateau_floor)
     return state._replace(

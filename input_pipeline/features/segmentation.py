@@ -40,6 +40,8 @@ class Segmentation(Config):
             times of their own.
         hop_s: seconds from the start of one window to that of the next (0: `window_s`).
         min_s: segments and windows shorter than this are dropped.
+        may_be_empty: a recording of which nothing is kept has one segment without words, as long as the recording, where
+            otherwise it is an error.
     """
 
     speakers: tuple[str, ...] = (PARTICIPANT,)
@@ -47,6 +49,7 @@ class Segmentation(Config):
     window_s: float = 0.0
     hop_s: float = 0.0
     min_s: float = 0.0
+    may_be_empty: bool = False
 
     def check(self) -> None:
         for name in ("merge_gap_s", "window_s", "hop_s", "min_s"):
@@ -66,6 +69,9 @@ class Segmentation(Config):
         merged = _merge(spoken, recording.segments, self.merge_gap_s)
         windows = [window for segment in merged for window in self._windows(segment)]
         kept = tuple(window for window in windows if window.stop_s - window.start_s >= self.min_s - _ROUNDING_S)
+        if not kept and self.may_be_empty and recording.segments:
+            start_s, stop_s = recording.segments[0].start_s, max(segment.stop_s for segment in recording.segments)
+            return (Segment(start_s, stop_s),)
         if not kept:
             raise DataError(
                 f"recording {recording.id}: none of its {len(recording.segments)} segments is kept: {len(spoken)} are "

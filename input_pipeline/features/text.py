@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32
 
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.features.segmentation import Segmentation
+from input_pipeline.recording import Recording
 
 # From texts to a vector of each, or to the vectors of each one's words.
 Encoder = Callable[[Sequence[str]], Float[np.ndarray, "texts dim"] | Sequence[Float[np.ndarray, "words dim"]]]
@@ -42,6 +43,10 @@ class TextFeature(Config, abc.ABC):
         if self.encoder != "hashing" and not self.checkpoint:
             raise ConfigError(f"checkpoint: encoder {self.encoder!r} needs the path or the name of one, found ''")
 
+    def texts(self, recording: Recording) -> list[tuple[str, ...]]:
+        """Of each kept segment, the texts whose vectors one after another are its frames."""
+        return [(segment.text,) for segment in self.segmentation.apply(recording)]
+
     @abc.abstractmethod
     def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
         """By name, what makes the encoders that nobody hands in, from all the texts that they will meet."""
@@ -52,6 +57,9 @@ class Sentences(TextFeature):
     """One vector a segment, from its words. A segment without words is the zero vector.
 
     Attributes:
+        context: so many utterances of the dialogue before a segment and after it are its frames too, in order: 2 context
+            + 1 vectors, the zero vector where the dialogue has no such utterance. A session's dialogue is its kept
+            segments; an utterance's is `Recording.dialogue`.
         encoder: "hashing" needs no model: lower-cased word unigrams and bigrams (one-letter words such as "I" count),
             hashed with signs into `dim` places, l2-normalised (Weinberger et al., "Feature Hashing", ICML 2009, as
             scikit-learn's HashingVectorizer computes it). "bert" is handed in by the caller.
@@ -65,6 +73,25 @@ class Sentences(TextFeature):
 
     encoder: Literal["hashing", "bert"] = "hashing"
     pooling: Literal["mean", "cls"] = "mean"
+    context: int = 0
+
+    def check(self) -> None:
+        super().check()
+        if self.context < 0:
+            raise ConfigError(f"context: expected 0 or more utterances to each side, found {self.context!r}")
+
+    def texts(self, recording: Recording) -> list[tuple[str, ...]]:
+        segments = self.segmentation.apply(recording)
+        if not self.context:
+            return [(segment.text,) for segment in segments]
+        if recording.dialogue:
+            return [self._around(recording.dialogue, recording.turn)] * len(segments)
+        dialogue = tuple(segment.text for segment in segments)
+        return [self._around(dialogue, turn) for turn in range(len(segments))]
+
+    def _around(self, dialogue: Sequence[str], turn: int) -> tuple[str, ...]:
+        places = range(turn - self.context, turn + self.context + 1)
+        return tuple(dialogue[place] if 0 <= place < len(dialogue) else "" for place in places)
 
     def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
         return {"hashing": self._hashing}

@@ -16,10 +16,16 @@ from input_pipeline.errors import DataError
 from jaxdep import config
 from jaxdep.choices import Choices
 from jaxdep.files import read_json, write_json, write_text
+from jaxdep.sources import Sources
 from jaxdep.splits import assign
 
 WINDOW_PREDICTIONS = "predictions_windows.csv"
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
+
+
+def predictions_file(label: str, first_task: str) -> str:
+    """The stage's file of decisions that are compared with that label."""
+    return "predictions.csv" if label == first_task else f"predictions_{label}.csv"
 
 
 @dataclasses.dataclass
@@ -29,6 +35,7 @@ class StageRun:
     Attributes:
         name, folder: `folder` is `<workdir>/stages/<name>`.
         examples: of the stage's data.
+        sources: where other examples come from.
         stages: the configs of all stages of the experiment.
         seeds, mapping: of the experiment.
         choices: what `auto` remembers between experiments.
@@ -40,6 +47,7 @@ class StageRun:
     seeds: config.Seeds
     mapping: config.Mapping
     console: Console
+    sources: Sources
     stages: Mapping[str, config.StageConfig] = dataclasses.field(default_factory=dict)
     choices: Choices | None = None
     _counted_to: float = dataclasses.field(default_factory=time.perf_counter)
@@ -58,7 +66,8 @@ class StageRun:
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Writes a table of the stage, whole or not at all."""
-        write_text(self.folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n", na_rep="nan")
+        write_text(self.folder / name, text)
 
     def other(self, name: str, examples: Examples | None = None) -> "StageRun":
         """Another stage of the experiment, over these examples unless others are given."""
@@ -90,7 +99,9 @@ class StageRun:
         Raises:
             DataError: the corpus cannot be split as the config says, or nobody is tested.
         """
-        stage, task = self.stages[self.name], next(iter(self.stages[self.name].tasks))
+        stage = self.stages[self.name]
+        assert isinstance(stage, config.ScoredStage)  # others miss nothing
+        task = next(iter(stage.tasks))
         labels = self.examples.labels[task]
         rows = assign(self.examples, stage.data.splits, labels, 0).get("test", np.zeros(0, int))
         is_known = labels[rows] >= 0 if task in self.examples.classes else np.isfinite(labels[rows])

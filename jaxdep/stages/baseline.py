@@ -1,10 +1,14 @@
-"""References without seeds: trivial classifiers, and an SVM on mean and standard deviation of the same features."""
+"""References without seeds: trivial classifiers, and an SVM and a logistic regression on statistics of the features."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from sklearn.base import ClassifierMixin
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -24,12 +28,13 @@ def run(config: BaselineStage, stage: StageRun) -> None:
     """Fits the baseline to the training split and writes predictions.csv under seed 0.
 
     Raises:
-        ConfigError: the first task has no classes.
+        ConfigError: the baseline does not fit the kind of the first task's label.
         DataError: the splits cannot be made, or the baseline needs what the corpus does not tell.
     """
     examples, task = stage.examples, next(iter(config.tasks))
-    if task not in examples.classes:
-        raise ConfigError(f"stages.{stage.name}.tasks.{task}: a baseline needs classes, this label is a score")
+    if (config.kind == "median") != (task not in examples.classes):
+        kind = "a score" if task not in examples.classes else "a label with classes"
+        raise ConfigError(f"stages.{stage.name}.kind: {config.kind!r} does not fit {task!r}, which is {kind}")
     if config.kind == "all_positive" and len(examples.classes[task]) != 2:
         raise ConfigError(
             f"stages.{stage.name}.kind: all_positive needs two classes, {task!r} has {examples.classes[task]}"
@@ -37,33 +42,37 @@ def run(config: BaselineStage, stage: StageRun) -> None:
     units = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized).view(SEED).units
     inputs = _inputs(config.kind, examples)
     labels = examples.labels[task][examples.first_rows]
-    train = units["train"].groups[labels[units["train"].groups] >= 0]
-    classifier = _classifier(config.kind).fit(inputs[train], labels[train])
+    known = labels >= 0 if task in examples.classes else np.isfinite(labels)
+    train = units["train"].groups[known[units["train"].groups]]
+    model = _MODELS[config.kind]().fit(inputs[train], labels[train])
     tables = [pd.DataFrame(columns=PREDICTION_COLUMNS)]
     for part in ("validation", "test"):
         if part in units:
             groups = units[part].groups
-            chosen = classifier.predict(inputs[groups])
-            tables.append(stage.predictions(task, part, SEED, groups, np.eye(len(examples.classes[task]))[chosen]))
+            chosen = model.predict(inputs[groups])
+            values = np.eye(len(examples.classes[task]))[chosen] if task in examples.classes else chosen[:, None]
+            tables.append(stage.predictions(task, part, SEED, groups, values))
     stage.write_csv("predictions.csv", pd.concat(tables, ignore_index=True))
     stage.remember(diverged=[])
 
 
-def _classifier(kind: str) -> ClassifierMixin:
-    return {
-        "majority": lambda: DummyClassifier(strategy="most_frequent"),
-        "all_positive": lambda: DummyClassifier(strategy="constant", constant=1),
-        # The class that is the likelier one given the gender, both classes counted as equally frequent.
-        "gender": lambda: DecisionTreeClassifier(max_depth=1, class_weight="balanced", random_state=SEED),
-        # The library's defaults, radial basis and C = 1, with the classes weighed as the networks' are.
-        "svm": lambda: make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
-    }[kind]()
+_MODELS: dict[str, Callable[[], Any]] = {
+    "majority": partial(DummyClassifier, strategy="most_frequent"),
+    "all_positive": partial(DummyClassifier, strategy="constant", constant=1),
+    "median": partial(DummyRegressor, strategy="median"),  # no constant has a smaller mean absolute error
+    # The class that is the likelier one given the gender, both classes counted as equally frequent.
+    "gender": partial(DecisionTreeClassifier, max_depth=1, class_weight="balanced", random_state=SEED),
+    # The library's defaults, radial basis and C = 1, with the classes weighed as the networks' are.
+    "svm": lambda: make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
+    "logistic": partial(LogisticRegression, class_weight="balanced", max_iter=1000),
+}
 
 
 def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
     """What the classifier sees of each decision unit."""
-    if kind == "svm":
-        return np.concatenate([_mean_and_deviation(examples, name) for name in examples.buckets[0].features], axis=1)
+    if kind in ("svm", "logistic"):
+        of_features = [_mean_and_deviation(examples, name) for name in examples.buckets[0].features]
+        return np.concatenate([np.concatenate(pair, 1) if kind == "svm" else pair[0] for pair in of_features], axis=1)
     if kind == "gender":
         genders = examples.metadata.get("gender", np.full(len(examples.ids), ""))[examples.first_rows]
         if "" in genders:
@@ -73,7 +82,7 @@ def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
     return np.zeros((len(examples.group_ids), 1))
 
 
-def _mean_and_deviation(examples: Examples, feature: str) -> Float[np.ndarray, "G 2D"]:
+def _mean_and_deviation(examples: Examples, feature: str) -> tuple[Float[np.ndarray, "G D"], Float[np.ndarray, "G D"]]:
     """Mean and standard deviation of a feature over all vectors of each decision unit."""
     dim = examples.buckets[0].features[feature].values.shape[-1]
     count = np.zeros((len(examples.group_ids), 1))
@@ -85,4 +94,4 @@ def _mean_and_deviation(examples: Examples, feature: str) -> Float[np.ndarray, "
             total[group] += vectors.sum(0)
             squares[group] += (vectors**2).sum(0)
     mean = total / count
-    return np.concatenate([mean, np.sqrt(np.maximum(squares / count - mean**2, 0))], axis=1)
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -25,7 +25,7 @@ def run(config: EvaluateStage, stage: StageRun) -> None:
     source = stage.other(config.of, examples)
     stage.remember(diverged=source.record["diverged"], remark=" ".join(remarks))
     changed = dataclasses.replace(stage, examples=examples)
-    write_predictions(config.tasks, changed, *restore(trained, source), score_windows=False)
+    write_predictions(config.tasks, changed, *restore(trained, source))
 
 
 def _masked(examples: Examples, feature: str, participants: np.ndarray) -> Examples:

@@ -1,10 +1,10 @@
-"""Decides from the probabilities that other stages wrote, seed by seed; the arithmetic is in jaxdep.fusion."""
+"""Decides from the probabilities that other stages wrote; the arithmetic is in jaxdep.fusion."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
@@ -15,11 +15,24 @@ from jaxdep import fusion, metrics
 from jaxdep.config import FuseStage
 from jaxdep.stages import StageRun
 
+CONFLICTS = "conflicts.csv"
+_CONFLICT_COLUMNS = ("seed", "split", "member", "recordings", "conflicts", "right", "followed", "vote_right")
+_classification = jax.jit(metrics.classification, static_argnames="n_classes")
+
 Decided = Mapping[str, Float[np.ndarray, "M G C"]]  # by split; NaN where a member has no decision for a recording
 
 
+class _Ballot(NamedTuple):
+    """The decisions of some seeds of the members that make one fusion, which is written as seed `seed`."""
+
+    seed: int
+    voters: tuple[tuple[str, int], ...]  # member and seed
+    decided: Decided
+
+
 def run(config: FuseStage, stage: StageRun) -> None:
-    """Writes predictions.csv, and of each seed and member its temperature and validation score in fusion.csv.
+    """Writes predictions.csv; of each seed and member its temperature and validation score in fusion.csv; of a vote in
+    conflicts.csv what became of the recordings about which the members disagreed.
 
     Raises:
         ConfigError: the task has no classes, or something is to be fitted to a validation split that is not there.
@@ -28,33 +41,115 @@ def run(config: FuseStage, stage: StageRun) -> None:
     task = next(iter(config.tasks))
     if task not in stage.examples.classes:
         raise ConfigError(f"stages.{stage.name}.tasks.{task}: fusion needs probabilities of classes, this is a score")
-    members = [_read(stage.other(name).folder / "predictions.csv", task, stage) for name in config.members]
     lacks, remarks = _lacking(config, stage)
     nobody = np.zeros(0, int), np.zeros((0, len(stage.examples.classes[task])))
     written = [stage.predictions(task, split, 0, *nobody) for split in config.report]
     fitted: list[dict[str, Any]] = []
+    conflicts: list[dict[str, Any]] = []
     undecided = dict.fromkeys(config.report, 0)
-    for seed in sorted(set.intersection(*map(set, members))):
-        decided = _of_seed([member[seed] for member in members], task, stage)
-        validation, temperatures = _fit(config, task, stage, decided)
+    ballots = _ballots(config, task, stage)
+    for ballot in ballots:
+        validation, temperatures = _fit(config, task, stage, ballot.decided)
         fitted += [
             {"seed": seed, "member": name, "temperature": temperature, "validation_score": score}
-            for name, temperature, score in zip(config.members, temperatures, validation.scores, strict=True)
+            for (name, seed), temperature, score in zip(ballot.voters, temperatures, validation.scores, strict=True)
         ]
+        lacking = lacks[[config.members.index(name) for name, _ in ballot.voters]]
         for split in config.report:
-            groups = np.flatnonzero(np.isfinite(decided[split]).all(-1).any(0))  # those of whom anything is known
-            there = _calibrated(decided[split][:, groups], temperatures)
-            there[lacks[:, groups]] = np.nan
+            groups = np.flatnonzero(
+                np.isfinite(ballot.decided[split]).all(-1).any(0)
+            )  # those of whom anything is known
+            there = _calibrated(ballot.decided[split][:, groups], temperatures)
+            there[lacking[:, groups]] = np.nan
             values = fusion.combine(config.rule, there, validation, balanced=config.tasks[task].balanced)
             is_decided = np.isfinite(values).all(1)
             undecided[split] = max(undecided[split], int((~is_decided).sum()))
-            written.append(stage.predictions(task, split, seed, groups[is_decided], values[is_decided]))
+            written.append(stage.predictions(task, split, ballot.seed, groups[is_decided], values[is_decided]))
+            if config.rule == "vote":
+                target = stage.examples.labels[task][stage.examples.first_rows[groups]]
+                conflicts += _conflicts(config, ballot, split, there, values, target)
     remarks += [f"No decision, since no member has one: {n} recordings of {s}." for s, n in undecided.items() if n]
+    if config.seeds == "best":
+        chosen = ", ".join(f"{name} {seed}" for name, seed in ballots[0].voters)
+        remarks.append(f"Seeds, by {config.weight_by} on validation: {chosen}.")
     stage.write_csv("predictions.csv", pd.concat(written, ignore_index=True))
-    columns = ["seed", "member", "temperature", "validation_score"]
-    stage.write_csv("fusion.csv", pd.DataFrame(fitted, columns=columns))
+    stage.write_csv("fusion.csv", pd.DataFrame(fitted, columns=["seed", "member", "temperature", "validation_score"]))
+    if config.rule == "vote":
+        stage.write_csv(CONFLICTS, pd.DataFrame(conflicts, columns=list(_CONFLICT_COLUMNS)))
     diverged = sorted({seed for name in config.members for seed in stage.other(name).record["diverged"]})
+    if config.seeds != "each":
+        remarks += [f"Without the diverged seeds {', '.join(map(str, diverged))}."] if diverged else []
+        diverged = []
     stage.remember(diverged=diverged, remark=" ".join(remarks + _what_was_fitted(config, fitted)))
+
+
+def _ballots(config: FuseStage, task: str, stage: StageRun) -> list[_Ballot]:
+    """What is fused: seed by seed, the members' best seeds, or all at once.
+
+    Raises:
+        ConfigError: the best seeds are asked for, and there is no validation split.
+        DataError: the predictions of a member cannot be read, or a member has no seed left.
+    """
+    members = {name: _read(stage.other(name).folder / "predictions.csv", task, stage) for name in config.members}
+
+    def ballot(seed: int, voters: Sequence[tuple[str, int]]) -> _Ballot:
+        return _Ballot(seed, tuple(voters), _of_seed([members[name][one] for name, one in voters], task, stage))
+
+    if config.seeds == "each":
+        common = sorted(set.intersection(*(set(found) for found in members.values())))
+        return [ballot(seed, [(name, seed) for name in config.members]) for seed in common]
+    for name, found in members.items():
+        if not found:
+            raise DataError(f"stages.{name}: all of its seeds diverged; there is nothing to fuse")
+    everybody = ballot(0, [(name, seed) for name in config.members for seed in sorted(members[name])])
+    if config.seeds == "all":
+        return [everybody]
+    probabilities, target = _validation(task, stage, everybody.decided)
+    if not target.size:
+        raise ConfigError(f"seeds: the best are chosen on the validation split of {stage.name!r}; there is none")
+    scores = [_score(config.weight_by, one, target) for one in probabilities]
+    of_member = {
+        name: max(
+            (score, -seed) for (voter, seed), score in zip(everybody.voters, scores, strict=True) if voter == name
+        )
+        for name in config.members
+    }
+    return [ballot(0, [(name, -negative) for name, (_, negative) in of_member.items()])]
+
+
+def _conflicts(
+    config: FuseStage,
+    ballot: _Ballot,
+    split: str,
+    probabilities: Float[np.ndarray, "V G C"],
+    fused: Float[np.ndarray, "G C"],
+    target: Int[np.ndarray, " G"],
+) -> list[dict[str, Any]]:
+    """Of each member: among the labelled recordings about which the members disagree, how often it was right, how often
+    the vote followed it, and how often the vote was right. A member of several seeds decides by their majority."""
+    names = np.array([name for name, _ in ballot.voters])
+    nothing = fusion.Validation(probabilities[:, :0], target[:0], np.zeros(len(names)))
+    by_member = np.stack([fusion.combine("vote", probabilities[names == name], nothing) for name in config.members])
+    known = (target >= 0) & np.isfinite(by_member).all((0, 2))
+    chosen = fusion.decided(by_member[:, known]).argmax(-1)  # [M, U]
+    vote = fusion.decided(fused[known]).argmax(-1)
+    differ = (chosen != chosen[0]).any(0)
+    right = target[known]
+    return [
+        dict(
+            zip(
+                _CONFLICT_COLUMNS,
+                (
+                    *(ballot.seed, split, name, int(known.sum()), int(differ.sum())),
+                    int((of_member == right)[differ].sum()),
+                    int((of_member == vote)[differ].sum()),
+                    int((vote == right)[differ].sum()),
+                ),
+                strict=True,
+            )
+        )
+        for name, of_member in zip(config.members, chosen, strict=True)
+    ]
 
 
 def _read(path: Path, task: str, stage: StageRun) -> dict[int, pd.DataFrame]:
@@ -95,22 +190,29 @@ def _of_seed(tables: Sequence[pd.DataFrame], task: str, stage: StageRun) -> Deci
     return found
 
 
-def _fit(config: FuseStage, task: str, stage: StageRun, decided: Decided) -> tuple[fusion.Validation, list[float]]:
-    """The validation decisions, calibrated, with each member's score; and the members' temperatures."""
+def _validation(
+    task: str, stage: StageRun, decided: Decided
+) -> tuple[Float[np.ndarray, "V U C"], Int[np.ndarray, " U"]]:
+    """The decisions on the labelled recordings of the validation split, and the right ones."""
     target = stage.examples.labels[task][stage.examples.first_rows]
     known = np.isfinite(decided["validation"]).all(-1).any(0) & (target >= 0)
-    if not known.any() and (config.calibration != "none" or config.rule in ("weighted", "stacked")):
+    return decided["validation"][:, known], target[known]
+
+
+def _fit(config: FuseStage, task: str, stage: StageRun, decided: Decided) -> tuple[fusion.Validation, list[float]]:
+    """The validation decisions, calibrated, with each voter's score; and the voters' temperatures."""
+    probabilities, target = _validation(task, stage, decided)
+    if not target.size and (config.calibration != "none" or config.rule in ("weighted", "stacked")):
         raise ConfigError(
             f"stages.{stage.name}: rule {config.rule!r} with calibration {config.calibration!r} is fitted to the "
             "validation split; there is none"
         )
-    probabilities, target = decided["validation"][:, known], target[known]
-    temperatures = [1.0] * len(config.members)
+    temperatures = [1.0] * len(probabilities)
     if config.calibration == "temperature":
         temperatures = [fusion.temperature(member, target) for member in probabilities]
     calibrated = _calibrated(probabilities, temperatures)
     scores = np.full(len(temperatures), np.nan)
-    if config.rule == "weighted":
+    if config.rule == "weighted" or config.seeds == "best":
         scores = np.array([_score(config.weight_by, member, target) for member in calibrated])
     return fusion.Validation(calibrated, target, scores), temperatures
 
@@ -123,10 +225,9 @@ def _score(metric: str, probabilities: Float[np.ndarray, "U C"], target: Int[np.
     there = np.isfinite(probabilities).all(-1)
     if not there.any():
         return 0.0
-    found = metrics.classification(
-        jnp.asarray(target[there]), jnp.asarray(probabilities[there]), probabilities.shape[-1]
-    )
-    return float(found[metric])
+    # Padded to all recordings, so that one compilation serves every member.
+    values = np.where(there[:, None], probabilities, 0.0)
+    return float(_classification(target, values, probabilities.shape[-1], there)[metric])
 
 
 def _what_was_fitted(config: FuseStage, fitted: Sequence[Mapping[str, Any]]) -> list[str]:

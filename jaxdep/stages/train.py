@@ -1,7 +1,7 @@
 """Trains all seeds of one model at once, and writes what each of them learned and predicts."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
@@ -12,11 +12,11 @@ from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
 from jaxdep import training
 from jaxdep.checkpoints import Checkpoints, History
-from jaxdep.config import TrainStage
+from jaxdep.config import Further, TrainStage
 from jaxdep.ensemble import Ensemble
 from jaxdep.report.tensorboard import write_events
 from jaxdep.resident import Viewer
-from jaxdep.stages import PREDICTION_COLUMNS, WINDOW_PREDICTIONS, StageRun
+from jaxdep.stages import PREDICTION_COLUMNS, WINDOW_PREDICTIONS, StageRun, predictions_file
 from jaxdep.training import SeedState
 
 
@@ -33,7 +33,7 @@ def run(config: TrainStage, stage: StageRun) -> None:
         states, history = _fit(config, stage, ensemble, checkpoints, seconds)
     _remember_training(stage, ensemble, states, history)
     _write_metrics(stage, ensemble, history)
-    write_predictions(config.tasks, stage, ensemble, states, score_windows=config.score_windows)
+    write_predictions(config.tasks, stage, ensemble, states, further=config.further, score_windows=config.score_windows)
 
 
 def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
@@ -51,35 +51,49 @@ def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
 
 
 def write_predictions(
-    tasks: Iterable[str], stage: StageRun, ensemble: Ensemble, states: SeedState, *, score_windows: bool
+    tasks: Iterable[str],
+    stage: StageRun,
+    ensemble: Ensemble,
+    states: SeedState,
+    *,
+    further: Sequence[Further] = (),
+    score_windows: bool = False,
 ) -> None:
     """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds.
 
     Args:
+        further: decisions that are compared with another label, in predictions_<label>.csv.
         score_windows: whether predictions_windows.csv has the first task's decisions on the single examples.
+
+    Raises:
+        ConfigError: the corpus has no such label, or one of another kind.
     """
     diverged = set(stage.record["diverged"])
     kept = [(index, int(seed)) for index, seed in enumerate(ensemble.ids) if seed not in diverged]
+    first = next(iter(tasks))
+    compared = {task: task for task in tasks} | {row.against: row.task for row in further}
     tables: dict[str, list[pd.DataFrame]] = {}
     for part in ("validation", "test"):
         if part not in ensemble.units[0]:
             continue
         decided, rows = jax.tree.map(np.asarray, ensemble.predict(states, part)), ensemble.rows(part)
-        for position, task in enumerate(tasks):
-            examples, units = decided[task]
+        for label, task in compared.items():
+            units = decided[task].units
             nobody = np.zeros(0, int), units[0, :0]
-            of_task = tables.setdefault("predictions.csv" if position == 0 else f"predictions_{task}.csv", [])
-            of_task.append(stage.predictions(task, part, 0, *nobody))  # the columns, should all seeds have diverged
+            of_label = tables.setdefault(predictions_file(label, first), [])
+            of_label.append(stage.predictions(label, part, 0, *nobody))  # the columns, should all seeds have diverged
             for index, seed in kept:
                 groups = ensemble.units[index][part].groups
-                of_task.append(stage.predictions(task, part, seed, groups, units[index, : len(groups)]))
-            if position == 0 and score_windows:
-                of_windows = tables.setdefault(WINDOW_PREDICTIONS, [])
-                of_windows.append(stage.window_predictions(task, part, 0, *nobody))
-                for index, seed in kept:
-                    there = rows[index] >= 0
-                    windows = rows[index, there], examples[index, there]
-                    of_windows.append(stage.window_predictions(task, part, seed, *windows))
+                of_label.append(stage.predictions(label, part, seed, groups, units[index, : len(groups)]))
+        if score_windows:
+            examples = decided[first].examples
+            of_windows = tables.setdefault(WINDOW_PREDICTIONS, [])
+            of_windows.append(stage.window_predictions(first, part, 0, np.zeros(0, int), examples[0, :0]))
+            for index, seed in kept:
+                there = rows[index] >= 0
+                of_windows.append(
+                    stage.window_predictions(first, part, seed, rows[index, there], examples[index, there])
+                )
     for name, found in (tables or {"predictions.csv": [pd.DataFrame(columns=PREDICTION_COLUMNS)]}).items():
         stage.write_csv(name, pd.concat(found, ignore_index=True))
 

@@ -1,3 +1,4 @@
+import dataclasses
 import multiprocessing
 import textwrap
 
@@ -105,9 +106,54 @@ def test_texts_meet_the_encoder_in_large_batches(recordings):
         return lambda texts: calls.append(len(texts)) or np.ones((len(texts), 2))
 
     feature = Sentences(encoder="bert", checkpoint="x", dim=2)
-    found = list(extract(feature, recordings * 200, encoders={"bert": encoder}, progress=False))
+    many = [
+        _saying(recording, f"well {copy}", f"and so {copy} {recording.id}")
+        for copy in range(200)
+        for recording in recordings
+    ]
+    found = list(extract(feature, many, encoders={"bert": encoder}, progress=False))
     assert len(found) == 1400
-    assert calls == [1024, 1024, 752]
+    # 1024 segments and more a call; the sentence that seven recordings of a copy share is embedded once a call.
+    assert calls == [1024 // 2 + 74, 1024 // 2 + 74, 376 + 54]
+
+
+def test_the_context_of_a_segment_is_its_neighbours_in_the_session_each_embedded_once(recordings):
+    met = []
+
+    def encoder(feature):
+        return lambda texts: [met.append(text) or np.full(2, len(text)) for text in texts]
+
+    texts = ("a", "bb", "ccc")
+    session = dataclasses.replace(
+        recordings[0], segments=tuple(Segment(turn, turn + 1.0, PARTICIPANT, text) for turn, text in enumerate(texts))
+    )
+    feature = Sentences(encoder="bert", checkpoint="x", dim=2, context=2)
+    (found,) = extract(feature, [session], encoders={"bert": encoder}, progress=False)
+    np.testing.assert_array_equal(found.lengths, [5, 5, 5])
+    np.testing.assert_array_equal(found.values[:, 0].reshape(3, 5), [[0, 0, 1, 2, 3], [0, 1, 2, 3, 0], [1, 2, 3, 0, 0]])
+    assert met == ["a", "bb", "ccc"]
+
+
+def test_the_context_of_an_utterance_is_its_dialogue(recordings):
+    dialogue = ("well", "", "and so", "on")
+    utterances = [
+        dataclasses.replace(
+            recordings[0], id=f"u{turn}", segments=(Segment(0.0, 1.0, PARTICIPANT, text),), dialogue=dialogue, turn=turn
+        )
+        for turn, text in enumerate(dialogue)
+    ]
+    alone = np.concatenate([one.values for one in extract(Sentences(dim=64), utterances, progress=False)])
+    found = list(extract(Sentences(dim=64, context=1), utterances, progress=False))
+    edge = np.zeros(64, np.float32)
+    for turn, one in enumerate(found):
+        before = alone[turn - 1] if turn else edge
+        after = alone[turn + 1] if turn < 3 else edge
+        np.testing.assert_array_equal(one.values, [before, alone[turn], after])
+
+
+def _saying(recording, *texts):
+    pairs = zip(recording.segments, texts, strict=True)
+    return dataclasses.replace(recording, segments=tuple(dataclasses.replace(one, text=text) for one, text in pairs))
 
 
 def test_a_reader_that_stops_early_leaves_no_worker_behind(recordings, in_a_module):

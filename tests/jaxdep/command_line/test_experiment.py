@@ -109,7 +109,7 @@ def test_predictions_csv_holds_each_seeds_decision_on_each_participant_once(fini
 def test_stage_json_says_how_the_stage_went(finished):
     record = json.loads((finished / "w/stages/text/stage.json").read_text())
     assert (record["status"], record["mapper"], record["diverged"]) == ("finished", "map", [])
-    assert (record["synthetic"], record["classes"]) == (False, ["healthy", "depressed"])
+    assert (record["synthetic"], record["classes"]) == (False, {"depressed": ["healthy", "depressed"]})
     assert record["seed_epochs"] == 24
     assert record["seed_epochs_per_s"] > 0
     assert 0 < record["train_s"] < record["seconds"]

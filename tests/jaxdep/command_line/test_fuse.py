@@ -139,7 +139,7 @@ def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
     [
         ("mean.members=('a','c')", "config.stages.mean: it needs 'c'; the stages before it are a, b"),
         ("mean.members=('a','a')", "config.stages.mean.members: one stage or more, each once"),
-        ("alone.members=('mean',)", "config.stages.alone.members: 'mean' is no stage that trains"),
+        ("alone.members=('mean',)", "config.stages.alone.members: 'mean' is a FuseStage; name a TrainStage or EvaluateStage"),
         ("mean.data.splits.test=other", "config.stages.mean.data.splits: it differs from that of 'a'; set both alike"),
         ("mean.weight_by=ece", "config.stages.mean.weight_by: expected one of 'unweighted_accuracy'"),
         (
@@ -151,7 +151,7 @@ def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
             "masked.data.unnormalized=c",
             "config.stages.masked.data.unnormalized: there is no feature 'c'; there are a, b",
         ),
-        ("masked.of=mean", "config.stages.masked.of: 'mean' trains nothing; name a stage that does"),
+        ("masked.of=mean", "config.stages.masked.of: 'mean' is a FuseStage; name a TrainStage"),
     ],
 )
 def test_what_cannot_be_fused_or_evaluated_is_refused(workdir, jaxdep_main, override, line):

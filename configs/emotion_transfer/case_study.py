@@ -1,0 +1,45 @@
+"""The case study of section 4: single participants whose voice and words tell of different emotions.
+
+    python -m jaxdep.main --config=configs/emotion_transfer/case_study.py --workdir=runs/case_study --data_dir=DIR
+    python -m jaxdep.main --config=configs/emotion_transfer/case_study.py:synthetic --workdir=runs/case_study_synthetic
+
+On DAIC-WOZ the paper's participants 350 and 426, turn by turn, by the IEMOCAP models from audio and from text; on the
+stand-in the two depressed ones of the training set in whom the models disagree most often.
+DIR holds `iemocap/` and `daic_woz/`.
+"""
+
+from configs.emotion_transfer import _shared as shared
+from configs.emotion_transfer import table2
+from jaxdep.config import CaseStudyStage, Experiment, StageConfig
+
+MODELS = ("iemocap_a", "iemocap_t")
+
+
+def case_study(synthetic: bool) -> CaseStudyStage:
+    return CaseStudyStage(
+        of=tuple(f"features_{name}" for name in MODELS),
+        label="Case study: audio and text emotion turn by turn",
+        section="Emotion analysis of the depression data (section 4)",
+        data=table2.extraction("iemocap_t", synthetic).data,
+        participants=() if synthetic else ("350", "426"),
+    )
+
+
+def stages(synthetic: bool) -> dict[str, StageConfig]:
+    return {
+        **table2.pretrained(synthetic, ("iemocap",)),
+        **table2.extracted(MODELS, synthetic),
+        "case_study": case_study(synthetic),
+    }
+
+
+def get_config(variant: str = "") -> Experiment:
+    """The experiment; `variant` is "" or "synthetic"."""
+    synthetic = shared.is_synthetic("case_study.py", variant)
+    return shared.experiment(
+        "case_study",
+        "Emotion transfer, case study: where voice and words disagree",
+        "Turn by turn, the emotion that the audio model hears beside that which the text model reads.",
+        synthetic,
+        stages(synthetic),
+    )

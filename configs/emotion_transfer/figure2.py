@@ -1,0 +1,43 @@
+"""Figure 2: what the IEMOCAP models hear and read in depressed and in healthy participants of DAIC-WOZ's training set.
+
+    python -m jaxdep.main --config=configs/emotion_transfer/figure2.py --workdir=runs/figure2 --data_dir=DIR
+    python -m jaxdep.main --config=configs/emotion_transfer/figure2.py:synthetic --workdir=runs/figure2_synthetic
+
+Mean class probabilities (a) and mean valence, activation and dominance (b) over all turns, of the audio, the text and the
+joint model. DIR holds `iemocap/` and `daic_woz/`.
+"""
+
+from configs.emotion_transfer import _shared as shared
+from configs.emotion_transfer import table2
+from jaxdep.config import Experiment, ProfileStage, StageConfig
+
+
+def profile(figure: int, corpus: str, synthetic: bool) -> ProfileStage:
+    """Figure 2 (IEMOCAP) or 3 (MOSEI) from the extracted outputs of the corpus's three models."""
+    return ProfileStage(
+        of=tuple(f"features_{corpus}_{form}" for form in shared.FORMS),
+        label=f"Figure {figure}. Emotion of depressed and healthy participants, {corpus.upper()} models",
+        section="Emotion analysis of the depression data (section 4)",
+        data=table2.extraction(f"{corpus}_t", synthetic).data,
+    )
+
+
+def stages(figure: int, corpus: str, synthetic: bool) -> dict[str, StageConfig]:
+    names = tuple(f"{corpus}_{form}" for form in shared.FORMS)
+    return {
+        **table2.pretrained(synthetic, (corpus,)),
+        **table2.extracted(names, synthetic),
+        f"figure{figure}": profile(figure, corpus, synthetic),
+    }
+
+
+def get_config(variant: str = "") -> Experiment:
+    """The experiment; `variant` is "" or "synthetic"."""
+    synthetic = shared.is_synthetic("figure2.py", variant)
+    return shared.experiment(
+        "figure2",
+        "Emotion transfer, Figure 2: emotion in the depression data, by models trained on IEMOCAP",
+        "Class probabilities and attributes, averaged over the turns of depressed and of healthy participants.",
+        synthetic,
+        stages(2, "iemocap", synthetic),
+    )

@@ -1,0 +1,202 @@
+"""Applies one seed of a trained model to every segment of other recordings: features for further stages, and outputs."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float32, Int
+
+from input_pipeline import builder
+from input_pipeline.batching import FeatureSet
+from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
+from input_pipeline.features import Extracted
+from input_pipeline.progress import progress
+from jaxdep.config import ExtractStage, TrainStage
+from jaxdep.ensemble import Ensemble
+from jaxdep.models import Masked
+from jaxdep.models import Outputs as ModelOutputs
+from jaxdep.report.scores import read_metrics
+from jaxdep.sources import FEATURES
+from jaxdep.stages import StageRun
+from jaxdep.stages.train import restore
+from jaxdep.training import SeedState
+
+OUTPUTS = "outputs.csv"
+_SEGMENTS_AT_ONCE, _FRAMES = 256, 64
+
+
+class Responses(NamedTuple):
+    """What a model says of segments: `layer` [n, D]; by task [n, classes] probabilities, or [n, 1] scores."""
+
+    layer: Float32[np.ndarray, "n D"]
+    decisions: Mapping[str, Float[np.ndarray, "n outputs"]]
+
+
+def run(config: ExtractStage, stage: StageRun) -> None:
+    """Writes the feature set (features/) and, segment by segment, what the model decides (outputs.csv).
+
+    Raises:
+        ConfigError: the features do not fit the model or each other, or the model has no such layer.
+        DataError: there is no such seed, or its checkpoint is gone.
+    """
+    trained = stage.stages[config.of]
+    assert isinstance(trained, TrainStage)  # ExtractStage.check_need
+    source = trained_stage(trained, stage.other(config.of))
+    seed, ensemble, states = chosen_seed(config.seed, trained, source, stage.name)
+    classes = {task: source.examples.classes[task] for task in trained.tasks if task in source.examples.classes}
+    sets = stage.sources.feature_sets(config.data, stage.folder.parent)
+    features = {
+        name: _segments(sets[name], trained.data.arrangements[name].max_frames) for name in trained.model.axes()
+    }
+    found = _responses(config, stage, ensemble.responder(states, seed), features, list(classes))
+    recordings = next(iter(sets.values()))
+    bounds = np.cumsum([len(recording.lengths) for recording in recordings.recordings])[:-1]
+    _write_features(config, stage, seed, recordings, np.split(found.layer, bounds))
+    decisions = {task: np.split(values, bounds) for task, values in found.decisions.items()}
+    stage.write_csv(OUTPUTS, _outputs(recordings, decisions, classes))
+    stage.remember(diverged=[], seed=seed, remark=f"Features of seed {seed} of {config.of}.")
+
+
+def trained_stage(trained: TrainStage, stage: StageRun) -> StageRun:
+    """A stage that trained, over its own examples."""
+    return dataclasses.replace(stage, examples=stage.sources.examples(trained.data, stage.folder.parent))
+
+
+def chosen_seed(
+    seed: int | None, trained: TrainStage, source: StageRun, asking: str
+) -> tuple[int, Ensemble, SeedState]:
+    """The global id of the seed that is meant, with all of the stage's seeds.
+
+    Raises:
+        DataError: it was not trained, or diverged; or none has a validation score to be the best by.
+    """
+    ensemble, states = restore(trained, source)
+    diverged = set(source.record["diverged"])
+    left = [int(one) for one in ensemble.ids if one not in diverged]
+    if seed is not None:
+        if seed not in left:
+            raise DataError(f"stages.{asking}.seed: {source.name!r} has no sound seed {seed}; it has {left}")
+        return seed, ensemble, states
+    monitor = trained.training.monitor
+    history = read_metrics(source.folder / "metrics.csv")
+    history = history[(history["split"] == "validation") & (history["metric"] == monitor)]
+    scores = history.pivot(index="seed", columns="epoch", values="value").reindex(left)
+    if not scores.size or scores.isna().all(axis=None):
+        raise DataError(
+            f"stages.{asking}.seed: {source.name!r} has no validation scores to choose the best seed by; give a number"
+        )
+    best = scores.ffill(axis=1).iloc[:, -1]
+    if trained.training.select == "best":
+        best = scores.min(axis=1) if ensemble.lower_is_better else scores.max(axis=1)
+    place = int(np.nanargmin(best) if ensemble.lower_is_better else np.nanargmax(best))
+    return left[place], ensemble, states
+
+
+class _Segments(NamedTuple):
+    """The frames of all segments of all recordings one after another."""
+
+    values: Float32[np.ndarray, "frames D"]
+    starts: Int[np.ndarray, " n"]
+    lengths: Int[np.ndarray, " n"]
+
+    def padded(self, rows: Int[np.ndarray, " B"]) -> Masked:
+        """[B, T, D], T a multiple of `_FRAMES`, so that few shapes are compiled."""
+        longest = -(-int(self.lengths[rows].max()) // _FRAMES) * _FRAMES
+        place = np.arange(longest)
+        mask: Any = place < self.lengths[rows, None]
+        values: Any = np.where(mask[..., None], self.values[np.where(mask, self.starts[rows, None] + place, 0)], 0.0)
+        return Masked(values, mask)
+
+
+def _segments(found: FeatureSet, max_frames: int) -> _Segments:
+    """Of each segment, at most the first `max_frames` frames (0: all), as in the examples that the model learnt from."""
+    lengths = np.concatenate([recording.lengths for recording in found.recordings])
+    starts = np.cumsum(lengths) - lengths
+    kept = np.minimum(lengths, max_frames or lengths)
+    return _Segments(np.concatenate([recording.values for recording in found.recordings]), starts, kept)
+
+
+def _responses(
+    config: ExtractStage,
+    stage: StageRun,
+    respond: Callable[[Mapping[str, Masked]], ModelOutputs],
+    features: Mapping[str, _Segments],
+    classes: Sequence[str],
+) -> Responses:
+    """What the model says of all segments of all recordings.
+
+    Args:
+        classes: the tasks whose logits become probabilities.
+    """
+    lengths = [one.lengths for one in features.values()]
+    if any(len(other) != len(lengths[0]) for other in lengths):
+        raise ConfigError(
+            f"stages.{stage.name}.data.features: {', '.join(features)} have other segments; give all one segmentation"
+        )
+    order = np.argsort(lengths[0], kind="stable")  # segments of like length are padded least together
+    batches = [order[start : start + _SEGMENTS_AT_ONCE] for start in range(0, len(order), _SEGMENTS_AT_ONCE)]
+    parts = []
+    for rows in progress(batches, len(order), f"extracting {config.layer} of {config.of}", "segments", size=len):
+        filled = np.pad(rows, (0, _SEGMENTS_AT_ONCE - len(rows)), mode="edge")
+        outputs = respond({name: one.padded(filled) for name, one in features.items()})
+        if config.layer not in outputs.intermediates:
+            known = ", ".join(outputs.intermediates)
+            raise ConfigError(f"stages.{stage.name}.layer: the model has no {config.layer!r}; it has {known}")
+        decisions = {t: jax.nn.softmax(x) if t in classes else x for t, x in outputs.logits.items()}
+        said = Responses(outputs.intermediates[config.layer], decisions)  # type: ignore[arg-type]
+        parts.append(jax.tree.map(partial(_first, len(rows)), said))
+    back = np.argsort(order)
+    return jax.tree.map(lambda *of_batches: np.concatenate(of_batches)[back], *parts)
+
+
+def _first(count: int, values: Any) -> np.ndarray:
+    return np.asarray(values)[:count]
+
+
+def _write_features(
+    config: ExtractStage, stage: StageRun, seed: int, sets: FeatureSet, layers: Sequence[Float32[np.ndarray, "U D"]]
+) -> None:
+    content = {"stage": stage.record["fingerprint"], "seed": seed, "of": config.of}
+    description = dataclasses.replace(
+        sets.description,
+        feature=Extracted(stage=stage.name).as_dict(),
+        version=Extracted.version,
+        dim=layers[0].shape[1],
+        fingerprint=hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest(),
+        file_format=config.data.file_format,
+    )
+    examples = (
+        recording._replace(values=layer, lengths=np.ones(len(layer), np.int32))._asdict()
+        for recording, layer in zip(sets.recordings, layers, strict=True)
+    )
+    builder.store(description, examples, stage.folder / FEATURES)
+
+
+def _outputs(
+    sets: FeatureSet, decisions: Mapping[str, Sequence[np.ndarray]], classes: Mapping[str, tuple[str, ...]]
+) -> pd.DataFrame:
+    """One row a segment: recording, participant, split, segment, start_s, stop_s, then <task>:<class> or <task>."""
+    tables = []
+    for index, recording in enumerate(sets.recordings):
+        table = pd.DataFrame(
+            {
+                "recording": recording.id,
+                "participant": recording.participant,
+                "split": recording.split,
+                "segment": np.arange(len(recording.lengths)),
+                "start_s": recording.starts_s,
+                "stop_s": recording.stops_s,
+            }
+        )
+        for task, values in decisions.items():
+            names = [f"{task}:{name}" for name in classes[task]] if task in classes else [task]
+            table[names] = values[index]
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

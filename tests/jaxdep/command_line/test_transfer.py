@@ -1,0 +1,293 @@
+"""From an emotion model to a vote: trained, fixed, applied to interviews, its features and outputs used and analysed."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+CONFIG = """
+import dataclasses
+
+from input_pipeline.batching import Arrangement
+from input_pipeline.features import Extracted, Sentences
+from jaxdep.config import (
+    AttentionStage, BaselineStage, CaseStudyStage, Data, Experiment, ExtractStage, FuseStage, Further, Mapping, Optimizer,
+    ProfileStage, Seeds, Splits, StabilityStage, Task, Training, TrainStage,
+)
+from jaxdep.models.emotion_transfer import DirectText, EmotionText
+
+TEXT = {"text": Sentences(dim=16, context=1)}
+
+
+def corpus(name, **labels):
+    return Data(
+        corpus=f"manifest:{name}.csv",
+        features=dict(TEXT),
+        arrangements={"text": Arrangement(level="frames" if name == "mood" else "segments")},
+        unnormalized=("text",),
+        file_format="array_record",
+        **labels,
+    )
+
+
+def get_config(variant: str = "") -> Experiment:
+    mood = corpus("mood", classes={"mood": ("sad", "glad"), "other": ("no", "yes")}, scores=("valence",))
+    talk = corpus("talk", classes={"depressed": ("healthy", "depressed")})
+    tasks, training = {"depressed": Task()}, Training(epochs=3, batch_size=4)
+    emotion = {
+        "data": mood,
+        "tasks": {"mood": Task(), "valence": Task(loss="huber", center=3.0)},
+        "metrics": ("accuracy",),
+        "training": Training(epochs=6, batch_size=8, plateau_patience=1, plateau_threshold=0.01),
+        "optimizer": Optimizer(learning_rate=0.01),
+        "further": (
+            Further(label="valence", against="valence", task="valence", metrics=("mae",)),
+            Further(label="other", against="other", task="mood", metrics=("accuracy", "f1")),
+        ),
+    }
+    stages = {
+        "median": BaselineStage(
+            label="median", kind="median", data=mood, tasks={"valence": Task(loss="huber")}, metrics=("mae",)
+        ),
+        "logistic": BaselineStage(label="logistic", kind="logistic", data=mood, tasks={"mood": Task()}, metrics=("f1",)),
+    }
+    for name, seed in (("one", 1), ("two", 2)):
+        model = EmotionText(text_dim=4, attention_units=4, fusion_dim=4, head_sharpness=(1.0, 0.2))
+        stages[name] = TrainStage(label=name, section="Emotion", model=model, **emotion)
+        stages[f"of_{name}"] = ExtractStage(label=name, of=name, data=talk, seed=None if name == "one" else 0)
+    for name in ("median", "logistic"):
+        stages[name].section = "Emotion"
+    for name in ("one", "two"):
+        stages[f"{name}_detects"] = TrainStage(
+            label=f"{name} detects",
+            section="Depression",
+            data=dataclasses.replace(
+                talk,
+                features={"emotion": Extracted(stage=f"of_{name}")},
+                arrangements={"emotion": Arrangement(level="segments")},
+                unnormalized=(),
+            ),
+            tasks=tasks,
+            metrics=("f1",),
+            model=DirectText(feature="emotion", hidden=3),
+            training=training,
+        )
+    members = ("one_detects", "two_detects")
+    for seeds in ("each", "best", "all"):
+        stages[f"vote_{seeds}"] = FuseStage(
+            label=f"vote {seeds}", section="Depression", data=talk, tasks=tasks, metrics=("f1",), members=members,
+            rule="vote", seeds=seeds, calibration="none",
+        )
+    stages["spread"] = StabilityStage(label="Spread", data=talk, rows=members[:1], against=members[1:])
+    stages["profile"] = ProfileStage(label="Profile", of=("of_one", "of_two"), data=talk)
+    stages["case"] = CaseStudyStage(label="Case", of=("of_one", "of_two"), data=talk, count=1)
+    stages["attention"] = AttentionStage(label="Attention", of="one", data=mood, shown=2)
+    return Experiment(
+        name="transfer", title="Transfer", description="All.", system="tiny", seeds=Seeds(count=3),
+        mapping=Mapping(mapper="map"), stages=stages,
+    )
+"""
+WORDS = {"sad": ("tired", "alone", "dark"), "glad": ("sun", "dog", "fine")}
+
+
+def write_mood(folder):
+    """Utterances of two moods with their valence, which the words tell."""
+    rng = np.random.default_rng(1)
+    lines = ["id,participant,split,text,mood,other,valence"]
+    for number in range(48):
+        mood = ("sad", "glad")[number // 4 % 2]
+        text = " ".join(rng.choice(WORDS[mood], 4))
+        split = ("train", "train", "dev", "test")[number % 4]
+        other = ("no", "yes", "")[number % 3]
+        valence = (2 if mood == "sad" else 4) + rng.normal() / 4
+        lines.append(f"m{number},q{number},{split},{text},{mood},{other},{valence:.2f}")
+    (folder / "data" / "mood.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def workdir(quick_compilation, jaxdep_main, tiny_of_module):
+    (tiny_of_module / "transfer.py").write_text(CONFIG)
+    write_mood(tiny_of_module)
+    ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=tiny_of_module)
+    assert ended.code == 0, ended.err
+    return tiny_of_module / "t"
+
+
+def read(workdir, stage, name):
+    return pd.read_csv(workdir / "stages" / stage / name, keep_default_na=False)
+
+
+def record(workdir, stage):
+    return json.loads((workdir / f"stages/{stage}/stage.json").read_text())
+
+
+def test_further_rows_score_other_tasks_and_the_first_one_against_another_label(workdir):
+    table = pd.read_csv(workdir / "report/table.csv").set_index(["row", "metric"])
+    assert table.loc[("one: valence", "mae"), "avg"] < table.loc[("median", "mae"), "avg"]
+    mood, other = (read(workdir, "one", name) for name in ("predictions.csv", "predictions_other.csv"))
+    assert set(other["target"]) == {"no", "yes"}
+    labelled = mood[~mood["example"].str.removeprefix("m").astype(int).mod(3).eq(2)]  # every third has no such label
+    assert len(other) == len(labelled) < len(mood)
+    np.testing.assert_array_equal(other["p_yes"], labelled["p_glad"])  # the same decisions
+
+
+def test_the_best_seed_is_that_of_the_best_validation_loss(workdir):
+    metrics = read(workdir, "one", "metrics.csv")
+    losses = metrics[(metrics["split"] == "validation") & (metrics["metric"] == "loss")]
+    best = losses.groupby("seed")["value"].min().idxmin()
+    assert record(workdir, "of_one")["seed"] == best
+    assert record(workdir, "of_two")["seed"] == 0
+
+
+def test_outputs_are_probabilities_and_scores_of_every_segment_of_every_recording(workdir):
+    outputs = read(workdir, "of_one", "outputs.csv")
+    assert len(outputs) == 16 * 3
+    assert list(outputs.columns[6:]) == ["mood:sad", "mood:glad", "valence"]
+    np.testing.assert_allclose(outputs["mood:sad"] + outputs["mood:glad"], 1, atol=1e-5)
+    assert outputs["valence"].between(1, 5).all()
+
+
+def test_extracted_segments_equal_the_same_words_as_utterances(workdir, jaxdep_main):
+    """The model reads a turn of an interview as it reads an utterance with the same neighbours: nothing but the way in
+    differs (padding, batches of 256, the corpus)."""
+    folder = workdir.parent
+    talk = pd.read_csv(folder / "data/talk.csv")
+    first = talk[talk["id"] == "r0"]
+    # As an utterance without a dialogue in the mood corpus, a turn has no neighbours; so the context is set to 0 in both.
+    alone = first.assign(
+        id=[f"x{turn}" for turn in range(3)], participant="x", split="test", mood="sad", other="", valence=3
+    )
+    mood = pd.read_csv(folder / "data/mood.csv", keep_default_na=False)
+    both = pd.concat([mood, alone[mood.columns]], ignore_index=True)
+    (folder / "alone").mkdir()
+    config = CONFIG.replace("context=1", "context=0").replace('arrangements={"emotion"', 'arrangements={"emotion"')
+    (folder / "alone" / "transfer.py").write_text(config)
+    (folder / "alone" / "data").mkdir()
+    both.to_csv(folder / "alone/data/mood.csv", index=False)
+    talk.to_csv(folder / "alone/data/talk.csv", index=False)
+    ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=folder / "alone")
+    assert ended.code == 0, ended.err
+    alone_dir = folder / "alone/t"
+    seed = record(alone_dir, "of_one")["seed"]
+    decided = read(alone_dir, "one", "predictions.csv")
+    decided = decided[(decided["seed"] == seed) & decided["example"].str.startswith("x")].sort_values("example")
+    outputs = read(alone_dir, "of_one", "outputs.csv")
+    outputs = outputs[outputs["recording"] == "r0"].sort_values("segment")
+    np.testing.assert_allclose(outputs["mood:glad"], decided["p_glad"], atol=2e-6)
+
+
+def test_the_votes_are_of_each_seed_of_the_best_ones_and_of_all(workdir):
+    members = [read(workdir, f"{name}_detects", "predictions.csv") for name in ("one", "two")]
+    rows = [one[one["split"] == "test"].pivot(index="example", columns="seed", values="p_depressed") for one in members]
+    votes = {
+        seeds: read(workdir, f"vote_{seeds}", "predictions.csv").query("split == 'test'")
+        for seeds in ("each", "best", "all")
+    }
+    assert sorted(votes["each"]["seed"].unique()) == [0, 1, 2]
+    assert set(votes["best"]["seed"]) == set(votes["all"]["seed"]) == {0}
+    everybody = pd.concat(rows, axis=1)
+    shares = ((everybody >= 0.5).sum(axis=1) + everybody.mean(axis=1)) / 7
+    found = votes["all"].set_index("example")["p_depressed"].reindex(shares.index)
+    np.testing.assert_allclose(found, shares, atol=2e-6)
+    fitted = read(workdir, "vote_best", "fusion.csv")
+    chosen = [rows[place][seed] for place, seed in enumerate(fitted["seed"])]
+    shares = (sum((one >= 0.5).astype(float) for one in chosen) + sum(chosen) / 2) / 3
+    found = votes["best"].set_index("example")["p_depressed"].reindex(shares.index)
+    np.testing.assert_allclose(found, shares, atol=2e-6)
+    assert "Seeds, by unweighted_accuracy on validation: one_detects " in record(workdir, "vote_best")["remark"]
+
+
+def test_conflicts_are_those_on_which_the_members_differ(workdir):
+    members = {
+        name: read(workdir, name, "predictions.csv").query("split == 'test'") for name in ("one_detects", "two_detects")
+    }
+    conflicts = read(workdir, "vote_each", "conflicts.csv").set_index(["seed", "member"])
+    vote = read(workdir, "vote_each", "predictions.csv").query("split == 'test'")
+    for seed in range(3):
+        one, two, fused = (
+            table[table["seed"] == seed].set_index("example")["prediction"] for table in (*members.values(), vote)
+        )
+        target = vote[vote["seed"] == seed].set_index("example")["target"]
+        differ = one != two
+        assert conflicts.loc[(seed, "one_detects"), "conflicts"] == differ.sum()
+        assert conflicts.loc[(seed, "two_detects"), "right"] == (two == target)[differ].sum()
+        assert conflicts.loc[(seed, "one_detects"), "followed"] == (one == fused)[differ].sum()
+        assert conflicts.loc[(seed, "one_detects"), "vote_right"] == (fused == target)[differ].sum()
+
+
+def test_the_profile_is_the_mean_over_a_groups_segments(workdir):
+    outputs, profile = read(workdir, "of_one", "outputs.csv"), read(workdir, "profile", "profile.csv")
+    talk = pd.read_csv(workdir.parent / "data/talk.csv").drop_duplicates("id").set_index("id")
+    train = outputs[outputs["split"] == "train"]
+    mean = train.groupby(train["recording"].map(talk["depressed"]))["mood:sad"].mean()
+    row = profile[(profile["model"] == "one") & (profile["class"] == "sad")].set_index("group")
+    assert row.loc["depressed", "mean"] == pytest.approx(mean["depressed"], abs=1e-5)
+    assert (row["ci_low"].astype(float) <= row["mean"]).all()
+    assert (row["mean"] <= row["ci_high"].astype(float)).all()
+    assert (row["segments"] == 12).all()  # four recordings of three turns
+
+
+def test_the_case_study_has_the_words_of_the_participant_who_disagrees_most(workdir):
+    case = read(workdir, "case", "case_study.csv")
+    assert case["participant"].nunique() == 1
+    outputs = [read(workdir, f"of_{name}", "outputs.csv") for name in ("one", "two")]
+    differ = (outputs[0]["mood:glad"] > 0.5) != (outputs[1]["mood:glad"] > 0.5)
+    talk = pd.read_csv(workdir.parent / "data/talk.csv")
+    depressed = set(talk[(talk["depressed"] == "depressed") & (talk["split"] == "train")]["participant"])
+    share = differ.groupby(outputs[0]["participant"]).mean()
+    assert share[case["participant"].iloc[0]] == share[share.index.isin(depressed)].max()
+    words = talk[talk["participant"] == case["participant"].iloc[0]]["text"].tolist()
+    assert case.drop_duplicates("segment").sort_values("segment")["words"].tolist() == words
+
+
+def test_attention_rows_sum_to_one_and_are_counted_over_the_test_split(workdir):
+    rows, heads = read(workdir, "attention", "attention.csv"), read(workdir, "attention", "attention_heads.csv")
+    np.testing.assert_allclose(rows.groupby(["example", "head"])["weight"].sum(), 1, atol=1e-5)
+    assert heads["examples"].tolist() == [12, 12]
+    assert heads["sharpness"].tolist() == [1.0, 0.2]
+
+
+def test_the_page_has_every_table_and_analysis(workdir):
+    page = (workdir / "report/report.html").read_text()
+    for heading in ("Emotion", "Depression", "Profile", "Case", "Attention", "Spread"):
+        assert heading in page
+
+
+def test_a_finished_run_says_so_and_reports_the_same(workdir, jaxdep_main):
+    before = (workdir / "report/report.html").read_bytes()
+    ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=workdir.parent)
+    assert ended.code == 0
+    assert "finished in" not in ended.out
+    assert (workdir / "report/report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "line"),
+    [
+        ("of_one.of=median", 2, "config.stages.of_one.of: 'median' is a BaselineStage; name a TrainStage"),
+        ("one_detects.data.features.emotion.stage=one", 2, "data.features: 'one' is a TrainStage; name a ExtractStage"),
+        (
+            "one_detects.data.features.emotion.stage=none",
+            2,
+            "config.stages.one_detects: it needs 'none'; the stages before",
+        ),
+        ("of_two.seed=7", 1, "stages.of_two.seed: 'two' has no sound seed 7; it has [0, 1, 2]"),
+        ("of_two.layer=hidden", 1, "stages.of_two.layer: the model has no 'hidden'; it has emotion, text_attention"),
+        ("of_two.data.features.text.context=2", 2, "it differs from that on which 'two' was trained"),
+        ("case.of=('of_one',)", 2, "config.stages.case.of: two stages"),
+        ("case.participants=('nobody',)", 1, "the corpus has no labelled participant 'nobody'"),
+        ("profile.split=nowhere", 1, "no recording of split 'nowhere' has a label 'depressed'"),
+        (
+            "median.kind=majority",
+            2,
+            "'majority' does not fit 'valence', by its loss a score, whose baseline is the median",
+        ),
+        ("two.further[0].task=no", 2, "config.stages.two.further[0].task: 'no' is none of the tasks mood, valence"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_line(workdir, jaxdep_main, override, code, line):
+    arguments = ("--config=transfer.py", "--workdir=t", "--overwrite", f"--config.stages.{override}")
+    ended = jaxdep_main(*arguments, cwd=workdir.parent)
+    assert ended.code == code, ended.err
+    assert line in ended.complaint
