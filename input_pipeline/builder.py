@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -289,9 +288,17 @@ def _describe(
 
 
 def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Computed) -> list[str]:
+    files = dict.fromkeys(one.audio for one in recordings if one.audio is not None) if feature.reads_audio else {}
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        found = pool.map(partial(fingerprint, with_audio=feature.reads_audio), recordings)
-        return list(progress(found, len(recordings), f"fingerprint of {corpus_name}", "recordings"))
+        found = pool.map(_digest_of_file, files)  # once, though clips of one recording share it
+        of_file = dict(zip(files, progress(found, len(files), f"fingerprint of {corpus_name}", "files"), strict=True))
+    return [fingerprint(one, "" if one.audio is None else of_file.get(one.audio, "")) for one in recordings]
+
+
+def _digest_of_file(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    digest_file(digest, path)
+    return digest.hexdigest()
 
 
 def _checkpoint_digest(feature: Computed) -> str:

@@ -11,6 +11,7 @@ import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from absl import app, flags
 
@@ -35,7 +36,7 @@ class Count:
     applied: Counter[str] = dataclasses.field(default_factory=Counter)
     errors: Counter[str] = dataclasses.field(default_factory=Counter)
 
-    def add(self, session: Scanned, seconds: float, tasks: Sequence[str]) -> None:
+    def add(self, session: Scanned, tasks: Sequence[str]) -> None:
         for finding in session.findings:
             (self.errors if finding.severity == "error" else self.applied)[finding.rule] += 1
         if session.recording is None:
@@ -43,7 +44,6 @@ class Count:
         self.sessions += 1
         self.participants.add(session.recording.participant)
         self.splits[session.recording.split or "no split"] += 1
-        self.seconds += seconds
         for task in tasks:
             label = session.recording.labels.get(task, "no label")
             self.classes.setdefault(task, Counter())[str(label)] += 1
@@ -59,28 +59,36 @@ def validate(corpus: Corpus) -> Count:
     if corpus.synthetic:
         print(f"{corpus.root}: SYNTHETIC corpus, a stand-in and not the real data")
     scanned = list(corpus.scan())
+    durations_s: dict[Path, float] = {}
     for session in progress(scanned, len(scanned), "reading waveforms", "sessions"):
-        checked, seconds = _with_waveform(session)
-        count.add(checked, seconds, tuple(corpus.classes))
-        _print_session(checked, seconds)
+        checked = _with_waveform(session, durations_s)
+        count.add(checked, tuple(corpus.classes))
+        _print_session(checked, durations_s)
+    count.seconds = sum(durations_s.values())
     _print_count(corpus, count)
     return count
 
 
-def _with_waveform(session: Scanned) -> tuple[Scanned, float]:
-    """The session, and the seconds of its audio; an error in the samples takes its recording away."""
+def _with_waveform(session: Scanned, durations_s: dict[Path, float]) -> Scanned:
+    """The session; an error in the samples takes its recording away.
+
+    Args:
+        durations_s: of the files read so far, to which this one's is added: a file that clips share is read once.
+    """
     recording = session.recording
-    if recording is None or recording.audio is None:
-        return session, 0.0
+    if recording is None or recording.audio is None or recording.audio in durations_s:
+        return session
     try:
-        return session, audio.check_waveform(recording.audio).duration_s
+        durations_s[recording.audio] = audio.check_waveform(recording.audio).duration_s
     except RuleError as error:
-        return Scanned(session.id, None, (*session.findings, as_finding(error))), 0.0
+        return Scanned(session.id, None, (*session.findings, as_finding(error)))
+    return session
 
 
-def _print_session(session: Scanned, seconds: float) -> None:
+def _print_session(session: Scanned, durations_s: Mapping[Path, float]) -> None:
     if session.recording is not None:
-        print(_summary(session.recording, seconds))
+        audio_s = durations_s[session.recording.audio] if session.recording.audio is not None else 0.0
+        print(_summary(session.recording, audio_s))
     for finding in session.findings:
         print(_line(session.id, finding))
 

@@ -156,3 +156,22 @@ def test_a_recording_without_audio_is_refused():
 def test_impossible_settings_are_named(config, field):
     with pytest.raises(ConfigError, match=f"config.{field}"):
         config.freeze()
+
+
+def test_a_clip_of_a_long_file_has_the_frames_that_it_has_in_the_whole(tmp_path, monkeypatch):
+    samples = np.random.default_rng(0).normal(size=4 * RATE_HZ)
+    session = _recording(tmp_path / "a.wav", samples, (0.1234, 0.6), (1.2005, 1.7), (3.0, 3.9))
+    clip = _recording(tmp_path / "b.wav", samples, (1.2005, 1.7))
+    feature = LogMel(normalize="none")
+    whole, read = feature.extract(session), []
+    load = audio.load
+    monkeypatch.setattr(
+        audio, "load", lambda *given, **named: read.append(len(load(*given, **named))) or load(*given, **named)
+    )
+    alone = feature.extract(clip)
+    first, length = whole.lengths[0], whole.lengths[1]
+    np.testing.assert_array_equal(alone.values, whole.values[first : first + length])
+    assert read == [round(1.7 * RATE_HZ) - round(1.2005 * RATE_HZ)]
+    late = _recording(tmp_path / "c.wav", samples, (9.0, 9.5))
+    with pytest.raises(DataError, match=r"lasts 4\.00 s, but a segment of recording rec starts at 9\.00 s"):
+        feature.extract(late)

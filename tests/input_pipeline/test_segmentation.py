@@ -32,6 +32,16 @@ def test_no_speakers_means_everybody():
     assert len(Segmentation(speakers=()).apply(DIALOGUE)) == 5
 
 
+def test_a_recording_of_which_nothing_is_kept_may_have_one_segment_without_words():
+    alone = _interview(Segment(0.5, 2.0, PARTICIPANT, "hello"), Segment(2.5, 4.0, PARTICIPANT, "there"))
+    rules = Segmentation(speakers=(INTERVIEWER,))
+    with pytest.raises(DataError, match="none of its 2 segments is kept"):
+        rules.apply(alone)
+    lenient = dataclasses.replace(rules, may_be_empty=True)
+    assert lenient.apply(alone) == (Segment(0.5, 4.0),)
+    assert lenient.apply(DIALOGUE) == rules.apply(DIALOGUE)
+
+
 def test_segments_merge_over_a_short_gap_but_never_over_the_interviewer():
     merged = Segmentation(merge_gap_s=0.5).apply(DIALOGUE)
     assert merged == (Segment(1.5, 4.0, PARTICIPANT, "well and you"), Segment(4.3, 9.0, PARTICIPANT, "so so"))

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from input_pipeline import audio
 from input_pipeline.corpora.daic_woz import DaicWoz
+from input_pipeline.corpora.manifest import Manifest
 from input_pipeline.validate import validate
 
 
@@ -44,6 +46,16 @@ def test_rules_applied_are_told_by_session_and_counted(daic, capsys):
     out = capsys.readouterr().out
     assert re.search(r"^301: APPLIED \[sync-row\] .*301_TRANSCRIPT\.csv: 1 turn ", out, re.MULTILINE)
     assert "sync-row 2" in out.splitlines()[-1]
+
+
+def test_a_file_that_clips_share_is_read_and_counted_once(tmp_path, capsys, monkeypatch):
+    soundfile.write(tmp_path / "video.wav", np.full(8 * 16000, 0.1), 16000)
+    rows = ["id,participant,audio,start,stop"] + [f"clip{k},p,video.wav,{k},{k + 1}" for k in range(3)]
+    (tmp_path / "clips.csv").write_text("\n".join(rows) + "\n")
+    read, check = [], audio.check_waveform
+    monkeypatch.setattr(audio, "check_waveform", lambda path: read.append(path) or check(path))
+    count = validate(Manifest(tmp_path / "clips.csv"))
+    assert (count.sessions, count.seconds, len(read)) == (3, 8.0, 1)
 
 
 @pytest.mark.parametrize(("value", "rule"), [(0.0, "silent-audio"), (np.nan, "non-finite-audio")])

@@ -29,6 +29,29 @@ def test_a_rule_by_hand_and_who_is_there_decides(rule, first):
     np.testing.assert_allclose(found, [first, [0.3, 0.7], NAN], rtol=1e-12)
 
 
+def test_a_majority_wins_whatever_the_confidence_and_a_tie_goes_to_the_surer_side():
+    sure, unsure, nobody = [0.01, 0.99], [0.6, 0.4], [np.nan, np.nan]
+    members = np.array(
+        [
+            # a majority of unsure ones; a tie, the surer for class 1, then for class 0; one alone; nobody
+            [sure, sure, [0.95, 0.05], unsure, nobody],
+            [unsure, unsure, [0.45, 0.55], nobody, nobody],
+            [unsure, nobody, nobody, nobody, nobody],
+        ]
+    )
+    found = fusion.combine("vote", members, VALIDATION)
+    mean = (0.99 + 0.4 + 0.4) / 3
+    np.testing.assert_allclose(found[0], [(2 + 1 - mean) / 4, (1 + mean) / 4], rtol=1e-12)  # three votes and their mean
+    assert found[:4].argmax(1).tolist() == [0, 1, 0, 0]
+    assert np.isnan(found[4]).all()
+
+
+def test_of_two_equal_probabilities_the_second_is_voted_for_as_the_metrics_decide():
+    half = np.array([[[0.5, 0.5]]])
+    decided = metrics.decide(jnp.asarray(half[0]))
+    assert fusion.decided(half[0]).argmax(-1).tolist() == np.asarray(decided).tolist() == [1]
+
+
 def test_members_that_all_score_zero_weigh_the_same():
     useless = VALIDATION._replace(scores=np.zeros(2))
     np.testing.assert_allclose(

@@ -91,3 +91,23 @@ def test_single_seeds_compare_without_an_interval(a: list[float], b: list[float]
 
 def test_a_system_without_seeds_cannot_be_compared() -> None:
     assert math.isnan(stability.probability_of_improvement(np.zeros(0), np.array([0.5])).probability)
+
+
+def test_the_ratio_of_two_spreads_and_its_interval() -> None:
+    rng = np.random.default_rng(3)
+    narrow, wide = rng.normal(0.7, 0.02, 40), rng.normal(0.6, 0.06, 30)
+    ratio, low, high = stability.spread_ratio(narrow, wide)
+    assert ratio == pytest.approx(narrow.std(ddof=1) / wide.std(ddof=1))
+    plain = scipy.stats.bootstrap(
+        (narrow, wide),
+        lambda a, b, axis: a.std(axis, ddof=1) / b.std(axis, ddof=1),
+        method="percentile",
+        rng=np.random.default_rng(9),
+    ).confidence_interval
+    np.testing.assert_allclose([low, high], [plain.low, plain.high], rtol=0.05)
+    assert high < 1 < stability.spread_ratio(wide, narrow)[1]
+
+
+@pytest.mark.parametrize(("a", "b"), [([0.5], [0.4, 0.5]), ([0.4, 0.5], [0.5]), ([0.4, 0.5], [0.5, 0.5])])
+def test_no_spread_is_no_ratio(a: list[float], b: list[float]) -> None:
+    assert all(math.isnan(value) for value in stability.spread_ratio(np.array(a), np.array(b)))

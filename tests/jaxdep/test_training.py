@@ -90,6 +90,38 @@ def test_each_seed_stops_by_its_own_losses_and_lowers_its_own_rate(epochs):
     assert min(history["train/learning_rate_scale"][np.isfinite(history["train/learning_rate_scale"])]) < 1
 
 
+def test_newbob_halves_the_rate_after_each_epoch_that_brings_too_little(
+    make_examples, make_ensemble, quick_compilation
+):
+    schedule = config.Training(epochs=10, batch_size=4, plateau_patience=1, plateau_threshold=0.05, plateau_floor=1e-6)
+    ensemble = make_ensemble(
+        make_examples(), count=4, optimizer=config.Optimizer(learning_rate=0.05), schedule=schedule
+    )
+    _, first = ensemble.run(ensemble.init(), 0, 5)
+    losses, scales = first["validation/loss"], first["train/learning_rate_scale"]
+    for of_seed, found in zip(losses, scales, strict=True):
+        best, scale, expected = np.inf, 1.0, []
+        for loss in of_seed:
+            expected.append(scale)
+            if np.isfinite(best) and not loss < best - 0.05 * abs(best):
+                scale /= 2
+            best = min(best, loss)
+        np.testing.assert_allclose(found, expected)
+    assert scales[:, -1].min() < 1
+
+
+def test_the_middle_of_a_scale_is_added_to_what_the_model_says(make_examples, make_program, one_seed):
+    examples = make_examples()
+    found = {}
+    for center in (0.0, 3.0):
+        tasks = {"depressed": config.Task(), "score": config.Task(loss="huber", center=center)}
+        program = make_program(examples, DirectText(feature="audio", hidden=4), tasks=tasks)
+        seed, resident, _ = one_seed(examples, seed=3, tasks=tasks)
+        found[center] = program.predict(program.init(seed), seed, resident, "test")
+    np.testing.assert_allclose(found[3.0]["score"].units, found[0.0]["score"].units + 3.0, atol=1e-6)
+    np.testing.assert_array_equal(found[3.0]["depressed"].units, found[0.0]["depressed"].units)
+
+
 def test_a_stopped_seed_does_not_move_while_others_do(epochs):
     after, history, _ = epochs
     for epoch in range(1, UNTIL_STOPPED.epochs):

@@ -139,7 +139,10 @@ def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
     [
         ("mean.members=('a','c')", "config.stages.mean: it needs 'c'; the stages before it are a, b"),
         ("mean.members=('a','a')", "config.stages.mean.members: one stage or more, each once"),
-        ("alone.members=('mean',)", "config.stages.alone.members: 'mean' is a FuseStage; name a TrainStage or EvaluateStage"),
+        (
+            "alone.members=('mean',)",
+            "config.stages.alone.members: 'mean' is a FuseStage; name a TrainStage or EvaluateStage",
+        ),
         ("mean.data.splits.test=other", "config.stages.mean.data.splits: it differs from that of 'a'; set both alike"),
         ("mean.weight_by=ece", "config.stages.mean.weight_by: expected one of 'unweighted_accuracy'"),
         (

@@ -46,6 +46,12 @@ CONFLICTS = """seed,split,member,recordings,conflicts,right,followed,vote_right
 1,dev,emotion,35,6,5,5,5
 """
 
+STABILITY = """row,against,split,metric,n,n_against,std,std_against,ratio,ci_low,ci_high
+Emotion A,Direct text,test,f1,20,20,0.02,0.05,0.4,0.2,0.7
+Emotion T,Direct text,test,f1,20,20,0.06,0.05,1.2,0.8,1.9
+Emotion A,Majority,test,f1,20,1,0.02,nan,nan,nan,nan
+"""
+
 
 def segments() -> pd.DataFrame:
     """Three segments of participant 350: the models agree, differ, and in the last the text says nothing."""
@@ -79,6 +85,7 @@ def workdir(tmp_path: Path) -> Path:
     stages = tmp_path / "stages"
     (stages / "profile" / "profile.csv").write_text(PROFILE)
     (stages / "conflicts" / "conflicts.csv").write_text(CONFLICTS)
+    (stages / "stability" / "stability.csv").write_text(STABILITY)
     (stages / "attention" / "attention_heads.csv").write_text(HEADS)
     attention().to_csv(stages / "attention" / "attention.csv", index=False)
     segments().to_csv(stages / "case_study" / "case_study.csv", index=False)
@@ -328,3 +335,16 @@ def test_a_stage_that_has_not_run_is_named(workdir: Path) -> None:
     spec = dataclasses.replace(spec, exhibits=(dataclasses.replace(spec.exhibits[0], stage="absent"),))
     with pytest.raises(DataError, match="no such file; run the stage 'absent' first"):
         exhibits.show(spec, workdir)
+
+
+def test_stability_says_which_rows_spread_less_and_for_which_chance_is_excluded(workdir: Path) -> None:
+    (part,) = show(workdir, "stability").parts
+    assert part.sentences == (
+        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. "
+        "The interval of the ratio excludes 1, less: Emotion A.",
+        "F1 (positive): 0 of 1 rows spread less over the seeds than Majority. No interval of a ratio excludes 1.",
+    )
+    (grid,) = part.grids
+    assert grid.marked == {0}
+    assert grid.body[1][4:] == ("0.060", "0.050", "1.200", "0.800 to 1.900")
+    assert grid.body[2][5:] == ("–", "–", "–")
