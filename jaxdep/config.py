@@ -84,8 +84,8 @@ class Splits(Config):
         train: an empty tuple with `by="participant"` means everybody who is not listed elsewhere.
         validation: chooses the epoch, stops training, lowers the learning rate.
         test: reported only.
-        validation_fraction: if validation is empty, this share of the training participants, stratified by the
-            first task's label and drawn by each seed's `split` stream.
+        validation_fraction: if validation is empty, this share of the training participants, drawn by each seed's
+            `split` stream, and stratified by the first task's label where each participant is of one class.
     """
 
     by: Literal["split", "participant"] = "split"

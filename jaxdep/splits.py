@@ -17,7 +17,7 @@ def assign(
     """The examples of each part that has any, as ascending indices into the example axis.
 
     Args:
-        labels: by which a drawn validation split is stratified; a participant counts with the first of its own.
+        labels: by which a drawn validation split is stratified, if they are classes and each participant is of one.
         split_seed: what the drawn validation split depends on; of no effect where the config lists the participants.
 
     Raises:
@@ -46,9 +46,10 @@ def _draw(
     examples: Examples, pool: np.ndarray, labels: np.ndarray, splits: Splits, split_seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divides the pool's participants, stratified by label, into training and validation examples."""
-    participants, first = np.unique(examples.participants[pool], return_index=True)
-    # A score has no classes to stratify by.
-    method = StratifiedShuffleSplit if labels.dtype.kind == "i" else ShuffleSplit
+    participants, first, of_example = np.unique(examples.participants[pool], return_index=True, return_inverse=True)
+    # A score has no classes to stratify by, nor has somebody whose utterances are of several.
+    is_class = labels.dtype.kind == "i" and bool((labels[pool] == labels[pool][first][of_example]).all())
+    method = StratifiedShuffleSplit if is_class else ShuffleSplit
     draw = method(1, test_size=splits.validation_fraction, random_state=split_seed)
     try:
         _, held_out = next(draw.split(participants, labels[pool][first]))

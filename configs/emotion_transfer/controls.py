@@ -35,7 +35,7 @@ def control(whose: str, synthetic: bool) -> TrainStage:
 
 def stages(synthetic: bool) -> dict[str, StageConfig]:
     return {
-        **table2.trivial(synthetic, SECTION),
+        **table2.trivial(synthetic, SECTION, "Controls"),
         **{f"text_{whose}": control(whose, synthetic) for whose in SPEAKERS},
     }
 

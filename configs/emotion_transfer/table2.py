@@ -90,13 +90,13 @@ def row(pretrained: str, synthetic: bool) -> TrainStage:
     )
 
 
-def trivial(synthetic: bool, section: str) -> dict[str, StageConfig]:
-    """What is scored without looking at anything, on the same split."""
+def trivial(synthetic: bool, section: str, prefix: str = "") -> dict[str, StageConfig]:
+    """What is scored without looking at anything, on the same split; `prefix` tells rows of several tables apart."""
     text = shared.interviews(shared.features("text", synthetic=synthetic, context=0), SEGMENTS, synthetic)
     found = trivial_baselines(text, TASKS, metrics=METRICS)
     for stage in found.values():
-        stage.section = section
-    return dict(found)
+        stage.section, stage.label = section, f"{prefix}: {stage.label.lower()}" if prefix else stage.label
+    return {f"{prefix.lower().replace(' ', '')}_{name}" if prefix else name: stage for name, stage in found.items()}
 
 
 def pretrained(synthetic: bool, corpora: tuple[str, ...] = ("iemocap", "mosei")) -> dict[str, StageConfig]:

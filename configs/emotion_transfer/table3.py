@@ -129,7 +129,7 @@ def stages(synthetic: bool) -> dict[str, StageConfig]:
     return {
         **table2.pretrained(synthetic, ("mosei",)),
         **table2.extracted((BEST,), synthetic),
-        **table2.trivial(synthetic, SECTION),
+        **table2.trivial(synthetic, SECTION, "Table 3"),
         "audio": direct_audio(synthetic),
         "text": direct_text(synthetic),
         "emotion": emotion(synthetic),

@@ -114,3 +114,15 @@ def test_a_split_that_cannot_be_drawn_says_why(positives, make_examples):
         examples.participants[:] = examples.participants[0]
         examples.splits[:] = "train"
         assert "cannot divide 1 participants" in _refusal(examples, dataclasses.replace(tiny, test=()))
+
+
+def test_people_whose_utterances_are_of_several_classes_are_drawn_without_stratifying(make_examples):
+    """Of dialogues whose first utterance happens to be of a rare class there may be but one."""
+    examples = make_examples(n=40)
+    labels = np.where(np.arange(40) == 4, 1, 0)
+    owner = np.array([f"p{number // 4}" for number in range(40)])
+    examples = dataclasses.replace(examples, participants=owner, splits=np.full(40, "train"))
+    splits = Splits(validation=(), test=(), validation_fraction=0.2)
+    parts = assign(examples, splits, labels, 3)
+    assert len(owners(examples, parts["validation"])) == 2
+    assert not owners(examples, parts["train"]) & owners(examples, parts["validation"])

@@ -17,13 +17,11 @@ from jaxdep.config import (
 )
 from jaxdep.models.emotion_transfer import DirectText, EmotionText
 
-TEXT = {"text": Sentences(dim=16, context=1)}
 
-
-def corpus(name, **labels):
+def corpus(name, context, **labels):
     return Data(
         corpus=f"manifest:{name}.csv",
-        features=dict(TEXT),
+        features={"text": Sentences(dim=16, context=context)},
         arrangements={"text": Arrangement(level="frames" if name == "mood" else "segments")},
         unnormalized=("text",),
         file_format="array_record",
@@ -32,8 +30,9 @@ def corpus(name, **labels):
 
 
 def get_config(variant: str = "") -> Experiment:
-    mood = corpus("mood", classes={"mood": ("sad", "glad"), "other": ("no", "yes")}, scores=("valence",))
-    talk = corpus("talk", classes={"depressed": ("healthy", "depressed")})
+    context = 0 if variant == "alone" else 1
+    mood = corpus("mood", context, classes={"mood": ("sad", "glad"), "other": ("no", "yes")}, scores=("valence",))
+    talk = corpus("talk", context, classes={"depressed": ("healthy", "depressed")})
     tasks, training = {"depressed": Task()}, Training(epochs=3, batch_size=4)
     emotion = {
         "data": mood,
@@ -83,6 +82,8 @@ def get_config(variant: str = "") -> Experiment:
     stages["profile"] = ProfileStage(label="Profile", of=("of_one", "of_two"), data=talk)
     stages["case"] = CaseStudyStage(label="Case", of=("of_one", "of_two"), data=talk, count=1)
     stages["attention"] = AttentionStage(label="Attention", of="one", data=mood, shown=2)
+    if variant == "alone":
+        stages = {name: stages[name] for name in ("one", "of_one")}
     return Experiment(
         name="transfer", title="Transfer", description="All.", system="tiny", seeds=Seeds(count=3),
         mapping=Mapping(mapper="map"), stages=stages,
@@ -152,21 +153,15 @@ def test_extracted_segments_equal_the_same_words_as_utterances(workdir, jaxdep_m
     """The model reads a turn of an interview as it reads an utterance with the same neighbours: nothing but the way in
     differs (padding, batches of 256, the corpus)."""
     folder = workdir.parent
-    talk = pd.read_csv(folder / "data/talk.csv")
-    first = talk[talk["id"] == "r0"]
-    # As an utterance without a dialogue in the mood corpus, a turn has no neighbours; so the context is set to 0 in both.
-    alone = first.assign(
-        id=[f"x{turn}" for turn in range(3)], participant="x", split="test", mood="sad", other="", valence=3
-    )
-    mood = pd.read_csv(folder / "data/mood.csv", keep_default_na=False)
-    both = pd.concat([mood, alone[mood.columns]], ignore_index=True)
-    (folder / "alone").mkdir()
-    config = CONFIG.replace("context=1", "context=0").replace('arrangements={"emotion"', 'arrangements={"emotion"')
-    (folder / "alone" / "transfer.py").write_text(config)
-    (folder / "alone" / "data").mkdir()
-    both.to_csv(folder / "alone/data/mood.csv", index=False)
+    talk, mood = (pd.read_csv(folder / f"data/{name}.csv", keep_default_na=False) for name in ("talk", "mood"))
+    # A row of a manifest has no dialogue, so that both are read without neighbours.
+    turns = talk[talk["id"] == "r0"].assign(id=["x0", "x1", "x2"], participant="x", split="test")
+    turns = turns.assign(mood="sad", other="", valence="3")[mood.columns]
+    (folder / "alone/data").mkdir(parents=True)
+    pd.concat([mood, turns]).to_csv(folder / "alone/data/mood.csv", index=False)
     talk.to_csv(folder / "alone/data/talk.csv", index=False)
-    ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=folder / "alone")
+    (folder / "alone/transfer.py").write_text(CONFIG)
+    ended = jaxdep_main("--config=transfer.py:alone", "--workdir=t", cwd=folder / "alone")
     assert ended.code == 0, ended.err
     alone_dir = folder / "alone/t"
     seed = record(alone_dir, "of_one")["seed"]
@@ -254,12 +249,18 @@ def test_the_page_has_every_table_and_analysis(workdir):
         assert heading in page
 
 
-def test_a_finished_run_says_so_and_reports_the_same(workdir, jaxdep_main):
-    before = (workdir / "report/report.html").read_bytes()
+def test_an_extraction_that_was_killed_is_made_again_with_the_same_report(workdir, jaxdep_main):
+    """Killed after the feature set was written; what follows stays finished, since it depends on the same content."""
+    stage = workdir / "stages/of_one"
+    before = (workdir / "report/report.html").read_bytes(), (stage / "outputs.csv").read_bytes()
+    record = json.loads((stage / "stage.json").read_text())
+    (stage / "stage.json").write_text(json.dumps(record | {"status": "running"}))
+    (stage / "outputs.csv").unlink()
     ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=workdir.parent)
-    assert ended.code == 0
-    assert "finished in" not in ended.out
-    assert (workdir / "report/report.html").read_bytes() == before
+    assert ended.code == 0, ended.err
+    assert "of_one: finished in" in ended.out
+    assert ended.out.count("finished in") == 1
+    assert ((workdir / "report/report.html").read_bytes(), (stage / "outputs.csv").read_bytes()) == before
 
 
 @pytest.mark.parametrize(

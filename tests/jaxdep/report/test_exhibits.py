@@ -340,8 +340,10 @@ def test_a_stage_that_has_not_run_is_named(workdir: Path) -> None:
 def test_stability_says_which_rows_spread_less_and_for_which_chance_is_excluded(workdir: Path) -> None:
     (part,) = show(workdir, "stability").parts
     assert part.sentences == (
-        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. "
-        "The interval of the ratio excludes 1, less: Emotion A.",
+        (
+            "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. "
+            "The interval of the ratio excludes 1, less: Emotion A."
+        ),
         "F1 (positive): 0 of 1 rows spread less over the seeds than Majority. No interval of a ratio excludes 1.",
     )
     (grid,) = part.grids
