@@ -18,7 +18,18 @@ from input_pipeline.config import Config, ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.reading import FeatureSet, Stored, read
 
-__all__ = ["MISSING_CLASS", "Arrangement", "Bucket", "Examples", "FeatureSet", "Padded", "Stored", "arrange", "read"]
+__all__ = [
+    "MISSING_CLASS",
+    "Arrangement",
+    "Bucket",
+    "Examples",
+    "FeatureSet",
+    "Padded",
+    "Stored",
+    "aligned",
+    "arrange",
+    "read",
+]
 
 MISSING_CLASS = -1
 
@@ -153,9 +164,7 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
     """
     _check_arrangements(sets, arrangements)
     names = list(sets)
-    joined = _joined(sets)  # {feature: recordings in one order}
-    if arrangements[names[0]].window_s:
-        _check_same_segments(joined)
+    joined = aligned(sets) if arrangements[names[0]].window_s else _joined(sets)  # {feature: recordings in one order}
     arranged = {name: [_arranged(item, arrangements[name]) for item in joined[name]] for name in names}
     examples = {name: [example for found in arranged[name] for example in found.examples] for name in names}
     counts = [len(found.examples) for found in arranged[names[0]]]
@@ -185,6 +194,24 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
         padding_waste=1 - sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks),
         cut={name: sum(found.cut for found in arranged[name]) for name in names},
     )
+
+
+def aligned(sets: Mapping[str, FeatureSet]) -> dict[str, list[Stored]]:
+    """The recordings of feature sets of one corpus in one order, by feature.
+
+    Raises:
+        DataError: the sets are not of the same recordings with the same segments.
+    """
+    joined = _joined(sets)
+    first = next(iter(joined))
+    for name, recordings in joined.items():
+        for one, other in zip(joined[first], recordings, strict=True):
+            if not (np.array_equal(one.starts_s, other.starts_s) and np.array_equal(one.stops_s, other.stops_s)):
+                raise DataError(
+                    f"recording {one.id}: the features {first!r} and {name!r} have other segments, so that they do not "
+                    "fit together; give both the same segmentation"
+                )
+    return joined
 
 
 class _Example(NamedTuple):
@@ -239,17 +266,6 @@ def _joined(sets: Mapping[str, FeatureSet]) -> dict[str, list[Stored]]:
                     f"{first!r} and {name!r}; prepare both again from one state of the corpus"
                 )
     return joined
-
-
-def _check_same_segments(joined: Mapping[str, Sequence[Stored]]) -> None:
-    first = next(iter(joined))
-    for name, recordings in joined.items():
-        for one, other in zip(joined[first], recordings, strict=True):
-            if not (np.array_equal(one.starts_s, other.starts_s) and np.array_equal(one.stops_s, other.stops_s)):
-                raise DataError(
-                    f"recording {one.id}: the features {first!r} and {name!r} have other segments, so that no windows fit "
-                    "both; give both features the same segmentation"
-                )
 
 
 def _arranged(recording: Stored, arrangement: Arrangement) -> _Arranged:

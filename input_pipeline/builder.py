@@ -288,10 +288,13 @@ def _describe(
 
 
 def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Computed) -> list[str]:
+    # Once a file, though clips of one recording share it.
     files = dict.fromkeys(one.audio for one in recordings if one.audio is not None) if feature.reads_audio else {}
-    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        found = pool.map(_digest_of_file, files)  # once, though clips of one recording share it
-        of_file = dict(zip(files, progress(found, len(files), f"fingerprint of {corpus_name}", "files"), strict=True))
+    of_file: dict[Path, str] = {}
+    if files:
+        with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
+            found = progress(pool.map(_digest_of_file, files), len(files), f"fingerprint of {corpus_name}", "files")
+            of_file = dict(zip(files, found, strict=True))
     return [fingerprint(one, "" if one.audio is None else of_file.get(one.audio, "")) for one in recordings]
 
 

@@ -428,6 +428,9 @@ class FuseStage(ScoredStage):
         super().check()
         if not self.members or len(set(self.members)) < len(self.members):
             raise ConfigError(f"members: one stage or more, each once, found {self.members!r}")
+        splits = self.data.splits
+        if self.seeds == "best" and not (splits.validation or splits.validation_fraction):
+            raise ConfigError("seeds: the best are chosen on the validation split; there is none")
         _check_missing(self.missing, self.members, self.report)
 
 
@@ -535,12 +538,14 @@ class CaseStudyStage(AnalyseStage):
     Attributes:
         of: the two stages, audio first.
         participants: who; empty: the `count` of `group` in `split` with the largest share of segments in disagreement.
+        words: whether the page shows what was said. Licences of real corpora forbid to pass it on, and pages are.
     """
 
     participants: tuple[str, ...] = ()
     count: int = 2
     group: str = "depressed"
     split: str = "train"
+    words: bool = False
 
     def check(self) -> None:
         if len(self.of) != 2:
@@ -589,6 +594,11 @@ class StabilityStage(StageConfig):
 
     def check_need(self, needed: str, source: StageConfig) -> None:
         _check_kind("rows", needed, source, ScoredStage)
+        assert isinstance(source, ScoredStage)
+        if self.metric not in source.metrics:
+            raise ConfigError(
+                f"metric: {needed!r} is not scored by {self.metric!r}, but by {', '.join(source.metrics)}"
+            )
         _check_alike(self, needed, source, ("corpus", "classes", "scores", "stand_in", "splits"))
 
     def check(self) -> None:
@@ -635,7 +645,19 @@ class Experiment(Config):
                 raise ConfigError(f"stages.{name}.label: {stage.label!r} is the label of another stage too")
             if not name.replace("_", "").isalnum():
                 raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
+            self._check_one(stage, f"stages.{name}")
         self._check_needs()
+
+    def _check_one(self, stage: Stage, path: str) -> None:
+        """What a stage alone, or the stages before it, cannot tell."""
+        if isinstance(stage, ExtractStage | AttentionStage) and stage.seed is not None:
+            ids = range(self.seeds.first, self.seeds.first + self.seeds.count)
+            if stage.seed not in ids:
+                raise ConfigError(f"{path}.seed: {stage.seed} is none of the seeds {ids.start} to {ids.stop - 1}")
+        if isinstance(stage, AnalyseStage):
+            names = [self.stages[name].label for name in stage.of if name in self.stages]
+            if len(set(names)) < len(names):
+                raise ConfigError(f"{path}.of: two of these stages have one label, {names}; give each its own")
 
     def _check_needs(self) -> None:
         before: dict[str, StageConfig] = {}

@@ -30,6 +30,7 @@ from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer, joined
 from jaxdep.training import Decisions, Program, SeedState
 
 Tree = Any
+Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed
 
 AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
 _PROBE_STEPS = 3
@@ -158,7 +159,7 @@ class Ensemble:
         """By task, the decisions on that part, [S, ...]: of the units in the order of `units`, of examples in `rows`'."""
         return self._fetch(self._feed.predict(self._lift, states, self._seeds, part))
 
-    def responder(self, states: SeedState, seed: int) -> Callable[[Mapping[str, Masked]], Outputs]:
+    def responder(self, states: SeedState, seed: int) -> Responder:
         """The trained model of the seed with this global id, for features of whatever examples, [B, ...]."""
         lane = int(np.flatnonzero(self.ids == seed)[0])
         state, own = jax.tree.map(lambda x: x[lane], (self.fetch(states), self._seeds))

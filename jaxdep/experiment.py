@@ -20,9 +20,11 @@ from input_pipeline.config import ConfigError
 from jaxdep import metrics, report
 from jaxdep.choices import Choices
 from jaxdep.config import (
+    AnalyseStage,
     AttentionStage,
     BaselineStage,
     CaseStudyStage,
+    Data,
     EvaluateStage,
     Experiment,
     ExtractStage,
@@ -40,11 +42,13 @@ from jaxdep.stages import (
     WINDOW_PREDICTIONS,
     StageRun,
     analyse,
+    attention,
     baseline,
     evaluate,
     extract,
     fuse,
     predictions_file,
+    spread,
     train,
 )
 
@@ -58,8 +62,8 @@ RUNNERS: dict[type[StageConfig], Callable[[Any, StageRun], None]] = {
     ExtractStage: extract.run,
     ProfileStage: analyse.profile,
     CaseStudyStage: analyse.case_study,
-    AttentionStage: analyse.attention,
-    StabilityStage: analyse.spread,
+    AttentionStage: attention.run,
+    StabilityStage: spread.run,
 }
 _EXHIBITS: dict[type[StageConfig], str] = {
     ProfileStage: "profile",
@@ -101,10 +105,15 @@ def run(
         ConfigError: the workdir holds another config; the message shows the difference.
         DataError: the data cannot be used.
     """
-    console = sources.console
-    _claim(workdir, experiment.as_dict(), overwrite)
-    for name, config in experiment.stages.items():
-        _run_stage(name, config, experiment, workdir, sources, choices)
+    console, config = sources.console, json.loads(json.dumps(experiment.as_dict()))
+    _check_claim(workdir, config, overwrite)
+    for stage in experiment.stages.values():  # what is wrong with a corpus is told before hours of training
+        sources.prepare(stage.data)
+    if read_json(workdir / "config.json") != config:
+        write_json(workdir / "config.json", config)
+    for name in experiment.stages:
+        sources.forget_all_but(_data_to_come(name, experiment), workdir / "stages")
+        _run_stage(name, experiment, workdir, sources, choices)
     started = time.perf_counter()
     report.write(_report(experiment, workdir, command), workdir, console)
     console.print(
@@ -125,10 +134,16 @@ def environment() -> dict[str, str]:
     }
 
 
-def _run_stage(
-    name: str, config: StageConfig, experiment: Experiment, workdir: Path, sources: Sources, choices: Choices | None
-) -> None:
-    folder = workdir / "stages" / name
+def _data_to_come(name: str, experiment: Experiment) -> list[Data]:
+    """What this stage and those after it read, also of the stages that they need."""
+    names = list(experiment.stages)
+    stages = [experiment.stages[one] for one in names[names.index(name) :]]
+    stages += [experiment.stages[needed] for stage in stages for needed in stage.needs()]
+    return [stage.data for stage in stages]
+
+
+def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Sources, choices: Choices | None) -> None:
+    config, folder = experiment.stages[name], workdir / "stages" / name
     started = time.perf_counter()
     examples = sources.examples(config.data, folder.parent)
     prepare_s = time.perf_counter() - started
@@ -177,6 +192,10 @@ def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples
     inputs = {name: value for name, value in config.as_dict().items() if name not in shown}
     if "training" in inputs:
         inputs["training"] = inputs["training"] | {"checkpoint_every_s": None}
+    if "further" in inputs:
+        inputs["further"] = [(row["against"], row["task"]) for row in inputs["further"]]
+    if isinstance(config, AnalyseStage | StabilityStage):  # whose results name the stages that they read
+        inputs["labels"] = [experiment.stages[name].label for name in config.needs()]
     whole: dict[str, Any] = {
         "config": inputs,
         "seeds": experiment.seeds.as_dict(),
@@ -208,10 +227,9 @@ def _check_metrics(name: str, config: ScoredStage, examples: Examples) -> None:
                 )
 
 
-def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
-    """Makes the workdir this experiment's; refuses one that holds another config."""
+def _check_claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
+    """Raises ConfigError where the workdir holds another config, which is not to be overwritten."""
     before = read_json(workdir / "config.json")
-    config = json.loads(json.dumps(config))
     if before is not None and before != config and not overwrite:
         lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in _differences(before, config)]
         if len(lines) > _DIFFERENCES_SHOWN:
@@ -219,8 +237,6 @@ def _claim(workdir: Path, config: dict[str, Any], overwrite: bool) -> None:
         raise ConfigError(
             f"{workdir} holds another config ({'; '.join(lines)}); choose another --workdir, or --overwrite it"
         )
-    if before != config:
-        write_json(workdir / "config.json", config)
 
 
 def _differences(old: Any, new: Any, path: str = "config") -> list[tuple[str, Any, Any]]:
@@ -232,17 +248,19 @@ def _differences(old: Any, new: Any, path: str = "config") -> list[tuple[str, An
 
 def _report(experiment: Experiment, workdir: Path, command: str) -> report.Report:
     records = {name: read_json(workdir / "stages" / name / "stage.json") for name in experiment.stages}
+    sections = list(dict.fromkeys(stage.section for stage in experiment.stages.values()))
+    in_order = sorted(experiment.stages, key=lambda name: sections.index(experiment.stages[name].section))
     return report.Report(
         title=experiment.title,
         description=experiment.description,
         system=experiment.system,
-        rows=tuple(row for name in experiment.stages for row in _rows(name, experiment, records)),
+        rows=tuple(row for name in in_order for row in _rows(name, experiment, records)),
         synthetic=any(record["synthetic"] for record in records.values()),
         environment=read_json(workdir / "environment.json"),
         command=command,
         config=experiment.as_dict(),
         source=experiment.source,
-        exhibits=tuple(one for name in experiment.stages for one in _exhibits(name, experiment, records)),
+        exhibits=tuple(one for name in in_order for one in _exhibits(name, experiment, records)),
     )
 
 
@@ -254,8 +272,17 @@ def _exhibits(name: str, experiment: Experiment, records: Mapping[str, dict[str,
         kind = "conflicts"
     if kind is None:
         return []
-    note = " ".join(filter(None, (config.note, record.get("remark", ""))))
+    note = _note(config, experiment, records, record)
     return [Exhibit(kind=kind, stage=name, title=config.label, section=config.section, note=note)]
+
+
+def _note(
+    config: StageConfig, experiment: Experiment, records: Mapping[str, dict[str, Any]], record: Mapping[str, Any]
+) -> str:
+    """What must be known of a stage's results: also which features they are made of."""
+    made_of = [name for name in config.needs() if isinstance(experiment.stages[name], ExtractStage)]
+    remarks = [records[name].get("remark", "") for name in made_of]
+    return " ".join(filter(None, (config.note, *remarks, record.get("remark", ""))))
 
 
 def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any]]) -> list[report.Row]:
@@ -276,7 +303,7 @@ def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any
         split="",
         metrics=config.metrics,
         published=config.published,
-        note=" ".join(filter(None, (config.note, record.get("remark", "")))),
+        note=_note(config, experiment, records, record),
         selected_on="validation" if _is_selected(config, experiment, record) else "",
         baseline=isinstance(config, BaselineStage) and config.kind not in ("svm", "logistic"),
         **of_label(first),

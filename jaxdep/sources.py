@@ -1,6 +1,7 @@
 """Where a stage's examples come from: a corpus or its stand-in, its features on disk, and their arrangement."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.console import Console
 from input_pipeline import batching, builder
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
-from input_pipeline.features import Encoders, Extracted, Feature, Segmentation
+from input_pipeline.features import Computed, Encoders, Extracted, Segmentation
 from input_pipeline.recording import Corpus
 from jaxdep.config import Data, StandIn
 
@@ -29,8 +30,19 @@ class Sources:
     features_dir: Path
     encoders: Encoders
     console: Console
+    _shards: dict[str, Path] = dataclasses.field(default_factory=dict)
     _examples: dict[str, batching.Examples] = dataclasses.field(default_factory=dict)
     _corpora: dict[str, Corpus] = dataclasses.field(default_factory=dict)
+
+    def prepare(self, data: Data) -> None:
+        """Opens the corpus, and computes its features that are not on disk.
+
+        Raises:
+            DataError: the corpus is not there or broken, or the features cannot be written.
+        """
+        for feature in data.features.values():
+            if not isinstance(feature, Extracted):
+                self._computed(data, feature)
 
     def examples(self, data: Data, stages: Path) -> batching.Examples:
         """The padded examples of a stage's data; features that are not on disk are computed first.
@@ -41,15 +53,25 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written or read.
         """
-        key = str(data.as_dict() | {"splits": None, "unnormalized": None})
+        key = _key(data, stages)
         if key not in self._examples:
             self._examples[key] = batching.arrange(self.feature_sets(data, stages), data.arrangements)
             self.console.print(f"{data.corpus}: {self._examples[key].summary()}")
         return self._examples[key]
 
+    def forget_all_but(self, needed: Iterable[Data], stages: Path) -> None:
+        """Frees the examples that no stage to come needs."""
+        keys = {_key(data, stages) for data in needed}
+        self._examples = {key: examples for key, examples in self._examples.items() if key in keys}
+
     def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
         """The features of `data` as they are stored, by name; raises as `examples`."""
-        return {name: batching.read(self._shards(data, feature, stages)) for name, feature in data.features.items()}
+        return {
+            name: batching.read(
+                stages / feature.stage / FEATURES if isinstance(feature, Extracted) else self._computed(data, feature)
+            )
+            for name, feature in data.features.items()
+        }
 
     def words(self, data: Data, segmentation: Segmentation) -> dict[str, list[str]]:
         """By recording, the words of its kept segments; empty where the corpus itself is not here."""
@@ -59,9 +81,14 @@ class Sources:
             return {}
         return {one.id: [segment.text for segment in segmentation.apply(one)] for one in recordings}
 
-    def _shards(self, data: Data, feature: Feature, stages: Path) -> Path:
-        if isinstance(feature, Extracted):
-            return stages / feature.stage / FEATURES
+    def _computed(self, data: Data, feature: Computed) -> Path:
+        """The feature's shards; a corpus is looked through, and its audio hashed, once a feature."""
+        key = str((data.corpus, data.stand_in and data.stand_in.as_dict(), feature.as_dict(), data.file_format))
+        if key not in self._shards:
+            self._shards[key] = self._find_or_compute(data, feature)
+        return self._shards[key]
+
+    def _find_or_compute(self, data: Data, feature: Computed) -> Path:
         try:
             corpus = self._corpus(data)
         except DataError:
@@ -91,6 +118,11 @@ class Sources:
         if key not in self._corpora:
             self._corpora[key] = open_corpus(data.corpus, folder, data.classes, data.scores)
         return self._corpora[key]
+
+
+def _key(data: Data, stages: Path) -> str:
+    is_of_workdir = any(isinstance(feature, Extracted) for feature in data.features.values())
+    return str((stages if is_of_workdir else None, data.as_dict() | {"splits": None, "unnormalized": None}))
 
 
 def _folder_name(stand_in: StandIn) -> str:

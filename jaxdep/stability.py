@@ -91,6 +91,30 @@ def spread_ratio(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " T"]) -> tupl
     return float(np.std(a, ddof=1) / np.std(b, ddof=1)), float(low), float(high)
 
 
+def pooled_mean(sums: Float[np.ndarray, " P"], counts: Float[np.ndarray, " P"]) -> tuple[float, float, float]:
+    """The mean over all segments of several participants, with the percentile bootstrap interval over participants.
+
+    Args:
+        sums, counts: of each participant's segments.
+
+    Returns:
+        The mean and the interval's ends, NaN of a single participant.
+    """
+    mean = float(sums.sum() / counts.sum())
+    if len(sums) < 2:
+        return mean, math.nan, math.nan
+    found = scipy.stats.bootstrap(
+        (sums, counts),
+        lambda total, n, axis: total.sum(axis) / n.sum(axis),
+        paired=True,
+        method="percentile",
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        rng=np.random.default_rng(_BOOTSTRAP_SEED),
+    )
+    return mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
 def mean_interval(scores: Float[np.ndarray, " S"]) -> tuple[float, float]:
     """The percentile bootstrap interval of the mean; NaN for one seed.
 

@@ -7,7 +7,7 @@ import dataclasses
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
-from input_pipeline.features import Feature, LogMel, Sentences
+from input_pipeline.features import Feature, LogMel, Segmentation, Sentences
 from jaxdep.config import (
     AttentionStage,
     Data,
@@ -26,6 +26,8 @@ from jaxdep.models.emotion_transfer import EmotionAudio, EmotionAudioText, Emoti
 PAPER = "Wu, Wu and Yu, Climate and Weather: Inspecting Depression Detection via Emotion Recognition (ICASSP 2022)"
 FORMS = {"a": "A", "t": "T", "at": "A+T"}
 MODALITIES = {"a": ("audio",), "t": ("text",), "at": ("audio", "text")}
+BERT = "google-bert/bert-base-uncased"
+ANALYSIS = "Emotion analysis of the depression data (section 4)"
 CONTEXT = 3  # utterances to each side (section 2.2)
 PENALTY_WEIGHT = 0.1  # enough for spiky heads to be spiky: at 0.01 those of the text stay flat
 INTERVIEWS = StandIn(sessions=240, emotion=1.0)
@@ -33,11 +35,22 @@ INTERVIEWS = StandIn(sessions=240, emotion=1.0)
 INTERVIEW_SPLITS = Splits(train=("train",), validation=(), test=("dev",), validation_fraction=0.2)
 
 
+def sentences(synthetic: bool, context: int, segmentation: Segmentation | None = None) -> Sentences:
+    """Sentence vectors with those of the turns around them: BERT-base, as the paper has it, on the stand-ins hashed words.
+
+    The checkpoint is fetched from the hub; the path of its folder serves as well.
+    """
+    segmentation = segmentation or Segmentation()
+    if synthetic:
+        return Sentences(dim=256, context=context, segmentation=segmentation)
+    return Sentences(encoder="bert", checkpoint=BERT, context=context, segmentation=segmentation)
+
+
 def features(*modalities: str, synthetic: bool, context: int = CONTEXT) -> dict[str, Feature]:
     """Filterbanks (section 2.1), and sentence vectors with their context."""
     found: dict[str, Feature] = {
         "audio": LogMel(normalize="none", pool_frames=4 if synthetic else 1),
-        "text": Sentences(dim=256 if synthetic else 768, context=context),
+        "text": sentences(synthetic, context),
     }
     return {name: found[name] for name in modalities}
 

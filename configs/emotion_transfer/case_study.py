@@ -19,9 +19,10 @@ def case_study(synthetic: bool) -> CaseStudyStage:
     return CaseStudyStage(
         of=tuple(f"features_{name}" for name in MODELS),
         label="Case study: audio and text emotion turn by turn",
-        section="Emotion analysis of the depression data (section 4)",
+        section=shared.ANALYSIS,
         data=table2.extraction("iemocap_t", synthetic).data,
         participants=() if synthetic else ("350", "426"),
+        words=synthetic,
     )
 
 

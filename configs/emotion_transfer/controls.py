@@ -12,7 +12,7 @@ import dataclasses
 
 from configs.emotion_transfer import _shared as shared
 from configs.emotion_transfer import table2, table3
-from input_pipeline.features import Segmentation, Sentences
+from input_pipeline.features import Segmentation
 from input_pipeline.recording import INTERVIEWER, PARTICIPANT
 from jaxdep.config import Experiment, StageConfig, TrainStage
 
@@ -23,7 +23,7 @@ SPEAKERS = {"participant": (PARTICIPANT,), "interviewer": (INTERVIEWER,), "both"
 def control(whose: str, synthetic: bool) -> TrainStage:
     """Direct text on the turns of these speakers; three sessions have no row of the interviewer's."""
     segmentation = Segmentation(speakers=SPEAKERS[whose], may_be_empty=True)
-    text = Sentences(dim=256 if synthetic else 768, segmentation=segmentation)
+    text = shared.sentences(synthetic, 0, segmentation)
     return dataclasses.replace(
         table3.direct_text(synthetic),
         label=f"Direct text, {whose}'s words" if whose != "both" else "Direct text, both speakers' words",

@@ -17,7 +17,7 @@ def profile(figure: int, corpus: str, synthetic: bool) -> ProfileStage:
     return ProfileStage(
         of=tuple(f"features_{corpus}_{form}" for form in shared.FORMS),
         label=f"Figure {figure}. Emotion of depressed and healthy participants, {corpus.upper()} models",
-        section="Emotion analysis of the depression data (section 4)",
+        section=shared.ANALYSIS,
         data=table2.extraction(f"{corpus}_t", synthetic).data,
     )
 

@@ -4,9 +4,9 @@
     python -m jaxdep.main --config=configs/emotion_transfer/table1_iemocap.py:synthetic --workdir=runs/table1_iemocap_synthetic
 
 DIR holds `iemocap/Session1..5`. Session 5 is tested and session 4 validates, so that no speaker is in two splits; `:fold1`,
-`:fold2`, `:fold3` and `:fold4` test another session, and the one before it validates. Sentences are hashed unless
-`--config.stages.NAME.data.features.text.encoder=bert` and its checkpoint say otherwise. `:synthetic` runs on a stand-in
-with narrower networks, on two CPU cores.
+`:fold2`, `:fold3` and `:fold4` test another session, and the one before it validates. Sentences are embedded by BERT-base,
+which is fetched from the hub at first. `:synthetic` runs on a stand-in with hashed words and narrower networks, on two CPU
+cores.
 """
 
 from configs.emotion_transfer import _shared as shared

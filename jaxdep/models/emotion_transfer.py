@@ -133,6 +133,8 @@ class EmotionText(ModelConfig):
         attention_units: width between W1 and W2 of the attention.
         position: the paper's attention does not know which utterance is the current one ("none"); "bias" adds to each
             head's scores a learned number by position relative to it, which is ours.
+        position_slope: at the start that number is -slope x sharpness of the head x distance: spiky heads start at the
+            current utterance, smooth ones look around.
         reach: utterances to each side with numbers of their own; farther ones share those of the outermost.
         head_sharpness, penalty_weight: of the penalty, as in `EmotionAudio`.
         fusion_dim: of the layer behind the emotion feature.
@@ -144,6 +146,7 @@ class EmotionText(ModelConfig):
     text_dim: int = 64
     attention_units: int = 64
     position: Literal["none", "bias"] = "none"
+    position_slope: float = 2.0
     reach: int = 3
     head_sharpness: tuple[float, ...] = (1.0, 1.0, 1.0, 0.2, 0.2)
     penalty_weight: float = 1e-2
@@ -282,7 +285,8 @@ class TextBranch(nnx.Module):
         options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer, "dtype": dtype}
         self.utterance = linear(dim, config.text_dim, **options)
         self.attention = SelfAttentivePooling(config.text_dim, config.attention_units, heads, **options)
-        self.position = RelativePosition(heads, config.reach) if config.position == "bias" else None
+        slopes = [config.position_slope * sharpness for sharpness in config.head_sharpness]
+        self.position = RelativePosition(slopes, config.reach) if config.position == "bias" else None
 
     def __call__(
         self, utterances: Masked, key: jax.Array | None = None

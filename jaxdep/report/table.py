@@ -197,8 +197,8 @@ def caption(report: Report) -> str:
 
 
 def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
-    """What must be known of each row: (label and split, text)."""
-    found = []
+    """What must be known of each row: (label and split, text); rows of a section with the same text in one entry."""
+    found: dict[tuple[str, str, str], list[str]] = {}
     for row in scored:
         parts = [row.row.note]
         if row.row.selected_on:
@@ -212,8 +212,9 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
             parts.append(f"Published: {'; '.join(sources)}." if sources else "")
         text = " ".join(part for part in parts if part)
         if text:
-            found.append((f"{row.row.label} ({row.row.split})", text))
-    return found
+            found.setdefault((row.row.section, row.row.split, text), []).append(row.row.label)
+    # A label may hold a comma ("Direct text, interviewer's words").
+    return [(f"{'; '.join(labels)} ({split})", text) for (_, split, text), labels in found.items()]
 
 
 def _terminal(lines: Sequence[Line], compared: bool) -> Table:

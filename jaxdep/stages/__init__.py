@@ -1,4 +1,5 @@
-"""What an experiment is made of. Each stage reads examples and leaves predictions.csv and stage.json in its folder."""
+"""What an experiment is made of. Each stage reads examples and leaves stage.json and its results in its folder, those
+whose decisions are scored predictions.csv."""
 
 import dataclasses
 import time

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float32, Int
 
-from input_pipeline import builder
-from input_pipeline.batching import FeatureSet
+from input_pipeline import batching, builder
+from input_pipeline.batching import Stored
+from input_pipeline.builder import Description
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features import Extracted
 from input_pipeline.progress import progress
 from jaxdep.config import ExtractStage, TrainStage
-from jaxdep.ensemble import Ensemble
+from jaxdep.ensemble import Ensemble, Responder
 from jaxdep.models import Masked
-from jaxdep.models import Outputs as ModelOutputs
 from jaxdep.report.scores import read_metrics
 from jaxdep.sources import FEATURES
 from jaxdep.stages import StageRun
@@ -29,6 +29,7 @@ from jaxdep.stages.train import restore
 from jaxdep.training import SeedState
 
 OUTPUTS = "outputs.csv"
+KEYS = ["recording", "participant", "split", "segment", "start_s", "stop_s"]  # its columns before the decisions
 _SEGMENTS_AT_ONCE, _FRAMES = 256, 64
 
 
@@ -43,8 +44,8 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     """Writes the feature set (features/) and, segment by segment, what the model decides (outputs.csv).
 
     Raises:
-        ConfigError: the features do not fit the model or each other, or the model has no such layer.
-        DataError: there is no such seed, or its checkpoint is gone.
+        ConfigError: the model has no such layer.
+        DataError: the features have not the same segments; there is no such seed, or its checkpoint is gone.
     """
     trained = stage.stages[config.of]
     assert isinstance(trained, TrainStage)  # ExtractStage.check_need
@@ -52,16 +53,28 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     seed, ensemble, states = chosen_seed(config.seed, trained, source, stage.name)
     classes = {task: source.examples.classes[task] for task in trained.tasks if task in source.examples.classes}
     sets = stage.sources.feature_sets(config.data, stage.folder.parent)
-    features = {
-        name: _segments(sets[name], trained.data.arrangements[name].max_frames) for name in trained.model.axes()
+    recordings = batching.aligned(sets)
+    segments = {
+        name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.axes()
     }
-    found = _responses(config, stage, ensemble.responder(states, seed), features, list(classes))
-    recordings = next(iter(sets.values()))
-    bounds = np.cumsum([len(recording.lengths) for recording in recordings.recordings])[:-1]
-    _write_features(config, stage, seed, recordings, np.split(found.layer, bounds))
+    found = _responses(config, stage, ensemble.responder(states, seed), segments, list(classes))
+    first = next(iter(recordings.values()))
+    bounds = np.cumsum([len(recording.lengths) for recording in first])[:-1]
+    description = next(iter(sets.values())).description
+    _write_features(config, stage, seed, description, first, np.split(found.layer, bounds))
     decisions = {task: np.split(values, bounds) for task, values in found.decisions.items()}
-    stage.write_csv(OUTPUTS, _outputs(recordings, decisions, classes))
-    stage.remember(diverged=[], seed=seed, remark=f"Features of seed {seed} of {config.of}.")
+    stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
+    stage.remember(seed=seed, remark=f"Features of {trained.label}, seed {seed}.")
+
+
+def read_outputs(stage: StageRun) -> pd.DataFrame:
+    """outputs.csv of a stage: `KEYS`, and of each task <task>:<class> or <task>. Raises DataError where it is damaged."""
+    path = stage.folder / OUTPUTS
+    try:
+        return pd.read_csv(path, dtype=dict.fromkeys(KEYS[:3], str), keep_default_na=False)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: no outputs ({reason}); delete the stage's folder and run it again") from None
 
 
 def trained_stage(trained: TrainStage, stage: StageRun) -> StageRun:
@@ -99,34 +112,34 @@ def chosen_seed(
     return left[place], ensemble, states
 
 
-class _Segments(NamedTuple):
-    """The frames of all segments of all recordings one after another."""
+class _Segments:
+    """One feature of all segments of all recordings, one after another.
 
-    values: Float32[np.ndarray, "frames D"]
-    starts: Int[np.ndarray, " n"]
-    lengths: Int[np.ndarray, " n"]
+    A segment has at most `max_frames` frames (0: all), as the examples have that the model learnt from.
+    """
+
+    def __init__(self, recordings: Sequence[Stored], max_frames: int):
+        self._recordings = recordings
+        lengths = [recording.lengths for recording in recordings]
+        self._recording = np.repeat(np.arange(len(recordings)), [len(of_one) for of_one in lengths])
+        self._start = np.concatenate([np.cumsum(of_one) - of_one for of_one in lengths])
+        self.lengths = np.minimum(np.concatenate(lengths), max_frames or np.iinfo(np.int32).max)
 
     def padded(self, rows: Int[np.ndarray, " B"]) -> Masked:
         """[B, T, D], T a multiple of `_FRAMES`, so that few shapes are compiled."""
         longest = -(-int(self.lengths[rows].max()) // _FRAMES) * _FRAMES
-        place = np.arange(longest)
-        mask: Any = place < self.lengths[rows, None]
-        values: Any = np.where(mask[..., None], self.values[np.where(mask, self.starts[rows, None] + place, 0)], 0.0)
+        mask: Any = np.arange(longest) < self.lengths[rows, None]
+        values: Any = np.zeros((*mask.shape, self._recordings[0].values.shape[1]), np.float32)
+        for place, row in enumerate(rows):
+            start, length = self._start[row], self.lengths[row]
+            values[place, :length] = self._recordings[self._recording[row]].values[start : start + length]
         return Masked(values, mask)
-
-
-def _segments(found: FeatureSet, max_frames: int) -> _Segments:
-    """Of each segment, at most the first `max_frames` frames (0: all), as in the examples that the model learnt from."""
-    lengths = np.concatenate([recording.lengths for recording in found.recordings])
-    starts = np.cumsum(lengths) - lengths
-    kept = np.minimum(lengths, max_frames or lengths)
-    return _Segments(np.concatenate([recording.values for recording in found.recordings]), starts, kept)
 
 
 def _responses(
     config: ExtractStage,
     stage: StageRun,
-    respond: Callable[[Mapping[str, Masked]], ModelOutputs],
+    respond: Responder,
     features: Mapping[str, _Segments],
     classes: Sequence[str],
 ) -> Responses:
@@ -135,12 +148,7 @@ def _responses(
     Args:
         classes: the tasks whose logits become probabilities.
     """
-    lengths = [one.lengths for one in features.values()]
-    if any(len(other) != len(lengths[0]) for other in lengths):
-        raise ConfigError(
-            f"stages.{stage.name}.data.features: {', '.join(features)} have other segments; give all one segmentation"
-        )
-    order = np.argsort(lengths[0], kind="stable")  # segments of like length are padded least together
+    order = np.argsort(next(iter(features.values())).lengths, kind="stable")  # of like length: padded least
     batches = [order[start : start + _SEGMENTS_AT_ONCE] for start in range(0, len(order), _SEGMENTS_AT_ONCE)]
     parts = []
     for rows in progress(batches, len(order), f"extracting {config.layer} of {config.of}", "segments", size=len):
@@ -161,11 +169,16 @@ def _first(count: int, values: Any) -> np.ndarray:
 
 
 def _write_features(
-    config: ExtractStage, stage: StageRun, seed: int, sets: FeatureSet, layers: Sequence[Float32[np.ndarray, "U D"]]
+    config: ExtractStage,
+    stage: StageRun,
+    seed: int,
+    description: Description,
+    recordings: Sequence[Stored],
+    layers: Sequence[Float32[np.ndarray, "U D"]],
 ) -> None:
     content = {"stage": stage.record["fingerprint"], "seed": seed, "of": config.of}
     description = dataclasses.replace(
-        sets.description,
+        description,
         feature=Extracted(stage=stage.name).as_dict(),
         version=Extracted.version,
         dim=layers[0].shape[1],
@@ -174,27 +187,20 @@ def _write_features(
     )
     examples = (
         recording._replace(values=layer, lengths=np.ones(len(layer), np.int32))._asdict()
-        for recording, layer in zip(sets.recordings, layers, strict=True)
+        for recording, layer in zip(recordings, layers, strict=True)
     )
     builder.store(description, examples, stage.folder / FEATURES)
 
 
 def _outputs(
-    sets: FeatureSet, decisions: Mapping[str, Sequence[np.ndarray]], classes: Mapping[str, tuple[str, ...]]
+    recordings: Sequence[Stored], decisions: Mapping[str, Sequence[np.ndarray]], classes: Mapping[str, tuple[str, ...]]
 ) -> pd.DataFrame:
-    """One row a segment: recording, participant, split, segment, start_s, stop_s, then <task>:<class> or <task>."""
+    """One row a segment, as `read_outputs` gives it."""
     tables = []
-    for index, recording in enumerate(sets.recordings):
-        table = pd.DataFrame(
-            {
-                "recording": recording.id,
-                "participant": recording.participant,
-                "split": recording.split,
-                "segment": np.arange(len(recording.lengths)),
-                "start_s": recording.starts_s,
-                "stop_s": recording.stops_s,
-            }
-        )
+    for index, recording in enumerate(recordings):
+        segment = np.arange(len(recording.lengths)), recording.starts_s, recording.stops_s
+        keys = recording.id, recording.participant, recording.split, *segment
+        table = pd.DataFrame(dict(zip(KEYS, keys, strict=True)))
         for task, values in decisions.items():
             names = [f"{task}:{name}" for name in classes[task]] if task in classes else [task]
             table[names] = values[index]

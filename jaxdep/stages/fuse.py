@@ -13,10 +13,9 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import fusion, metrics
 from jaxdep.config import FuseStage
+from jaxdep.report.exhibit_files import CONFLICTS
 from jaxdep.stages import StageRun
 
-CONFLICTS = "conflicts.csv"
-_CONFLICT_COLUMNS = ("seed", "split", "member", "recordings", "conflicts", "right", "followed", "vote_right")
 _classification = jax.jit(metrics.classification, static_argnames="n_classes")
 
 Decided = Mapping[str, Float[np.ndarray, "M G C"]]  # by split; NaN where a member has no decision for a recording
@@ -70,12 +69,12 @@ def run(config: FuseStage, stage: StageRun) -> None:
                 conflicts += _conflicts(config, ballot, split, there, values, target)
     remarks += [f"No decision, since no member has one: {n} recordings of {s}." for s, n in undecided.items() if n]
     if config.seeds == "best":
-        chosen = ", ".join(f"{name} {seed}" for name, seed in ballots[0].voters)
+        chosen = ", ".join(f"{stage.stages[name].label} {seed}" for name, seed in ballots[0].voters)
         remarks.append(f"Seeds, by {config.weight_by} on validation: {chosen}.")
     stage.write_csv("predictions.csv", pd.concat(written, ignore_index=True))
     stage.write_csv("fusion.csv", pd.DataFrame(fitted, columns=["seed", "member", "temperature", "validation_score"]))
     if config.rule == "vote":
-        stage.write_csv(CONFLICTS, pd.DataFrame(conflicts, columns=list(_CONFLICT_COLUMNS)))
+        stage.write_csv(CONFLICTS.name, pd.DataFrame(conflicts, columns=list(CONFLICTS.columns)))
     diverged = sorted({seed for name in config.members for seed in stage.other(name).record["diverged"]})
     if config.seeds != "each":
         remarks += [f"Without the diverged seeds {', '.join(map(str, diverged))}."] if diverged else []
@@ -138,7 +137,7 @@ def _conflicts(
     return [
         dict(
             zip(
-                _CONFLICT_COLUMNS,
+                CONFLICTS.columns,
                 (
                     *(ballot.seed, split, name, int(known.sum()), int(differ.sum())),
                     int((of_member == right)[differ].sum()),

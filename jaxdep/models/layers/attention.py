@@ -1,5 +1,7 @@
 """Structured self-attentive pooling (Lin et al. 2017) over padded sequences, its penalty, and positions for it."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -46,12 +48,17 @@ class SelfAttentivePooling(nnx.Module):
 class RelativePosition(nnx.Module):
     """A learned number for each head and distance from a place, a bias of the scores (as in T5, Raffel et al. 2020).
 
-    All are zero at the start. Distances beyond `reach` share the number of `reach`, to each side its own.
+    Distances beyond `reach` share the number of `reach`, to each side its own.
+
+    Args:
+        slopes: one a head; at the start the number of a distance is -slope |distance| (as in ALiBi, Press et al. 2022),
+            so that a head of a large slope starts at the place, and one of slope 0 everywhere alike.
     """
 
-    def __init__(self, heads: int, reach: int):
+    def __init__(self, slopes: Sequence[float], reach: int):
         self.reach = reach
-        self.numbers = nnx.Param(jnp.zeros((2 * reach + 1, heads), jnp.float32))
+        distances = jnp.abs(jnp.arange(-reach, reach + 1, dtype=jnp.float32))
+        self.numbers = nnx.Param(-distances[:, None] * jnp.asarray(slopes, jnp.float32)[None, :])
 
     def __call__(self, distance: Int[Array, "B T"]) -> Float[Array, "B T R"]:
         """The bias at these distances, negative before the place."""

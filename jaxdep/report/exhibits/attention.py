@@ -1,9 +1,10 @@
 """Weights of attention heads: those with a large target sharpness should be spiky, the others smooth.
 
 (Wu et al. 2022, section 2; the penalty drives A A^T towards a diagonal of target sharpnesses.)
-Reads attention.csv, columns `COLUMNS`, with the weights of a few examples over their positions, and
-attention_heads.csv, columns `HEAD_COLUMNS`, with means over many examples: `peak` of the largest weight, `flatness` of
-exp(entropy) / number of positions, which is 1 for a flat head and 1/T for a spike.
+Reads `exhibit_files.ATTENTION`, the weights of a few examples over their positions: in the branch called text these are
+utterances of the dialogue, counted from the current one, elsewhere frames. And `exhibit_files.ATTENTION_HEADS`, means
+over the examples of more than one position: `peak` of the largest weight times the number of positions T, `flatness` of
+exp(entropy) / T. Both are 1 for a flat head; a spike has T and 1/T.
 """
 
 from pathlib import Path
@@ -13,44 +14,47 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from jaxdep.report.exhibit_files import ATTENTION, ATTENTION_HEADS
 from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, unique, within
 from jaxdep.report.figures import BLUE, GREY, VERMILION, legend_below, shortened, slug
 
-COLUMNS = ("example", "branch", "head", "sharpness", "position", "weight")
-HEAD_COLUMNS = ("branch", "head", "sharpness", "peak", "flatness", "examples")
 EXAMPLES_ACROSS = 4
+FLAT = 0.9  # a head of more flatness is nearly flat, whatever its target
+ROUNDING = 1e-3  # by which a flat head's peak may fall short of 1
+TEXT = "text"  # the branch whose positions are utterances
 
 _CAPTION = (
     "Weights over the positions, a line of panels a head, an example a column; λ is the head's target sharpness. "
-    "The dashed line is a flat head's weight."
+    "The dashed line is a flat head's weight, over the positions that an example has."
 )
 
 
 def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
-    """For each branch its figures, a table of the heads and whether spiky ones are spiky. Raises DataError."""
-    weights, heads = read_weights(folder / "attention.csv"), read_heads(folder / "attention_heads.csv")
+    """For each branch its figures, a table of the heads and whether they meet their targets. Raises DataError."""
+    weights, heads = read_weights(folder / ATTENTION.name), read_heads(folder / ATTENTION_HEADS.name)
     found: list[Part] = []
     for (branch,), rows in groups(heads, "branch"):
         examples = weights[weights["branch"] == branch]
-        names = unique(examples, "example")
+        names, span = unique(examples, "example"), _span(branch, examples)
         pages = [names[start : start + EXAMPLES_ACROSS] for start in range(0, len(names), EXAMPLES_ACROSS)]
         drawings = tuple(
             draw(
-                figure(examples[examples["example"].isin(page)]),
+                figure(examples[examples["example"].isin(page)], span),
                 f"_{len(found) + 1}_{slug(branch)}_{number}",
                 f"Attention of the {branch} branch" + (f", {number} of {len(pages)}" if pages[1:] else ""),
                 _CAPTION,
             )
             for number, page in enumerate(pages, 1)
         )
-        found.append(Part(f"Branch: {branch}", (peaked(rows),), drawings, (_grid(rows),)))
+        found.append(Part(f"Branch: {branch}", (compared(rows),), drawings, (_grid(rows),)))
     return tuple(found)
 
 
 def read_weights(path: Path) -> pd.DataFrame:
     """attention.csv with numbers as numbers."""
-    frame = read_rows(path, COLUMNS, ("example", "branch", "head", "position"))
+    frame = read_rows(path, ATTENTION.columns, ("example", "branch", "head", "position"))
     return frame.assign(
         head=within(path, frame, "head", whole=True),
         position=within(path, frame, "position", whole=True),
@@ -61,19 +65,25 @@ def read_weights(path: Path) -> pd.DataFrame:
 
 def read_heads(path: Path) -> pd.DataFrame:
     """attention_heads.csv with numbers as numbers, ordered by head."""
-    frame = read_rows(path, HEAD_COLUMNS, ("branch", "head"))
+    frame = read_rows(path, ATTENTION_HEADS.columns, ("branch", "head"))
     frame = frame.assign(
         head=within(path, frame, "head", whole=True),
         sharpness=within(path, frame, "sharpness"),
-        peak=within(path, frame, "peak", 0, 1),
+        peak=within(path, frame, "peak", 1 - ROUNDING),
         flatness=within(path, frame, "flatness", 0, 1),
         examples=within(path, frame, "examples", 1, whole=True),
     )
     return frame.sort_values("head", kind="stable")
 
 
-def figure(weights: pd.DataFrame) -> Figure:
-    """A line of panels a head, a column an example; spiky heads in one colour, smooth ones in another."""
+def figure(weights: pd.DataFrame, span: tuple[int, int] | None = None) -> Figure:
+    """A line of panels a head, a column an example; heads of a spiky target in one colour, of a smooth one in another.
+
+    Args:
+        weights: as from `read_weights`, of one branch.
+        span: first and last utterance of every column, relative to the current one; None where positions are frames,
+            of which every example has its own number.
+    """
     heads = weights.drop_duplicates("head").sort_values("head")
     spiky = dict(zip(heads["head"], is_spiky(heads["sharpness"]), strict=True))
     names = unique(weights, "example")
@@ -84,13 +94,16 @@ def figure(weights: pd.DataFrame) -> Figure:
         for axes, name in zip(line, names, strict=True):
             if (head, name) in by_panel:
                 _weights(axes, by_panel[head, name], spiky[head])
-            axes.set_ylim(bottom=0)
             axes.tick_params(labelsize=7)
+            axes.xaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
+            if span is not None:
+                axes.set_xlim(span[0] - 0.6, span[1] + 0.6)
+        line[0].set_ylim(bottom=0)  # once all of the line is drawn: it ends the scaling to what is drawn
         line[0].set_ylabel(f"head {head}\nλ = {sharpness:g}", fontsize=8)
     for axes, name in zip(grid[0], names, strict=True):
         axes.set_title(shortened(name, 24), fontsize=7)
     for axes in grid[-1]:
-        axes.set_xlabel("position", fontsize=8)
+        axes.set_xlabel("frame" if span is None else "utterance, relative\nto the current one", fontsize=8)
     legend_below(drawn, *grid.ravel())
     return drawn
 
@@ -100,31 +113,56 @@ def is_spiky(sharpness: "pd.Series[float]") -> np.ndarray:
     return (sharpness > (sharpness.min() + sharpness.max()) / 2).to_numpy()
 
 
-def peaked(heads: pd.DataFrame) -> str:
-    """Whether every spiky head of a branch is more peaked than every smooth one."""
+def compared(heads: pd.DataFrame) -> str:
+    """Whether the heads of a branch with a spiky target are less flat than the others, and which miss their target."""
     spiky = is_spiky(heads["sharpness"])
     if not spiky.any():
         return f"All heads have the target sharpness {heads['sharpness'].iloc[0]:g}: none is spiky or smooth by design."
-    least, most = heads[spiky].nsmallest(1, "peak").iloc[0], heads[~spiky].nlargest(1, "peak").iloc[0]
-    figures = (
-        f"the least peaked spiky head ({least['head']}) has a mean largest weight of {least['peak']:.3f}, the most "
-        f"peaked smooth head ({most['head']}) one of {most['peak']:.3f}"
+    most, least = heads[spiky].nlargest(1, "flatness").iloc[0], heads[~spiky].nsmallest(1, "flatness").iloc[0]
+    failed = _names(heads[spiky & (heads["flatness"] >= least["flatness"])])
+    return (
+        f"{'Not every' if failed else 'Every'} head with a spiky target is less flat than every one with a smooth "
+        f"target{f' (not {failed})' if failed else ''}: the flattest of the former ({most['head']:g}) has a mean "
+        f"flatness of {most['flatness']:.3f}, the least flat of the latter ({least['head']:g}) one of {least['flatness']:.3f}. "
+        f"{_missed(heads, spiky)}"
     )
-    if least["peak"] > most["peak"]:
-        return f"Every spiky head is more peaked than every smooth one: {figures}."
-    failed = heads[spiky & (heads["peak"] <= most["peak"])]["head"].astype(str).tolist()
-    return f"Not every spiky head is more peaked than every smooth one (not {listed(failed)}): {figures}."
+
+
+def _missed(heads: pd.DataFrame, spiky: np.ndarray) -> str:
+    """Which heads miss their target by their own flatness: one may be less flat than another and still be no spike."""
+    flat = (heads["flatness"] > FLAT).to_numpy()
+    if flat.all():
+        return f"All heads are nearly flat (flatness above {FLAT:g}): none is a spike."
+    missed = {
+        f"Nearly flat (flatness above {FLAT:g}) against a spiky target": spiky & flat,
+        f"Not flat (flatness of {FLAT:g} or less) against a smooth target": ~spiky & ~flat,
+    }
+    found = [f"{text}: {_names(heads[of])}." for text, of in missed.items() if of.any()]
+    kept = f"No head with a spiky target is nearly flat (flatness above {FLAT:g}), every one with a smooth target is."
+    return " ".join(found) or kept
+
+
+def _names(heads: pd.DataFrame) -> str:
+    return listed(heads["head"].astype(str).tolist())
+
+
+def _span(branch: str, examples: pd.DataFrame) -> tuple[int, int] | None:
+    """First and last utterance of all examples, so that every figure of the branch has the same; None of frames."""
+    if branch != TEXT or examples.empty:
+        return None
+    return int(examples["position"].min()), int(examples["position"].max())
 
 
 def _weights(axes: Axes, rows: pd.DataFrame, spiky: bool) -> None:
     low, high = rows["position"].min(), rows["position"].max()
-    values = np.zeros(high - low + 1)
-    values[rows["position"] - low] = rows["weight"]
+    values, flat = np.full((2, high - low + 1), np.nan)
+    values[rows["position"] - low], flat[rows["position"] - low] = rows["weight"], 1 / len(rows)
+    edges = np.arange(low, high + 2) - 0.5
     style: dict[str, Any] = (
-        {"color": VERMILION, "label": "spiky head"} if spiky else {"color": BLUE, "label": "smooth head"}
+        {"color": VERMILION, "label": "target: spiky"} if spiky else {"color": BLUE, "label": "target: smooth"}
     )
-    axes.stairs(values, np.arange(low, high + 2) - 0.5, fill=True, alpha=0.85, **style)
-    axes.axhline(1 / len(rows), color=GREY, linewidth=0.9, linestyle="--", label="flat")
+    axes.stairs(values, edges, fill=True, alpha=0.85, **style)
+    axes.stairs(flat, edges, baseline=None, color=GREY, linewidth=0.9, linestyle="--", label="flat")
 
 
 def _grid(heads: pd.DataFrame) -> Grid:
@@ -133,5 +171,5 @@ def _grid(heads: pd.DataFrame) -> Grid:
         (str(row.head), kind, f"{row.sharpness:g}", f"{row.peak:.3f}", f"{row.flatness:.3f}", str(row.examples))
         for row, kind in zip(heads.itertuples(), kinds, strict=True)
     )
-    headings = ("Head", "Kind", "target sharpness λ", "largest weight", "flatness (1 = flat)", "examples")
+    headings = ("Head", "Target", "sharpness λ", "largest weight × T (1 = flat)", "flatness (1 = flat)", "examples")
     return Grid(headings, body, 2)

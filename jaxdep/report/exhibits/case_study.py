@@ -1,8 +1,8 @@
 """What models say of each segment of one participant's recording (Wu et al. 2022, section 4, "Case study").
 
-Reads case_study.csv, columns `COLUMNS`: a line for each segment, model, task and class with the class's probability;
-`class` is empty where the task is a score. Two models are set against each other: those called "A" (audio) and "T"
-(text), or else the first two of the file.
+Reads `exhibit_files.CASE_STUDY`: a line for each segment, model, task and class with the class's probability; `class`
+is empty where the task is a score, `words` on every line where the words of a licensed corpus are left out. Two models
+are set against each other: those called "A" (audio) and "T" (text), or else the first two of the file.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from input_pipeline.errors import DataError
 from jaxdep.report.csv_files import refuse
+from jaxdep.report.exhibit_files import CASE_STUDY
 from jaxdep.report.exhibits.parts import (
     CLASS_COLOURS,
     Draw,
@@ -31,9 +32,6 @@ from jaxdep.report.exhibits.parts import (
 )
 from jaxdep.report.figures import GREY, legend_below, shortened, slug
 
-COLUMNS = (
-    "participant", "recording", "target", "segment", "start_s", "stop_s", "words", "model", "task", "class", "value",
-)  # fmt: skip
 PAIR = ("A", "T")
 SUM_TOLERANCE = 0.01  # of a segment's probabilities, which are written rounded
 
@@ -84,7 +82,10 @@ class Strip:
 
 def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
     """A figure, a summary and a table of segments for each recording and task. Raises DataError where the file is wrong."""
-    frame = read(folder / "case_study.csv")
+    frame = read(folder / CASE_STUDY.name)
+    has_words = bool((frame["words"] != "").any())
+    shows = f"--config.stages.{folder.name}.words=True shows them"
+    left_out = () if has_words else (f"The words are left out; {shows}.",)
     found: list[Part] = []
     for (participant, recording), rows in groups(frame, "participant", "recording"):
         for strip in strips(rows):
@@ -92,13 +93,14 @@ def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
             title = f"{name} ({rows['target'].iloc[0]}), {strip.task}"
             suffix = f"_{len(found) + 1:02d}_{slug(participant)}"
             drawing = draw(figure(strip), suffix, title, _CAPTION.format(*strip.pair))
-            found.append(Part(title, (summary(strip), *_scores(rows)), (drawing,), (_grid(strip),)))
+            sentences = (summary(strip), *_scores(rows), *(() if found else left_out))
+            found.append(Part(title, sentences, (drawing,), (_grid(strip, has_words),)))
     return tuple(found)
 
 
 def read(path: Path) -> pd.DataFrame:
     """The file with numbers as numbers. Raises DataError where a recording has no two models with classes."""
-    frame = read_rows(path, COLUMNS, (*_SEGMENT, "model", "task", "class"))
+    frame = read_rows(path, CASE_STUDY.columns, (*_SEGMENT, "model", "task", "class"))
     is_class = frame["class"] != ""
     frame = frame.assign(
         **{name: within(path, frame, name) for name in ("start_s", "stop_s", "value")},
@@ -206,7 +208,7 @@ def _stack(axes: Axes, strip: Strip, model: str) -> None:
     axes.spines[:].set_color(GREY)
 
 
-def _grid(strip: Strip) -> Grid:
+def _grid(strip: Strip, has_words: bool) -> Grid:
     differ = strip.differ()
     tops = {model: strip.top(model) for model in strip.probabilities}
     body = []
@@ -218,8 +220,8 @@ def _grid(strip: Strip) -> Grid:
             for model, top in tops.items()
         ]
         time = f"{_clock(float(start_s))}–{_clock(float(stop_s))}"
-        body.append((time, str(words), *said, "differ" if differ[place] else ""))
-    headings = ("Time", "Words", *tops, "Differ")
+        body.append((time, *((str(words),) if has_words else ()), *said, "differ" if differ[place] else ""))
+    headings = ("Time", *(("Words",) if has_words else ()), *tops, "Differ")
     marked = frozenset(np.flatnonzero(differ).tolist())
     return Grid(headings, tuple(body), len(headings), f"The {len(body)} segments, {strip.task}", marked)
 

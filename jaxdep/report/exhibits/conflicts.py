@@ -1,8 +1,8 @@
 """Which member a vote follows where its members do not agree (Wu et al. 2022, section 3.4).
 
-Reads conflicts.csv, columns `COLUMNS`: for each seed, split and member, among its `recordings` those on whose decision
-the members do not agree (`conflicts`), and of these how often the member was `right`, the vote `followed` it, and the
-vote was right (`vote_right`).
+Reads `exhibit_files.CONFLICTS`: for each seed, split and member, among its `recordings` those on whose decision the
+members do not agree (`conflicts`), and of these how often the member was `right`, the vote `followed` it, and the vote
+was right (`vote_right`).
 """
 
 from pathlib import Path
@@ -10,23 +10,22 @@ from pathlib import Path
 import pandas as pd
 
 from jaxdep.report.csv_files import refuse
+from jaxdep.report.exhibit_files import CONFLICTS
 from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, share, within
 
-COLUMNS = ("seed", "split", "member", "recordings", "conflicts", "right", "followed", "vote_right")
-
-_COUNTS = COLUMNS[3:]
+_COUNTS = CONFLICTS.columns[3:]
 
 
 def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
     """The totals over the seeds as a table, and a sentence for each split. Raises DataError where the file is wrong."""
-    frame = read(folder / "conflicts.csv")
+    frame = read(folder / CONFLICTS.name)
     sentences = tuple(followed(split, rows) for (split,), rows in groups(frame, "split"))
     return (Part("", sentences, (), (_grid(frame),)),)
 
 
 def read(path: Path) -> pd.DataFrame:
     """The file with numbers as numbers."""
-    frame = read_rows(path, COLUMNS, ("seed", "split", "member"))
+    frame = read_rows(path, CONFLICTS.columns, ("seed", "split", "member"))
     frame = frame.assign(
         seed=within(path, frame, "seed", whole=True),
         **{name: within(path, frame, name, 0, whole=True) for name in _COUNTS},
@@ -54,15 +53,13 @@ def followed(split: str, rows: pd.DataFrame) -> str:
         f"most often right was {_with_share(totals, right, 'right')}; "
         f"the vote was right in {share(int(totals['vote_right'].iloc[0]), conflicts)}."
     )
-    emotion = [member for member in totals.index if "emotion" in member.lower()]
+    emotion = [member for member in totals.index if member.startswith("emotion")]
     if len(emotion) != 1:
         return text
-    verdicts = {(True, True): "is both", (True, False): "is the one followed most, but not the one right most often"}
-    verdicts |= {
-        (False, True): "is the one right most often, but not the one followed most",
-        (False, False): "is neither",
-    }
-    return f"{text} The emotion modality ({emotion[0]}) {verdicts[most == emotion, right == emotion]}."
+    places = f"{_place(emotion[0], most, 'followed most')} and {_place(emotion[0], right, 'right most often')}"
+    if emotion[0] not in (*most, *right):
+        places = "neither the one followed most nor the one right most often"
+    return f"{text} The emotion modality ({emotion[0]}) is {places}."
 
 
 def _totals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,12 +68,20 @@ def _totals(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leaders(totals: pd.DataFrame, name: str) -> list[str]:
-    """The members with the largest count; more than one where they are equal."""
-    return totals.index[totals[name] == totals[name].max()].tolist()
+    """The members with the largest count, more than one where they are equal; nobody where all counts are 0."""
+    return totals.index[totals[name] == max(1, totals[name].max())].tolist()
+
+
+def _place(member: str, leaders: list[str], what: str) -> str:
+    """Whether a member leads in something, alone or with others."""
+    if member not in leaders:
+        return f"not the one {what}"
+    return f"one of those {what} (tied)" if leaders[1:] else f"the one {what}"
 
 
 def _with_share(totals: pd.DataFrame, members: list[str], name: str) -> str:
-    return f"{listed(members)}, in {share(int(totals[name].max()), int(totals['conflicts'].max()))}"
+    named = listed(members) + (" (tied)" if members[1:] else "")
+    return f"{named or 'nobody'}, in {share(int(totals[name].max()), int(totals['conflicts'].max()))}"
 
 
 def _grid(frame: pd.DataFrame) -> Grid:

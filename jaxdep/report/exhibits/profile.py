@@ -1,7 +1,7 @@
 """The mean output of emotion models over the segments of groups of people (Wu et al. 2022, Figures 2 and 3).
 
-Reads profile.csv, columns `COLUMNS`: for each model, task, class and group the mean over all segments with the ends of
-its 95 % interval, from a bootstrap over participants (`nan` where there is none). `class` is empty where the task is a
+Reads `exhibit_files.PROFILE`: for each model, task, class and group the mean over all segments with the ends of its
+95 % interval, from a bootstrap over participants (`nan` where there is none). `class` is empty where the task is a
 score; elsewhere the mean is one of probabilities.
 """
 
@@ -15,10 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxdep.report.csv_files import numbers, refuse
+from jaxdep.report.exhibit_files import PROFILE
 from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, unique, within
 from jaxdep.report.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, legend_below, shortened
-
-COLUMNS = ("model", "task", "class", "group", "mean", "ci_low", "ci_high", "recordings", "segments")
 
 _GROUP_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
 _CAPTION = (
@@ -29,7 +28,7 @@ _CAPTION = (
 
 def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
     """The figures, the same as a table, and a sentence for each model. Raises DataError where the file is wrong."""
-    frame = read(folder / "profile.csv")
+    frame = read(folder / PROFILE.name)
     panels = _panels(frame)
     drawings = tuple(
         draw(figure(panel, name, probability), f"_{number}", name, _CAPTION)
@@ -41,7 +40,7 @@ def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
 
 def read(path: Path) -> pd.DataFrame:
     """The file with numbers as numbers, and in column `item` what a bar is called: its class, or a score's task."""
-    frame = read_rows(path, COLUMNS, ("model", "task", "class", "group"))
+    frame = read_rows(path, PROFILE.columns, ("model", "task", "class", "group"))
     is_class = frame["class"] != ""
     frame = frame.assign(
         mean=within(path, frame, "mean"),

@@ -1,7 +1,7 @@
 """Whether some rows spread less over the seeds than others (Wu et al. 2022, section 3.4: emotion features do).
 
-Reads stability.csv, columns `COLUMNS`: for each pair of rows the STD over the seeds of each, and the ratio of the two
-with its 95 % bootstrap interval.
+Reads `exhibit_files.STABILITY`: for each pair of rows the STD over the seeds of each, and the ratio of the two with its
+95 % bootstrap interval.
 """
 
 from pathlib import Path
@@ -10,39 +10,44 @@ import numpy as np
 import pandas as pd
 
 from jaxdep.report.csv_files import numbers
+from jaxdep.report.exhibit_files import STABILITY
 from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, within
 from jaxdep.report.table import interval, name, number
-
-COLUMNS = ("row", "against", "split", "metric", "n", "n_against", "std", "std_against", "ratio", "ci_low", "ci_high")
 
 
 def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
     """The pairs as a table, and a sentence for each row they are held against. Raises DataError where the file is wrong."""
-    frame = read(folder / "stability.csv")
+    frame = read(folder / STABILITY.name)
     sentences = tuple(compared(against, rows) for (against,), rows in groups(frame, "against"))
     return (Part("", sentences, (), (_grid(frame),)),)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The file with numbers as numbers; NaN where a row has too few seeds to spread."""
-    frame = read_rows(path, COLUMNS, ("metric", "split", "row", "against"))
+    """The file with numbers as numbers; NaN where seeds are too few to spread, or all score the same."""
+    frame = read_rows(path, STABILITY.columns, ("metric", "split", "row", "against"))
     counts = {column: within(path, frame, column, 0, whole=True) for column in ("n", "n_against")}
-    values = {column: numbers(path, frame, column) for column in COLUMNS[6:]}
+    values = {column: numbers(path, frame, column) for column in STABILITY.columns[6:]}
     return frame.assign(**counts, **values)
 
 
 def compared(against: str, rows: pd.DataFrame) -> str:
-    """How many rows spread less than that one, and for which of them chance is excluded."""
-    less, more = rows[rows["ratio"] < 1], rows[rows["ratio"] > 1]
-    surely_less, surely_more = less[less["ci_high"] < 1]["row"], more[more["ci_low"] > 1]["row"]
+    """How many rows spread less than that one, for which chance is excluded, and of which nothing can be told."""
     metric = name(rows["metric"].iloc[0])
-    text = f"{metric}: {len(less)} of {len(rows)} rows spread less over the seeds than {against}"
+    told, untold = rows[rows["ratio"].notna()], rows[rows["ratio"].isna()]["row"]
+    reason = "too few seeds, or scores that do not differ"
+    if told.empty:
+        return f"{metric}: whether a row spreads less over the seeds than {against} cannot be told: {reason}."
+    less, more = told[told["ratio"] < 1], told[told["ratio"] > 1]
+    surely_less, surely_more = less[less["ci_high"] < 1]["row"], more[more["ci_low"] > 1]["row"]
+    text = f"{metric}: {len(less)} of {len(told)} rows spread less over the seeds than {against}"
     parts = [text + (f"; {listed(list(more['row']))} more" if len(more) else "") + "."]
     for kind, names in (("less", surely_less), ("more", surely_more)):
         if len(names):
             parts.append(f"The interval of the ratio excludes 1, {kind}: {listed(list(names))}.")
     if not len(surely_less) and not len(surely_more):
         parts.append("No interval of a ratio excludes 1.")
+    if len(untold):
+        parts.append(f"Of {listed(list(untold))} it cannot be told: {reason}.")
     return " ".join(parts)
 
 

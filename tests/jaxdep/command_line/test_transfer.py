@@ -80,8 +80,20 @@ def get_config(variant: str = "") -> Experiment:
         )
     stages["spread"] = StabilityStage(label="Spread", data=talk, rows=members[:1], against=members[1:])
     stages["profile"] = ProfileStage(label="Profile", of=("of_one", "of_two"), data=talk)
-    stages["case"] = CaseStudyStage(label="Case", of=("of_one", "of_two"), data=talk, count=1)
-    stages["attention"] = AttentionStage(label="Attention", of="one", data=mood, shown=2)
+    stages["case"] = CaseStudyStage(label="Case", of=("of_one", "of_two"), data=talk, count=1, words=True)
+    chat = dataclasses.replace(
+        mood,
+        corpus="topical_chat",
+        classes={},
+        scores=(),
+        features={"text": Sentences(dim=16, context=2)},
+        splits=Splits(train=("valid_freq",), validation=(), test=("test_freq",), validation_fraction=0.2),
+    )
+    stages["chat"] = TrainStage(
+        label="chat", section="Emotion", data=chat, tasks={"sentiment": Task()}, metrics=("accuracy",), model=model,
+        training=Training(epochs=2, batch_size=8),
+    )
+    stages["attention"] = AttentionStage(label="Attention", of="chat", data=chat, shown=2)
     if variant == "alone":
         stages = {name: stages[name] for name in ("one", "of_one")}
     return Experiment(
@@ -106,10 +118,27 @@ def write_mood(folder):
     (folder / "data" / "mood.csv").write_text("\n".join(lines) + "\n")
 
 
+def write_chat(folder):
+    """Dialogues of four turns, whose sentiment the words tell."""
+    (folder / "data/topical_chat").mkdir()
+    for split, count in (("valid_freq", 10), ("test_freq", 3)):
+        dialogues = {}
+        for number in range(count):
+            moods = ["Happy" if (number + turn) % 2 else "Sad" for turn in range(3)] + ["Neutral"]
+            turns = [
+                {"message": f"so {mood} {turn}", "agent": f"agent_{turn % 2 + 1}"} for turn, mood in enumerate(moods)
+            ]
+            dialogues[f"{split}{number}"] = {
+                "content": [turn | {"sentiment": mood} for turn, mood in zip(turns, moods, strict=True)]
+            }
+        (folder / f"data/topical_chat/{split}.json").write_text(json.dumps(dialogues))
+
+
 @pytest.fixture(scope="module")
 def workdir(quick_compilation, jaxdep_main, tiny_of_module):
     (tiny_of_module / "transfer.py").write_text(CONFIG)
     write_mood(tiny_of_module)
+    write_chat(tiny_of_module)
     ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=tiny_of_module)
     assert ended.code == 0, ended.err
     return tiny_of_module / "t"
@@ -190,7 +219,7 @@ def test_the_votes_are_of_each_seed_of_the_best_ones_and_of_all(workdir):
     shares = (sum((one >= 0.5).astype(float) for one in chosen) + sum(chosen) / 2) / 3
     found = votes["best"].set_index("example")["p_depressed"].reindex(shares.index)
     np.testing.assert_allclose(found, shares, atol=2e-6)
-    assert "Seeds, by unweighted_accuracy on validation: one_detects " in record(workdir, "vote_best")["remark"]
+    assert "Seeds, by unweighted_accuracy on validation: one detects " in record(workdir, "vote_best")["remark"]
 
 
 def test_conflicts_are_those_on_which_the_members_differ(workdir):
@@ -236,11 +265,18 @@ def test_the_case_study_has_the_words_of_the_participant_who_disagrees_most(work
     assert case.drop_duplicates("segment").sort_values("segment")["words"].tolist() == words
 
 
-def test_attention_rows_sum_to_one_and_are_counted_over_the_test_split(workdir):
+def test_attention_rows_sum_to_one_and_count_from_the_current_utterance(workdir):
     rows, heads = read(workdir, "attention", "attention.csv"), read(workdir, "attention", "attention_heads.csv")
     np.testing.assert_allclose(rows.groupby(["example", "head"])["weight"].sum(), 1, atol=1e-5)
+    turn = {example: int(example.rpartition(":")[2]) for example in rows["example"]}
+    assert len(turn) == 2
+    for example, found in rows[rows["head"] == 0].groupby(
+        "example"
+    ):  # of four turns, two to each side, where there are
+        assert found["position"].tolist() == [p for p in range(-2, 3) if 0 <= turn[example] + p < 4]
     assert heads["examples"].tolist() == [12, 12]
     assert heads["sharpness"].tolist() == [1.0, 0.2]
+    assert (heads["flatness"].between(0, 1) & (heads["peak"] >= 1)).all()
 
 
 def test_the_page_has_every_table_and_analysis(workdir):
@@ -273,7 +309,14 @@ def test_an_extraction_that_was_killed_is_made_again_with_the_same_report(workdi
             2,
             "config.stages.one_detects: it needs 'none'; the stages before",
         ),
-        ("of_two.seed=7", 1, "stages.of_two.seed: 'two' has no sound seed 7; it has [0, 1, 2]"),
+        ("of_two.seed=7", 2, "config.stages.of_two.seed: 7 is none of the seeds 0 to 2"),
+        (
+            "spread.metric=accuracy",
+            2,
+            "config.stages.spread.metric: 'one_detects' is not scored by 'accuracy', but by f1",
+        ),
+        ("of_two.label=one", 2, "two of these stages have one label, ['one', 'one']; give each its own"),
+        ("vote_best.data.splits.validation=", 2, "stages.vote_best"),
         ("of_two.layer=hidden", 1, "stages.of_two.layer: the model has no 'hidden'; it has emotion, text_attention"),
         ("of_two.data.features.text.context=2", 2, "it differs from that on which 'two' was trained"),
         ("case.of=('of_one',)", 2, "config.stages.case.of: two stages"),

@@ -57,9 +57,10 @@ def test_a_bias_of_the_scores_multiplies_the_weights_by_its_exponential(model, h
 
 
 def test_relative_position_has_a_number_for_each_distance_and_head_up_to_its_reach():
-    position = RelativePosition(heads=3, reach=2)
+    position = RelativePosition((0.0, 0.5, 2.0), reach=2)
     distance = jnp.arange(-4, 5)[None]
-    assert not position(distance).any()
+    starts = [[0.0, -0.5 * min(abs(d), 2), -2.0 * min(abs(d), 2)] for d in distance[0].tolist()]
+    np.testing.assert_array_equal(position(distance)[0], starts)
     position.numbers[...] = numbers = jnp.arange(15.0).reshape(5, 3)
     np.testing.assert_array_equal(position(distance)[0], numbers[jnp.array([0, 0, 0, 1, 2, 3, 4, 4, 4])])
 

@@ -1,14 +1,19 @@
 """Exhibits of small hand-made files: what is said of them, what they look like on the page, and broken files."""
 
 import dataclasses
+import functools
 import hashlib
 import io
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from PIL import Image
 from rich.console import Console
 
@@ -16,8 +21,8 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import report
 from jaxdep.report import EXHIBITS, Exhibit, Report, exhibits
-from jaxdep.report.exhibits import Shown, case_study
-from jaxdep.report.exhibits.attention import peaked
+from jaxdep.report.exhibit_files import CASE_STUDY
+from jaxdep.report.exhibits import Shown, attention, case_study
 
 HOSTILE = '<script>alert("x")</script> $\\alpha$ {{ 7*7 }} | [b]'
 
@@ -33,10 +38,10 @@ T,emotion,angry,depressed,0.1,nan,nan,30,400
 """
 
 HEADS = """branch,head,sharpness,peak,flatness,examples
-audio,1,0.2,0.10,0.95,50
-audio,0,1.0,0.60,0.08,50
-text,0,1.0,0.20,0.90,50
-text,1,0.2,0.20,0.95,50
+audio,1,0.2,1.40,0.95,50
+audio,0,1.0,30.0,0.08,50
+text,0,1.0,1.20,0.96,48
+text,1,0.2,1.10,0.94,48
 """
 
 CONFLICTS = """seed,split,member,recordings,conflicts,right,followed,vote_right
@@ -62,17 +67,17 @@ def segments() -> pd.DataFrame:
             where = ("350", "350", "depressed", number, 62.0 + 2 * number, 63.96 + 2 * number, f"{HOSTILE}\nmore")
             lines += [(*where, model, "emotion", c, v) for c, v in zip(("happy", "sad"), values, strict=True)]
             lines.append((*where, model, "valence", "", 2.0 if model == "A" else 4.0))
-    return pd.DataFrame(lines, columns=list(case_study.COLUMNS))
+    return pd.DataFrame(lines, columns=list(CASE_STUDY.columns))
 
 
-def attention() -> pd.DataFrame:
+def weights() -> pd.DataFrame:
+    """A spiky and a smooth head of both branches; the text of the example has nothing but what precedes it."""
     spike, flat = [0.0, 0.9, 0.1], [0.3, 0.4, 0.3]
     lines = [
-        (example, branch, head, sharpness, position, weight)
-        for example in ("Ses01",)
-        for branch in ("audio", "text")
-        for head, sharpness, weights in ((0, 1.0, spike), (1, 0.2, flat))
-        for position, weight in enumerate(weights)
+        ("Ses01", branch, head, sharpness, position, weight)
+        for branch, first in (("audio", 0), ("text", -2))
+        for head, sharpness, values in ((0, 1.0, spike), (1, 0.2, flat))
+        for position, weight in enumerate(values, first)
     ]
     return pd.DataFrame(lines, columns=["example", "branch", "head", "sharpness", "position", "weight"])
 
@@ -87,7 +92,7 @@ def workdir(tmp_path: Path) -> Path:
     (stages / "conflicts" / "conflicts.csv").write_text(CONFLICTS)
     (stages / "stability" / "stability.csv").write_text(STABILITY)
     (stages / "attention" / "attention_heads.csv").write_text(HEADS)
-    attention().to_csv(stages / "attention" / "attention.csv", index=False)
+    weights().to_csv(stages / "attention" / "attention.csv", index=False)
     segments().to_csv(stages / "case_study" / "case_study.csv", index=False)
     return tmp_path
 
@@ -208,6 +213,23 @@ def test_a_case_study_counts_segments_that_differ(workdir: Path) -> None:
     assert grid.marked == {1}
 
 
+def test_words_that_are_left_out_have_no_column_but_a_line_that_names_the_field(workdir: Path) -> None:
+    frame = segments().assign(words="")
+    second = frame.assign(participant="351", recording="351")
+    path = workdir / "stages" / "case_study" / "case_study.csv"
+    pd.concat([frame, second]).to_csv(path, index=False)
+    parts = show(workdir, "case_study").parts
+    line = "The words are left out; --config.stages.case_study.words=True shows them."
+    assert [part.sentences.count(line) for part in parts] == [1, 0]
+    for part in parts:
+        assert part.grids[0].headings == ("Time", "A", "T", "Differ")
+        assert part.grids[0].body[1] == ("1:04.0–1:06.0", "happy 0.60", "sad 0.75", "differ")
+    pd.concat([segments(), second]).to_csv(path, index=False)
+    parts = show(workdir, "case_study").parts
+    assert [part.sentences.count(line) for part in parts] == [0, 0]
+    assert parts[1].grids[0].body[1][:2] == ("1:04.0–1:06.0", "")
+
+
 def test_the_strip_stacks_probabilities_over_time(workdir: Path) -> None:
     frame = case_study.read(workdir / "stages" / "case_study" / "case_study.csv")
     (strip,) = case_study.strips(frame)
@@ -222,23 +244,101 @@ def test_the_strip_stacks_probabilities_over_time(workdir: Path) -> None:
     assert marked[0].get_extents().intervalx == pytest.approx([64, 65.96])
 
 
-def test_heads_are_told_apart_by_their_target_sharpness(workdir: Path) -> None:
+def test_heads_are_held_against_their_targets(workdir: Path) -> None:
     audio, text = show(workdir, "attention").parts
-    assert audio.sentences[0].startswith(
-        "Every spiky head is more peaked than every smooth one: the least peaked spiky"
+    assert audio.sentences == (
+        (
+            "Every head with a spiky target is less flat than every one with a smooth target: the flattest of the former "
+            "(0) has a mean flatness of 0.080, the least flat of the latter (1) one of 0.950. No head with a spiky target "
+            "is nearly flat (flatness above 0.9), every one with a smooth target is."
+        ),
     )
-    assert "(0) has a mean largest weight of 0.600, the most peaked smooth head (1) one of 0.100" in audio.sentences[0]
-    assert text.sentences[0].startswith("Not every spiky head is more peaked than every smooth one (not 0)")
     assert audio.grids[0].body == (
-        ("0", "spiky", "1", "0.600", "0.080", "50"),
-        ("1", "smooth", "0.2", "0.100", "0.950", "50"),
+        ("0", "spiky", "1", "30.000", "0.080", "50"),
+        ("1", "smooth", "0.2", "1.400", "0.950", "50"),
     )
-    heads = pd.DataFrame({"head": [0, 1], "sharpness": [0.2, 0.2], "peak": [0.5, 0.1]})
-    assert peaked(heads).startswith("All heads have the target sharpness 0.2")
+    # Its largest weight is the larger one, by the length of the examples: flat all the same.
+    assert text.sentences[0].startswith("Not every head with a spiky target is less flat than every one with a smooth")
+    assert text.sentences[0].endswith("All heads are nearly flat (flatness above 0.9): none is a spike.")
+
+
+NOT_EVERY = "Not every head with a spiky target is less flat than every one with a smooth target"
+NEARLY_FLAT = "Nearly flat (flatness above 0.9) against a spiky target"
+NOT_FLAT = "Not flat (flatness of 0.9 or less) against a smooth target"
+
+
+@pytest.mark.parametrize(
+    ("flatness", "begin", "end"),
+    [
+        ((0.95, 0.97, 0.98), "Every head", "All heads are nearly flat (flatness above 0.9): none is a spike."),
+        ((0.95, 0.3, 0.98), "Every head", f". {NEARLY_FLAT}: 0."),
+        ((0.2, 0.3, 0.9), "Every head", f". {NOT_FLAT}: 2."),
+        (
+            (0.95, 0.92, 0.5),
+            f"{NOT_EVERY} (not 0 and 1): the flattest of the former (0) has",
+            f"{NEARLY_FLAT}: 0 and 1. {NOT_FLAT}: 2.",
+        ),
+        ((0.5, 0.4, 0.5), f"{NOT_EVERY} (not 0): the flattest of the former (0) has", f". {NOT_FLAT}: 2."),
+    ],
+)  # fmt: skip
+def test_spread_out_heads_are_not_called_spikes(flatness: tuple[float, ...], begin: str, end: str) -> None:
+    heads = pd.DataFrame({"head": [0, 1, 2], "sharpness": [1.0, 1.0, 0.2], "flatness": flatness})
+    found = attention.compared(heads)
+    assert found.startswith(begin)
+    assert found.endswith(end)
+    same = attention.compared(heads.assign(sharpness=0.2))
+    assert same == "All heads have the target sharpness 0.2: none is spiky or smooth by design."
+
+
+def test_no_weight_is_drawn_beyond_its_panel() -> None:
+    values = {"flat first": [0.3, 0.4, 0.3], "then spiky": [0.05, 0.9, 0.05]}
+    frame = pd.DataFrame(
+        [(e, 0, 1.0, place, weight) for e, row in values.items() for place, weight in enumerate(row)],
+        columns=["example", "head", "sharpness", "position", "weight"],
+    )
+    panels = attention.figure(frame).axes
+    for axes, row in zip(panels, values.values(), strict=True):
+        low, high = axes.get_ylim()
+        assert axes.patches[0].get_path().get_extents().ymax == max(row)  # what is drawn, at its full height
+        assert low == 0
+        assert max(row) < high
+
+
+def labels(figure: Figure) -> tuple[str, ...]:
+    return tuple(sorted({axes.get_xlabel() for axes in figure.axes}))
+
+
+def test_the_columns_of_the_text_branch_share_their_utterances_on_all_pages(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Figure] = {}
+    finished = exhibits.finished
+
+    def spy(spec: Report, figure: Figure, name: str, group: str, title: str, caption: str) -> object:
+        drawn[name] = figure
+        return finished(spec, figure, name, group, title, caption)
+
+    monkeypatch.setattr(exhibits, "finished", spy)
+    frames = [weights().assign(example=f"dialogue {number}") for number in range(5)]
+    frames[4].loc[frames[4]["branch"] == "text", "position"] += 3  # from 1 on, on the second page
+    gap = frames[3][(frames[3]["branch"] != "text") | (frames[3]["position"] != -1)]
+    frame = pd.concat([*frames[:3], gap, frames[4]])
+    frame.to_csv(workdir / "stages" / "attention" / "attention.csv", index=False)
+    show(workdir, "attention")
+    text = [figure for name, figure in drawn.items() if "text" in name]
+    audio = [figure for name, figure in drawn.items() if "audio" in name]
+    assert {axes.get_xlim() for figure in text for axes in figure.axes} == {(-2.6, 3.6)}
+    assert {labels(figure) for figure in text} == {("", "utterance, relative\nto the current one")}
+    assert {labels(figure) for figure in audio} == {("", "frame")}
+    assert all(axes.get_xlim()[1] < 2.9 for figure in audio for axes in figure.axes)
+    stairs = [patch for patch in text[0].axes[3].patches if isinstance(patch, StepPatch)]
+    assert [patch.get_data().values.tolist() for patch in stairs] == [
+        pytest.approx([0, np.nan, 0.1], nan_ok=True), pytest.approx([0.5, np.nan, 0.5], nan_ok=True),
+    ]  # fmt: skip
 
 
 def test_more_examples_than_fit_across_go_to_a_second_figure(workdir: Path) -> None:
-    frame = pd.concat([attention().assign(example=f"dialogue {number}") for number in range(5)])
+    frame = pd.concat([weights().assign(example=f"dialogue {number}") for number in range(5)])
     frame.to_csv(workdir / "stages" / "attention" / "attention.csv", index=False)
     (workdir / "stages" / "attention" / "attention_heads.csv").write_text(HEADS[: HEADS.index("text")])
     (part,) = show(workdir, "attention").parts
@@ -246,23 +346,53 @@ def test_more_examples_than_fit_across_go_to_a_second_figure(workdir: Path) -> N
     assert [item.name for item in part.drawings] == [f"exhibit_01_attention_1_audio_{n}.png" for n in (1, 2)]
 
 
-RIGHT = "most often right was emotion, in 8 of 10 (80 %); the vote was right in 8 of 10 (80 %)."
-TORN = "The emotion modality (emotion) is the one right most often, but not the one followed most."
+EMOTION = "The emotion modality (emotion) is"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "expected"),
+    ("changes", "followed", "right", "modality"),
     [
-        ("", "", f"emotion, in 9 of 10 (90 %); {RIGHT} The emotion modality (emotion) is both."),
-        ("emotion,35,4,3,4", "emotion,35,4,3,0", f"audio and emotion, in 5 of 10 (50 %); {RIGHT} {TORN}"),
-        ("emotion", "text", f"text, in 9 of 10 (90 %); {RIGHT.replace('emotion', 'text')}"),
+        ({}, "emotion, in 9", "emotion, in 8", f"{EMOTION} the one followed most and the one right most often."),
+        (
+            {"emotion,35,4,3,4": "emotion,35,4,3,0"},
+            *("audio and emotion (tied), in 5", "emotion, in 8"),
+            f"{EMOTION} one of those followed most (tied) and the one right most often.",
+        ),
+        (
+            {"emotion,35,4,3,4": "emotion,35,4,0,0", "35,6,5,5": "35,6,4,0"},
+            *("audio, in 5", "audio and emotion (tied), in 4"),
+            f"{EMOTION} not the one followed most and one of those right most often (tied).",
+        ),
+        (
+            {"35,4,1,": "35,4,0,", "35,4,3,": "35,4,0,", "35,6,3,": "35,6,0,", "35,6,5,": "35,6,0,"},
+            *("emotion, in 9", "nobody, in 0"),
+            f"{EMOTION} the one followed most and not the one right most often.",
+        ),
+        (
+            {"emotion,35,4,3,4": "emotion,35,4,0,0", "emotion,35,6,5,5": "emotion,35,6,3,3"},
+            *("audio, in 5", "audio, in 4"),
+            f"{EMOTION} neither the one followed most nor the one right most often.",
+        ),
+        ({"emotion": "no_emotion"}, "no_emotion, in 9", "no_emotion, in 8", ""),
+        ({"emotion": "emotion_at", "audio": "emotion_a"}, "emotion_at, in 9", "emotion_at, in 8", ""),
     ],
 )  # fmt: skip
-def test_conflicts_say_whom_the_vote_followed(workdir: Path, old: str, new: str, expected: str) -> None:
-    (workdir / "stages" / "conflicts" / "conflicts.csv").write_text(CONFLICTS.replace(old, new) if old else CONFLICTS)
+def test_conflicts_say_whom_the_vote_followed(
+    workdir: Path, changes: dict[str, str], followed: str, right: str, modality: str
+) -> None:
+    text = functools.reduce(lambda text, change: text.replace(*change), changes.items(), CONFLICTS)
+    (workdir / "stages" / "conflicts" / "conflicts.csv").write_text(text)
     (part,) = show(workdir, "conflicts").parts
-    assert part.sentences[0].startswith("dev, 2 seeds: in 10 conflicts the vote most often followed ")
-    assert part.sentences[0].endswith(expected)
+    found, _, last = part.sentences[0].partition(" The emotion modality")
+    assert re.sub(r" \(\d+ %\)", "", found) == (
+        f"dev, 2 seeds: in 10 conflicts the vote most often followed {followed} of 10; most often right was {right} of 10; "
+        "the vote was right in 8 of 10."
+    )
+    assert last == modality.removeprefix("The emotion modality")
+
+
+def test_conflicts_are_counted_over_the_seeds(workdir: Path) -> None:
+    (part,) = show(workdir, "conflicts").parts
     audio = ("dev", "audio", "2", "10 of 70 (14 %)", "4 of 10 (40 %)", "5 of 10 (50 %)", "8 of 10 (80 %)")
     assert part.grids[0].body[0] == audio
 
@@ -293,7 +423,9 @@ def test_members_that_always_agree_are_reported_as_such(workdir: Path) -> None:
         ("case_study", "case_study.csv", ",T,", ",A,", ("twice for one",)),
         ("attention", "attention.csv", "0.9", "-0.9", ("line 3", "weight", "-0.9", "from 0 to 1")),
         ("attention", "attention.csv", "Ses01,audio,0,", "Ses01,audio,x,", ("line 2", "head", "'x'")),
+        ("attention", "attention.csv", "0.2,-2,", "0.2,-1.5,", ("line 11", "position", "'-1.5'", "whole")),
         ("attention", "attention_heads.csv", ",0.08,", ",1.08,", ("line 3", "flatness", "1.08", "from 0 to 1")),
+        ("attention", "attention_heads.csv", ",30.0,", ",0.6,", ("line 3", "peak", "0.6", "0.999 or more")),
         ("attention", "attention_heads.csv", "audio,0,", "audio,1,", ("line 3", "head", "'1'", "twice for one branch")),
         ("conflicts", "conflicts.csv", "35,4,3,4,3", "35,4,5,4,3", ("line 3", "right", "5", "more than the conflicts")),
         ("conflicts", "conflicts.csv", "35,4,3,4,3", "35,4,3,4,2", ("line 3", "vote_right", "2", "other members")),
@@ -344,9 +476,29 @@ def test_stability_says_which_rows_spread_less_and_for_which_chance_is_excluded(
             "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. "
             "The interval of the ratio excludes 1, less: Emotion A."
         ),
-        "F1 (positive): 0 of 1 rows spread less over the seeds than Majority. No interval of a ratio excludes 1.",
+        (
+            "F1 (positive): whether a row spreads less over the seeds than Majority cannot be told: too few seeds, or "
+            "scores that do not differ."
+        ),
     )
     (grid,) = part.grids
     assert grid.marked == {0}
     assert grid.body[1][4:] == ("0.060", "0.050", "1.200", "0.800 to 1.900")
     assert grid.body[2][5:] == ("–", "–", "–")
+
+
+def test_rows_whose_spread_cannot_be_told_are_not_counted(workdir: Path) -> None:
+    path = workdir / "stages" / "stability" / "stability.csv"
+    path.write_text(STABILITY + "Emotion A+T,Direct text,test,f1,1,20,nan,0.05,nan,nan,nan\n")
+    (part,) = show(workdir, "stability").parts
+    assert part.sentences[0] == (
+        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. The interval of the ratio "
+        "excludes 1, less: Emotion A. Of Emotion A+T it cannot be told: too few seeds, or scores that do not differ."
+    )
+
+
+def test_stages_know_the_files_without_what_draws_them() -> None:
+    told = "import sys, jaxdep.report.exhibit_files; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert "jaxdep.report.exhibit_files" in found
+    assert not {"matplotlib", "jax", "pandas"} & set(found)

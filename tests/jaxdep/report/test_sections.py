@@ -66,6 +66,18 @@ def test_each_section_is_a_table_under_its_heading_and_the_csv_keeps_its_columns
     }  # fmt: skip
 
 
+def test_rows_of_a_section_with_the_same_note_share_an_entry(workdir: Path) -> None:
+    first, second = HEADINGS
+    told = [dataclasses.replace(row, selected_on="validation") for row in rows(first, first, first, second)]
+    told[1] = dataclasses.replace(told[1], note="Without silence.")
+    found = table.notes(make(), [scores.read(row, workdir) for row in told])
+    assert found == [
+        ("Row 0; Row 2 (dev)", "Epoch chosen on validation."),
+        ("Row 1 (dev)", "Without silence. Epoch chosen on validation."),
+        ("Row 3 (dev)", "Epoch chosen on validation."),
+    ]
+
+
 def test_rows_are_compared_within_their_section_only(workdir: Path) -> None:
     scored = [scores.read(row, workdir) for row in rows(HEADINGS[0], HEADINGS[0], HEADINGS[0], HEADINGS[1])]
     (duel,) = table.duels(scored)
