@@ -52,7 +52,7 @@ def run(config: AttentionStage, stage: StageRun) -> None:
     for found in _attentions(trained.model, examples, tested, ensemble.responder(states, seed)):
         sharpness = _sharpness(trained.model, found.branch)
         heads.append(_peakedness(found, sharpness))
-        if found.row in shown:
+        if found.row in shown or not rows:  # the first one too, should the others have nothing to attend to
             rows.append(_table(found, sharpness, str(examples.ids[found.row])))
     if not heads:
         raise DataError(f"stages.{stage.name}.of: the model of {config.of!r} attends to nothing in the test split")

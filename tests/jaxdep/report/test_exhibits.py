@@ -332,7 +332,7 @@ def test_the_columns_of_the_text_branch_share_their_utterances_on_all_pages(
     assert {labels(figure) for figure in audio} == {("", "frame")}
     assert all(axes.get_xlim()[1] < 2.9 for figure in audio for axes in figure.axes)
     stairs = [patch for patch in text[0].axes[3].patches if isinstance(patch, StepPatch)]
-    assert [patch.get_data().values.tolist() for patch in stairs] == [
+    assert [patch.get_data()[0].tolist() for patch in stairs] == [
         pytest.approx([0, np.nan, 0.1], nan_ok=True), pytest.approx([0.5, np.nan, 0.5], nan_ok=True),
     ]  # fmt: skip
 
