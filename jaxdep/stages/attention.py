@@ -49,17 +49,21 @@ def run(config: AttentionStage, stage: StageRun) -> None:
         raise DataError(f"stages.{stage.name}: attention is looked at on the test split, and nobody is in it")
     shown = set(tested[np.linspace(0, len(tested) - 1, config.shown).round().astype(int)].tolist())
     rows, heads = [], []
+    spare: dict[str, pd.DataFrame] = {}  # should those to be shown have nothing to attend to
     for found in _attentions(trained.model, examples, tested, ensemble.responder(states, seed)):
         sharpness = _sharpness(trained.model, found.branch)
         heads.append(_peakedness(found, sharpness))
-        if found.row in shown or not rows:  # the first one too, should the others have nothing to attend to
-            rows.append(_table(found, sharpness, str(examples.ids[found.row])))
+        if found.row in shown or found.branch not in spare:
+            table = _table(found, sharpness, str(examples.ids[found.row]))
+            spare.setdefault(found.branch, table)
+            rows += [table] * (found.row in shown)
     if not heads:
         raise DataError(f"stages.{stage.name}.of: the model of {config.of!r} attends to nothing in the test split")
+    rows = rows or list(spare.values())
     means = pd.concat(heads).groupby(["branch", "head", "sharpness"], sort=False, as_index=False)
-    table = means.agg(peak=("peak", "mean"), flatness=("flatness", "mean"), examples=("peak", "count"))
+    mean = means.agg(peak=("peak", "mean"), flatness=("flatness", "mean"), examples=("peak", "count"))
     stage.write_csv(ATTENTION.name, pd.concat(rows, ignore_index=True)[list(ATTENTION.columns)])
-    stage.write_csv(ATTENTION_HEADS.name, table[list(ATTENTION_HEADS.columns)])
+    stage.write_csv(ATTENTION_HEADS.name, mean[list(ATTENTION_HEADS.columns)])
     stage.remember(remark=f"{trained.label}, seed {seed}.")
 
 
