@@ -462,8 +462,8 @@ class BaselineStage(ScoredStage):
 class ExtractStage(StageConfig):
     """Applies one seed of a trained model to every segment of other recordings, and keeps what a layer of it says.
 
-    The model takes an example a segment, so the features of `data` have one axis more than those it was trained on. They
-    are standardised as the model's own training split was.
+    A segment is to the model what an example was in training: its frames, cut at the same length, standardised as the
+    model's own training split was. `data.arrangements` have no part in that.
 
     Attributes:
         of: the stage that trained.

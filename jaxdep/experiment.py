@@ -194,7 +194,8 @@ def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples
         inputs["training"] = inputs["training"] | {"checkpoint_every_s": None}
     if "further" in inputs:
         inputs["further"] = [(row["against"], row["task"]) for row in inputs["further"]]
-    if isinstance(config, AnalyseStage | StabilityStage):  # whose results name the stages that they read
+    # These write the labels of the stages that they read into their results; they are quickly made again.
+    if isinstance(config, AnalyseStage | StabilityStage | AttentionStage | FuseStage):
         inputs["labels"] = [experiment.stages[name].label for name in config.needs()]
     whole: dict[str, Any] = {
         "config": inputs,
@@ -279,10 +280,13 @@ def _exhibits(name: str, experiment: Experiment, records: Mapping[str, dict[str,
 def _note(
     config: StageConfig, experiment: Experiment, records: Mapping[str, dict[str, Any]], record: Mapping[str, Any]
 ) -> str:
-    """What must be known of a stage's results: also which features they are made of."""
-    made_of = [name for name in config.needs() if isinstance(experiment.stages[name], ExtractStage)]
-    remarks = [records[name].get("remark", "") for name in made_of]
-    return " ".join(filter(None, (config.note, *remarks, record.get("remark", ""))))
+    """What must be known of a stage's results: also which seed of which model made its features."""
+    made_of = []
+    for name in config.needs():
+        extraction = experiment.stages[name]
+        if isinstance(extraction, ExtractStage):
+            made_of.append(f"Features of {experiment.stages[extraction.of].label}, seed {records[name]['seed']}.")
+    return " ".join(filter(None, (config.note, *made_of, record.get("remark", ""))))
 
 
 def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any]]) -> list[report.Row]:

@@ -83,7 +83,7 @@ class Sources:
 
     def _computed(self, data: Data, feature: Computed) -> Path:
         """The feature's shards; a corpus is looked through, and its audio hashed, once a feature."""
-        key = str((data.corpus, data.stand_in and data.stand_in.as_dict(), feature.as_dict(), data.file_format))
+        key = str((_corpus_key(data), feature.as_dict(), data.file_format))
         if key not in self._shards:
             self._shards[key] = self._find_or_compute(data, feature)
         return self._shards[key]
@@ -114,10 +114,15 @@ class Sources:
             if data.stand_in.emotion:
                 options["emotion"] = data.stand_in.emotion
             synthesize(data.corpus, folder, **options)
-        key = f"{folder}/{data.corpus}"
+        key = _corpus_key(data)
         if key not in self._corpora:
             self._corpora[key] = open_corpus(data.corpus, folder, data.classes, data.scores)
         return self._corpora[key]
+
+
+def _corpus_key(data: Data) -> str:
+    """A manifest is another corpus with other classes."""
+    return str([data.as_dict()[part] for part in ("corpus", "classes", "scores", "stand_in")])
 
 
 def _key(data: Data, stages: Path) -> str:

@@ -93,6 +93,7 @@ def emotion_model(form: str, synthetic: bool) -> ModelConfig:
 
 
 def optimizer(synthetic: bool) -> Optimizer:
+    """Adam, at a rate for few steps on the stand-ins."""
     return Optimizer(name="adam", learning_rate=3e-3 if synthetic else 1e-3, clip_norm=1.0)
 
 
@@ -110,6 +111,7 @@ def pretraining(synthetic: bool, monitor: str) -> Training:
 
 
 def attention(of: str, data: Data) -> AttentionStage:
+    """The rows of a trained emotion model's attention; `data` is that model's."""
     return AttentionStage(
         of=of,
         label=f"Attention of {of}: spiky and smooth heads (section 2.2)",

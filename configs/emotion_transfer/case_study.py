@@ -16,6 +16,7 @@ MODELS = ("iemocap_a", "iemocap_t")
 
 
 def case_study(synthetic: bool) -> CaseStudyStage:
+    """The paper's two participants, or the two of the stand-in in whom the models disagree most."""
     return CaseStudyStage(
         of=tuple(f"features_{name}" for name in MODELS),
         label="Case study: audio and text emotion turn by turn",
@@ -27,6 +28,7 @@ def case_study(synthetic: bool) -> CaseStudyStage:
 
 
 def stages(synthetic: bool) -> dict[str, StageConfig]:
+    """IEMOCAP's models, what two of them say of the interviews, and the case study."""
     return {
         **table2.pretrained(synthetic, ("iemocap",)),
         **table2.extracted(MODELS, synthetic),

@@ -34,6 +34,7 @@ def control(whose: str, synthetic: bool) -> TrainStage:
 
 
 def stages(synthetic: bool) -> dict[str, StageConfig]:
+    """The trivial baselines and the three controls."""
     return {
         **table2.trivial(synthetic, SECTION, "Controls"),
         **{f"text_{whose}": control(whose, synthetic) for whose in SPEAKERS},

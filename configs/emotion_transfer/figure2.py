@@ -23,6 +23,7 @@ def profile(figure: int, corpus: str, synthetic: bool) -> ProfileStage:
 
 
 def stages(figure: int, corpus: str, synthetic: bool) -> dict[str, StageConfig]:
+    """The corpus's three models, what they say of the interviews, and the figure."""
     names = tuple(f"{corpus}_{form}" for form in shared.FORMS)
     return {
         **table2.pretrained(synthetic, (corpus,)),

@@ -45,6 +45,7 @@ def fold(session: int) -> Splits:
 
 
 def data(form: str, synthetic: bool, splits: Splits) -> Data:
+    """IEMOCAP, or its stand-in of 30 dialogues, as one form of the model reads it."""
     stand_in = StandIn(sessions=30) if synthetic else None
     return shared.utterances("iemocap", form, synthetic, stand_in, splits)
 

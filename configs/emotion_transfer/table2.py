@@ -42,6 +42,7 @@ SEGMENTS = Arrangement(level="segments")
 
 
 def f1(figures: tuple[float, float, float], source: str) -> tuple[Published, ...]:
+    """A published row: MAX, AVG and STD of F1."""
     highest, mean, spread = figures
     return (Published("f1", max=highest, avg=mean, std=spread, source=source),)
 
@@ -57,6 +58,7 @@ def extraction(pretrained: str, synthetic: bool) -> ExtractStage:
 
 
 def emotion_features(pretrained: str, synthetic: bool) -> Data:
+    """The interviews, as an emotion model's features of the participant's turns."""
     return shared.interviews({"emotion": Extracted(stage=f"features_{pretrained}")}, SEGMENTS, synthetic)
 
 
@@ -109,10 +111,12 @@ def pretrained(synthetic: bool, corpora: tuple[str, ...] = ("iemocap", "mosei"))
 
 
 def extracted(names: tuple[str, ...], synthetic: bool) -> dict[str, StageConfig]:
+    """The extraction with each of these emotion models."""
     return {f"features_{name}": extraction(name, synthetic) for name in names}
 
 
 def stages(synthetic: bool) -> dict[str, StageConfig]:
+    """Table 1, the extractions, and the rows of Table 2."""
     return {
         **pretrained(synthetic),
         **extracted(tuple(FIGURES), synthetic),

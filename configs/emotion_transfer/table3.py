@@ -37,6 +37,7 @@ def audio_data(synthetic: bool) -> Data:
 
 
 def direct_audio(synthetic: bool) -> TrainStage:
+    """The bi-GRU on filterbanks, over the frames of a turn and over the turns (section 2.3)."""
     optimizer, training = table2.detection(synthetic)
     hidden = 16 if synthetic else 128
     return TrainStage(
@@ -53,6 +54,7 @@ def direct_audio(synthetic: bool) -> TrainStage:
 
 
 def direct_text(synthetic: bool) -> TrainStage:
+    """The bi-LSTM on one sentence vector a turn, without those around it (section 2.3)."""
     optimizer, training = table2.detection(synthetic)
     features = shared.features("text", synthetic=synthetic, context=0)
     return TrainStage(
@@ -128,6 +130,7 @@ def stability(rows: tuple[str, ...], synthetic: bool) -> StabilityStage:
 
 
 def stages(synthetic: bool) -> dict[str, StageConfig]:
+    """MOSEI alone is pretrained for this table, and one of its models extracts."""
     return {
         **table2.pretrained(synthetic, ("mosei",)),
         **table2.extracted((BEST,), synthetic),

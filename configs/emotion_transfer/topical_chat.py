@@ -57,6 +57,7 @@ def sentences(variant: str, context: int) -> Sentences:
 
 
 def data(variant: str, context: int) -> Data:
+    """The turns, each with `context` others to each side."""
     return Data(
         corpus="topical_chat",
         stand_in=StandIn(sessions=120) if variant == "synthetic" else None,

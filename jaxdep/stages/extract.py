@@ -64,7 +64,7 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     _write_features(config, stage, seed, description, first, np.split(found.layer, bounds))
     decisions = {task: np.split(values, bounds) for task, values in found.decisions.items()}
     stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
-    stage.remember(seed=seed, remark=f"Features of {trained.label}, seed {seed}.")
+    stage.remember(seed=seed)
 
 
 def read_outputs(stage: StageRun) -> pd.DataFrame:

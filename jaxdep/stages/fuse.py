@@ -55,10 +55,9 @@ def run(config: FuseStage, stage: StageRun) -> None:
         ]
         lacking = lacks[[config.members.index(name) for name, _ in ballot.voters]]
         for split in config.report:
-            groups = np.flatnonzero(
-                np.isfinite(ballot.decided[split]).all(-1).any(0)
-            )  # those of whom anything is known
-            there = _calibrated(ballot.decided[split][:, groups], temperatures)
+            decided = ballot.decided[split]
+            groups = np.flatnonzero(np.isfinite(decided).all(-1).any(0))  # those of whom anything is known
+            there = _calibrated(decided[:, groups], temperatures)
             there[lacking[:, groups]] = np.nan
             values = fusion.combine(config.rule, there, validation, balanced=config.tasks[task].balanced)
             is_decided = np.isfinite(values).all(1)
@@ -134,21 +133,12 @@ def _conflicts(
     vote = fusion.decided(fused[known]).argmax(-1)
     differ = (chosen != chosen[0]).any(0)
     right = target[known]
-    return [
-        dict(
-            zip(
-                CONFLICTS.columns,
-                (
-                    *(ballot.seed, split, name, int(known.sum()), int(differ.sum())),
-                    int((of_member == right)[differ].sum()),
-                    int((of_member == vote)[differ].sum()),
-                    int((vote == right)[differ].sum()),
-                ),
-                strict=True,
-            )
-        )
-        for name, of_member in zip(config.members, chosen, strict=True)
-    ]
+
+    def row(member: str, decision: Int[np.ndarray, " U"]) -> dict[str, Any]:
+        counts = known, differ, (decision == right)[differ], (decision == vote)[differ], (vote == right)[differ]
+        return dict(zip(CONFLICTS.columns, (ballot.seed, split, member, *map(np.sum, counts)), strict=True))
+
+    return [row(*of_member) for of_member in zip(config.members, chosen, strict=True)]
 
 
 def _read(path: Path, task: str, stage: StageRun) -> dict[int, pd.DataFrame]:

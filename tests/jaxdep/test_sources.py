@@ -1,0 +1,26 @@
+"""Where a stage's examples come from: what is shared between stages, and what must not be."""
+
+import io
+
+from rich.console import Console
+
+from input_pipeline.batching import Arrangement
+from input_pipeline.features import Sentences
+from jaxdep.config import Data
+from jaxdep.sources import Sources
+
+
+def test_one_manifest_read_with_other_classes_is_another_corpus(tmp_path):
+    """The order of the classes decides which is class 1; a second stage must not get the first one's."""
+    rows = [f"r{k},p{k},train,word {k},{('no', 'yes')[k % 2]}" for k in range(4)]
+    (tmp_path / "talk.csv").write_text("\n".join(["id,participant,split,text,sad", *rows]) + "\n")
+    sources = Sources(tmp_path, tmp_path / "features", {}, Console(file=io.StringIO()))
+    for classes, expected in ((("no", "yes"), [0, 1, 0, 1]), (("yes", "no"), [1, 0, 1, 0])):
+        data = Data(
+            corpus="manifest:talk.csv",
+            classes={"sad": classes},
+            features={"text": Sentences(dim=4)},
+            arrangements={"text": Arrangement(level="segments")},
+            file_format="array_record",
+        )
+        assert sources.examples(data, tmp_path).labels["sad"].tolist() == expected
