@@ -1,254 +1,13 @@
-"""An experiment's config: typed dataclasses that a config file fills and the command line overrides.
+"""The stages of an experiment: rows that are scored, extractions, and analyses; each says what it needs of others."""
 
-A config file's `get_config()` returns an `Experiment`. Every field can be overridden by its path,
-`--config.seeds.count=100` or `--config.stages.text.training.epochs=5`; a wrong path or type is one line.
-"""
-
-import copy
 import dataclasses
-import math
 from typing import Any, Literal
 
-from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError, field_names
-from input_pipeline.features import Extracted, Feature
+from input_pipeline.features import Extracted
+from jaxdep.config.settings import Data, Optimizer, Task, Training
 from jaxdep.models import ModelConfig
 from jaxdep.report.published import Published
-
-STREAMS = ("init", "order", "dropout", "split")
-
-
-@dataclasses.dataclass
-class Seeds(Config):
-    """Which seeds are trained, and what differs between them.
-
-    Attributes:
-        count, first: the global seed ids are first, ..., first + count - 1; a chunk of a sweep is another `first`.
-        root: the key of the whole sweep; seed i of one root never equals seed i of another.
-        vary: the random streams that differ between seeds; the others are those of seed 0 for all.
-    """
-
-    count: int = 20
-    first: int = 0
-    root: int = 0
-    vary: tuple[str, ...] = STREAMS
-
-    def check(self) -> None:
-        if self.count < 1:
-            raise ConfigError(f"count: at least one seed is needed, found {self.count}")
-        if self.first < 0:
-            raise ConfigError(f"first: seed ids start at 0, found {self.first}")
-        unknown = set(self.vary) - set(STREAMS)
-        if unknown:
-            raise ConfigError(
-                f"vary: no random stream is called {sorted(unknown)[0]!r}; there are {', '.join(STREAMS)}"
-            )
-
-
-@dataclasses.dataclass
-class Mapping(Config):
-    """How the seed axis is laid on the devices; results agree to rounding whatever stands here.
-
-    Attributes:
-        mapper: `vmap` trains all seeds of a device as one batch; `map` one group of `group` seeds after another
-            inside the compiled program (`lax.map`); `loop` one seed after another from the host; `pmap` is `map`
-            under `jax.pmap`; `auto` times vmap, map and loop for a few steps and keeps the
-            fastest, also for later runs of the same program on such devices.
-        group: seeds at a time under `map` and `pmap`.
-        data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
-            its own share, so that here alone the number of devices changes what a seed draws.
-        resident_gb: features that take more on a device stay on the host, which hands them over batch by batch (0: half
-            of the device's memory; the devices of a CPU share the machine's). Each seed's own batches travel, unless all
-            seeds train on the same participants in one order: leave `order` out of `Seeds.vary`, and each travels once.
-    """
-
-    mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
-    group: int = 1
-    data_shards: int = 1
-    resident_gb: float = 0.0
-
-    def check(self) -> None:
-        if not 0 <= self.resident_gb < math.inf:
-            raise ConfigError(f"resident_gb: a number of 0 or more, found {self.resident_gb}")
-        for name in ("group", "data_shards"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
-
-
-@dataclasses.dataclass
-class Splits(Config):
-    """Who trains, who validates, who is reported: always whole participants.
-
-    Attributes:
-        by: `split` lists the corpus's own split names below, `participant` lists participants.
-        train: an empty tuple with `by="participant"` means everybody who is not listed elsewhere.
-        validation: chooses the epoch, stops training, lowers the learning rate.
-        test: reported only.
-        validation_fraction: if validation is empty, this share of the training participants, drawn by each seed's
-            `split` stream, and stratified by the first task's label where each participant is of one class.
-    """
-
-    by: Literal["split", "participant"] = "split"
-    train: tuple[str, ...] = ("train",)
-    validation: tuple[str, ...] = ("dev",)
-    test: tuple[str, ...] = ("test",)
-    validation_fraction: float = 0.0
-
-    def check(self) -> None:
-        if not 0 <= self.validation_fraction < 1:
-            raise ConfigError(
-                f"validation_fraction: a share of the training participants, found {self.validation_fraction}"
-            )
-        if self.validation and self.validation_fraction:
-            raise ConfigError("validation_fraction: give either it or the names in `validation`, not both")
-        parts = [*self.train, *self.validation, *self.test]
-        twice = sorted({name for name in parts if parts.count(name) > 1})
-        if twice:
-            raise ConfigError(f"test: {twice[0]!r} is listed twice; nobody may stand in two splits")
-
-
-@dataclasses.dataclass
-class StandIn(Config):
-    """The stand-in corpus that is written where `Data.stand_in` asks for one (input_pipeline/synthesis).
-
-    Attributes:
-        emotion: of interviews: how far the speakers' turns have emotions, which depend on the label (0: they have none).
-    """
-
-    sessions: int = 120
-    effect: float = 1.0
-    seed: int = 0
-    emotion: float = 0.0
-
-
-@dataclasses.dataclass
-class Data(Config):
-    """What a stage reads.
-
-    Attributes:
-        corpus: the folder's name below `--data_dir`, or `manifest:FILE.csv`.
-        classes, scores: of a manifest alone: its label columns, those with classes (in the order of their indices) and
-            those that are numbers.
-        stand_in: read a synthetic corpus of the same layout instead of the real one, and write it if need be.
-        features, arrangements: by feature name, how it is computed, and how it is laid out as an example.
-        unnormalized: features that are taken as they are. Of all others the mean is subtracted and the standard
-            deviation divided out, dimension by dimension, both of each seed's training split alone.
-        file_format: of the shards; `array_record` can be read where TensorFlow is not installed.
-    """
-
-    corpus: str = "daic_woz"
-    classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    scores: tuple[str, ...] = ()
-    stand_in: StandIn | None = None
-    features: dict[str, Feature] = dataclasses.field(default_factory=dict)
-    arrangements: dict[str, Arrangement] = dataclasses.field(default_factory=dict)
-    splits: Splits = dataclasses.field(default_factory=Splits)
-    unnormalized: tuple[str, ...] = ()
-    file_format: Literal["tfrecord", "array_record"] = "tfrecord"
-
-    def check(self) -> None:
-        if not self.features:
-            raise ConfigError("features: at least one feature is needed")
-        if set(self.features) != set(self.arrangements):
-            raise ConfigError(
-                f"arrangements: has {sorted(self.arrangements)}, the features are {sorted(self.features)}"
-            )
-        for name in self.unnormalized:
-            if name not in self.features:
-                raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")
-
-
-@dataclasses.dataclass
-class Task(Config):
-    """One output of a model and its loss; tasks of one model are summed by weight.
-
-    Attributes:
-        loss: `cross_entropy` for a label with classes; `huber` or `squared` for a score.
-        weight: in the sum over tasks.
-        balanced: weigh the classes inversely to their count in the seed's training split.
-        huber_delta: where the Huber loss turns from quadratic to linear.
-        center: of a score, added to what the model says: the middle of its scale, so that learning need not find it.
-    """
-
-    loss: Literal["cross_entropy", "huber", "squared"] = "cross_entropy"
-    weight: float = 1.0
-    balanced: bool = True
-    huber_delta: float = 1.0
-    center: float = 0.0
-
-    def check(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise ConfigError(f"weight: a number of 0 or more, found {self.weight}")
-        if not math.isfinite(self.center) or (self.center and self.loss == "cross_entropy"):
-            raise ConfigError(f"center: a number, and 0 where the label has classes, found {self.center}")
-        if not 0 < self.huber_delta < math.inf:
-            raise ConfigError(f"huber_delta: a number above 0, found {self.huber_delta}")
-
-
-@dataclasses.dataclass
-class Optimizer(Config):
-    """How gradients become steps.
-
-    Attributes:
-        weight_decay: decoupled for adamw, added to the gradient (L2) otherwise.
-        momentum: of sgd and rmsprop alone.
-        clip_norm: the gradient's global norm is cut to it (0: never).
-    """
-
-    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    clip_norm: float = 0.0
-
-    def check(self) -> None:
-        for name in ("learning_rate", "weight_decay", "momentum", "clip_norm"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name}: a number of 0 or more, found {getattr(self, name)}")
-        if self.momentum and self.name in ("adam", "adamw"):
-            raise ConfigError(f"momentum: {self.name} has moments of its own; leave it at 0, found {self.momentum}")
-
-
-@dataclasses.dataclass
-class Training(Config):
-    """The schedule of one seed.
-
-    Attributes:
-        monitor: the validation metric that chooses the epoch, stops and lowers the learning rate: `loss` or a name
-            of jaxdep.metrics of the first task.
-        select: report each seed's `best` epoch by `monitor`, or its `last`.
-        patience: epochs without improvement before a seed stops (0: never).
-        plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
-            never), down to `plateau_floor` times the first. Newbob, as HTK and Kaldi have it, is a patience of 1.
-        plateau_threshold: for the learning rate alone, an improvement counts from this share of the best value on.
-        epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
-        checkpoint_every_s: seconds between two checkpoints at least (0: after every call).
-    """
-
-    epochs: int = 100
-    batch_size: int = 32
-    monitor: str = "loss"
-    select: Literal["best", "last"] = "best"
-    patience: int = 0
-    plateau_patience: int = 0
-    plateau_factor: float = 0.5
-    plateau_floor: float = 1e-3
-    plateau_threshold: float = 0.0
-    epochs_per_call: int = 5
-    checkpoint_every_s: float = 20.0
-
-    def check(self) -> None:
-        for name in ("epochs", "batch_size", "epochs_per_call"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
-        for name in ("patience", "plateau_patience", "checkpoint_every_s"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
-        if not 0 <= self.plateau_threshold < 1:
-            raise ConfigError(f"plateau_threshold: a share from 0 to below 1, found {self.plateau_threshold}")
-        for name in ("plateau_factor", "plateau_floor"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"{name}: a share above 0 and up to 1, found {getattr(self, name)}")
 
 
 @dataclasses.dataclass
@@ -619,79 +378,6 @@ Stage = (
 )
 
 
-@dataclasses.dataclass
-class Experiment(Config):
-    """One published table or figure: its stages in order, and what the page says of it."""
-
-    name: str = ""
-    title: str = ""
-    description: str = ""
-    system: str = ""
-    source: str = ""
-    seeds: Seeds = dataclasses.field(default_factory=Seeds)
-    mapping: Mapping = dataclasses.field(default_factory=Mapping)
-    stages: dict[str, Stage] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
-        self.stages = {name: copy.deepcopy(stage) for name, stage in self.stages.items()}
-
-    def check(self) -> None:
-        if not self.stages:
-            raise ConfigError("stages: the experiment has none")
-        labels = [stage.label for stage in self.stages.values() if isinstance(stage, ScoredStage)]
-        for name, stage in self.stages.items():
-            if isinstance(stage, ScoredStage) and labels.count(stage.label) > 1:
-                raise ConfigError(f"stages.{name}.label: {stage.label!r} is the label of another stage too")
-            if not name.replace("_", "").isalnum():
-                raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
-            self._check_one(stage, f"stages.{name}")
-        self._check_needs()
-
-    def _check_one(self, stage: Stage, path: str) -> None:
-        """What a stage alone, or the stages before it, cannot tell."""
-        if isinstance(stage, ExtractStage | AttentionStage) and stage.seed is not None:
-            ids = range(self.seeds.first, self.seeds.first + self.seeds.count)
-            if stage.seed not in ids:
-                raise ConfigError(f"{path}.seed: {stage.seed} is none of the seeds {ids.start} to {ids.stop - 1}")
-        if isinstance(stage, AnalyseStage):
-            names = [self.stages[name].label for name in stage.of if name in self.stages]
-            if len(set(names)) < len(names):
-                raise ConfigError(f"{path}.of: two of these stages have one label, {names}; give each its own")
-
-    def _check_needs(self) -> None:
-        before: dict[str, StageConfig] = {}
-        for name, stage in self.stages.items():
-            for needed in stage.needs():
-                if needed not in before:
-                    known = ", ".join(before) or "none"
-                    raise ConfigError(f"stages.{name}: it needs {needed!r}; the stages before it are {known}")
-                try:
-                    stage.check_need(needed, before[needed])
-                except ConfigError as error:
-                    raise ConfigError(f"stages.{name}.{error}") from None
-            before[name] = stage
-
-
-def _check_kind(field: str, needed: str, source: StageConfig, *kinds: type[StageConfig]) -> None:
-    if not isinstance(source, kinds):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise ConfigError(f"{field}: {needed!r} is a {type(source).__name__}; name a {wanted}")
-
-
-def _check_tasks(stage: ScoredStage, needed: str, source: StageConfig) -> None:
-    assert isinstance(source, ScoredStage)
-    if list(stage.tasks) != list(source.tasks):
-        raise ConfigError(f"tasks: {[*stage.tasks]}, those of {needed!r} are {[*source.tasks]}")
-
-
-def _check_alike(stage: StageConfig, needed: str, source: StageConfig, parts: tuple[str, ...]) -> None:
-    ours, theirs = stage.data.as_dict(), source.data.as_dict()
-    for part in parts:
-        if ours[part] != theirs[part]:
-            raise ConfigError(f"data.{part}: it differs from that of {needed!r}; set both alike")
-
-
 def trivial_baselines(
     data: Data, tasks: dict[str, Task], *, genders: bool = True, binary: bool = True, **row: Any
 ) -> dict[str, BaselineStage]:
@@ -711,3 +397,22 @@ def trivial_baselines(
         kind: BaselineStage(label=label, kind=kind, data=data, tasks=tasks, **row)  # type: ignore[arg-type]
         for kind, label in kinds.items()
     }
+
+
+def _check_kind(field: str, needed: str, source: StageConfig, *kinds: type[StageConfig]) -> None:
+    if not isinstance(source, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigError(f"{field}: {needed!r} is a {type(source).__name__}; name a {wanted}")
+
+
+def _check_tasks(stage: ScoredStage, needed: str, source: StageConfig) -> None:
+    assert isinstance(source, ScoredStage)
+    if list(stage.tasks) != list(source.tasks):
+        raise ConfigError(f"tasks: {[*stage.tasks]}, those of {needed!r} are {[*source.tasks]}")
+
+
+def _check_alike(stage: StageConfig, needed: str, source: StageConfig, parts: tuple[str, ...]) -> None:
+    ours, theirs = stage.data.as_dict(), source.data.as_dict()
+    for part in parts:
+        if ours[part] != theirs[part]:
+            raise ConfigError(f"data.{part}: it differs from that of {needed!r}; set both alike")
