@@ -298,7 +298,7 @@ def _rows(name: str, experiment: Experiment, records: Mapping[str, dict[str, Any
 
     def of_label(label: str) -> dict[str, Any]:
         classes = tuple(record["classes"].get(label, ()))
-        return {"classes": classes, "positive": classes[1] if len(classes) == 2 else None}
+        return {"target": label, "classes": classes, "positive": classes[1] if len(classes) == 2 else None}
 
     row = report.Row(
         stage=name,

@@ -35,6 +35,7 @@ class Row:
         predictions: the stage's file of decisions that are scored.
         section: heading of the table that the row stands in, where a report has several ("Table 2. Emotion features").
             Rows are compared within a section only.
+        target: the label that the decisions are compared with; rows of different targets are not compared either.
     """
 
     stage: str
@@ -49,6 +50,7 @@ class Row:
     baseline: bool = False
     predictions: str = "predictions.csv"
     section: str = ""
+    target: str = ""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the parts of the row do not fit each other."""

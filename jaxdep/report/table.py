@@ -56,13 +56,17 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Duels:
-    """P(row beats column) for the rows of a section that share a split and a metric; the diagonal is None."""
+    """P(row beats column) for the rows of a section that share target, split and metric; the diagonal is None.
+
+    `target` is empty where all rows of the section have the same.
+    """
 
     split: str
     metric: str
     labels: tuple[str, ...]
     cells: tuple[tuple[stability.Comparison | None, ...], ...]
     section: str = ""
+    target: str = ""
 
 
 def lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
@@ -85,17 +89,21 @@ def count_lines(report: Report, scored: Sequence[RowScores]) -> list[Line]:
 
 
 def duels(scored: Sequence[RowScores]) -> list[Duels]:
-    """The rows of a section against each other, for every split and metric that two or more share (counts left out)."""
+    """The rows of a section against each other, for every target, split and metric that two or more share, counts left
+    out."""
     found = []
     for section, rows in sections(scored):
-        for split, metric in shared(rows):
-            rivals = [row for row in rows if row.row.split == split and metric in row.row.metrics and row.seeds]
-            if len(rivals) < 2:
-                continue
-            sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
-            values = [sign * row.per_seed[metric] for row in rivals]
-            labels = tuple(row.row.label for row in rivals)
-            found.append(Duels(split, metric, labels, _against_each_other(values), section))
+        targets = dict.fromkeys(row.row.target for row in rows)
+        for target in targets:
+            alike = [row for row in rows if row.row.target == target and row.seeds]
+            for split, metric in shared(alike):
+                rivals = [row for row in alike if row.row.split == split and metric in row.row.metrics]
+                if len(rivals) < 2:
+                    continue
+                sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+                cells = _against_each_other([sign * row.per_seed[metric] for row in rivals])
+                labels = tuple(row.row.label for row in rivals)
+                found.append(Duels(split, metric, labels, cells, section, target if len(targets) > 1 else ""))
     return found
 
 

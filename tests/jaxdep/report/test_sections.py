@@ -87,6 +87,18 @@ def test_rows_are_compared_within_their_section_only(workdir: Path) -> None:
     assert (duel.section, duel.labels) == ("", ("Row 0", "Row 1", "Row 2", "Row 3"))
 
 
+def test_rows_of_different_targets_are_not_compared(workdir: Path) -> None:
+    """An error of valence says nothing against one of activation, though both are an MAE in one table."""
+    found = [scores.read(row, workdir) for row in rows(*[HEADINGS[0]] * 4)]
+    targets = ("valence", "activation", "valence", "emotion")
+    scored = [
+        dataclasses.replace(row, row=dataclasses.replace(row.row, target=target))
+        for row, target in zip(found, targets, strict=True)
+    ]
+    duels = [(duel.target, duel.labels) for duel in table.duels(scored)]
+    assert duels == [("valence", ("Row 0", "Row 2"))]
+
+
 def test_the_figures_of_sections_take_less_room_and_look_the_same(workdir: Path) -> None:
     folder, _ = write(make("", "", "", ""), workdir)
     alone = folder / "figures" / "distribution_dev_f1.png"
