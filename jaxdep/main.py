@@ -14,8 +14,8 @@ from rich.console import Console
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from jaxdep.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
-from jaxdep.devices import cache_folder, use_compilation_cache, use_every_core
+from jaxdep.engine.devices import cache_folder, use_compilation_cache, use_every_core
+from jaxdep.experiment.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
 
 
 def main(argv: list[str]) -> None:
@@ -24,9 +24,9 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
     use_every_core(CONFIG.value.seeds.count, CONFIG.value.mapping.data_shards)
     from jaxdep import experiment  # after the devices are chosen
-    from jaxdep.choices import Choices
+    from jaxdep.engine.choices import Choices
     from jaxdep.models import encoders
-    from jaxdep.sources import Sources
+    from jaxdep.stages.sources import Sources
 
     use_compilation_cache()
     sources = Sources(

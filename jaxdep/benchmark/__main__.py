@@ -24,8 +24,8 @@ from input_pipeline.usage import parse_flags
 from jaxdep import config
 from jaxdep.benchmark import engine, measure, report
 from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
-from jaxdep.choices import Choices
-from jaxdep.devices import cache_folder, use_every_core
+from jaxdep.engine.choices import Choices
+from jaxdep.engine.devices import cache_folder, use_every_core
 from jaxdep.experiment import environment
 
 _OPTIONS = flags.FLAGS

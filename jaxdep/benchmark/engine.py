@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
-from jaxdep import config, training
+from jaxdep import config
 from jaxdep.benchmark.systems import OPTIMIZER, SPLITS, TASK, System
-from jaxdep.choices import Choices
-from jaxdep.ensemble import Ensemble, seed_keys
-from jaxdep.resident import Resident, SeedData, Viewer
-from jaxdep.training import Program
+from jaxdep.engine import training
+from jaxdep.engine.choices import Choices
+from jaxdep.engine.ensemble import Ensemble, seed_keys
+from jaxdep.engine.resident import Resident, SeedData, Viewer
+from jaxdep.engine.training import Program
 
 _TASKS = {TASK: config.Task(balanced=False)}
 

@@ -208,7 +208,7 @@ class Training(Config):
 
     Attributes:
         monitor: the validation metric that chooses the epoch, stops and lowers the learning rate: `loss` or a name
-            of jaxdep.metrics of the first task.
+            of jaxdep.statistics.metrics of the first task.
         select: report each seed's `best` epoch by `monitor`, or its `last`.
         patience: epochs without improvement before a seed stops (0: never).
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from input_pipeline.config import Config, ConfigError, field_names
 from input_pipeline.features import Extracted
+from jaxdep.config.published import Published
 from jaxdep.config.settings import Data, Optimizer, Task, Training
 from jaxdep.models import ModelConfig
-from jaxdep.report.published import Published
 
 
 @dataclasses.dataclass
@@ -41,7 +41,7 @@ class ScoredStage(StageConfig):
 
     Attributes:
         tasks: by the name of a label; the first one is what the row scores.
-        metrics: columns of the row, by their names in jaxdep.metrics; the first is the headline.
+        metrics: columns of the row, by their names in jaxdep.statistics.metrics; the first is the headline.
         report: the splits that are reported.
         published: the paper's figures for this row.
     """
@@ -341,7 +341,7 @@ class StabilityStage(StageConfig):
 
     Attributes:
         rows, against: stages whose decisions are scored, of the same participants.
-        metric: its name in jaxdep.metrics.
+        metric: its name in jaxdep.statistics.metrics.
     """
 
     rows: tuple[str, ...] = ()

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from input_pipeline.config import ConfigError
+from jaxdep.config.published import Published
 from jaxdep.files import write_text
-from jaxdep.report.published import Published
 
 __all__ = ["EXHIBITS", "Exhibit", "Published", "Report", "Row", "write"]
 
@@ -24,7 +24,7 @@ class Row:
         stage: folder below `stages/`.
         label: what the row is called in the table; unique together with `split`.
         split: the split scored.
-        metrics: names as in `jaxdep.metrics`, in the table's order.
+        metrics: names as in `jaxdep.statistics.metrics`, in the table's order.
         positive: the class that a binary task looks for, or None.
         classes: the task's classes as predictions.csv writes them; empty for a regression task. Where all are numbers,
             the metrics of regression are there as well.

@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from jaxdep import metrics
 from jaxdep.report import Row
 from jaxdep.report.csv_files import numbers, read_csv, refuse
+from jaxdep.statistics import metrics
 
 _KEYS = ["seed", "split", "example", "participant", "target", "prediction"]
 

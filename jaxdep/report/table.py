@@ -13,9 +13,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from jaxdep import metrics, stability
 from jaxdep.report import Published, Report
 from jaxdep.report.scores import RowScores
+from jaxdep.statistics import metrics, stability
 
 COLUMNS = (
     "system", "row", "split", "metric", "n_seeds", "max", "avg", "std", "ci_low", "ci_high",

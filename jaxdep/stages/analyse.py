@@ -3,11 +3,11 @@
 import pandas as pd
 
 from input_pipeline.errors import DataError
-from jaxdep import stability
 from jaxdep.config import CaseStudyStage, ProfileStage
 from jaxdep.report.exhibit_files import CASE_STUDY, PROFILE
 from jaxdep.stages import StageRun
 from jaxdep.stages.extract import KEYS, read_outputs
+from jaxdep.statistics import stability
 
 
 def profile(config: ProfileStage, stage: StageRun) -> None:

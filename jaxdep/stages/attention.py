@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from input_pipeline.batching import Examples
 from input_pipeline.errors import DataError
 from jaxdep.config import AttentionStage, TrainStage
-from jaxdep.ensemble import Responder
+from jaxdep.engine.ensemble import Responder
+from jaxdep.engine.splits import assign
 from jaxdep.models import Masked, ModelConfig
 from jaxdep.report.exhibit_files import ATTENTION, ATTENTION_HEADS
-from jaxdep.splits import assign
 from jaxdep.stages import StageRun
 from jaxdep.stages.extract import chosen_seed, trained_stage
 

@@ -18,7 +18,7 @@ from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import BaselineStage
-from jaxdep.resident import Viewer
+from jaxdep.engine.resident import Viewer
 from jaxdep.stages import PREDICTION_COLUMNS, StageRun
 
 SEED = 0  # of the drawn validation split where the config asks for one; nothing else here is random

@@ -20,13 +20,13 @@ from input_pipeline.errors import DataError
 from input_pipeline.features import Extracted
 from input_pipeline.progress import progress
 from jaxdep.config import ExtractStage, TrainStage
-from jaxdep.ensemble import Ensemble, Responder
+from jaxdep.engine.ensemble import Ensemble, Responder
+from jaxdep.engine.training import SeedState
 from jaxdep.models import Masked
 from jaxdep.report.scores import read_metrics
-from jaxdep.sources import FEATURES
 from jaxdep.stages import StageRun
+from jaxdep.stages.sources import FEATURES
 from jaxdep.stages.train import restore
-from jaxdep.training import SeedState
 
 OUTPUTS = "outputs.csv"
 KEYS = ["recording", "participant", "split", "segment", "start_s", "stop_s"]  # its columns before the decisions

@@ -1,4 +1,4 @@
-"""Decides from the probabilities that other stages wrote; the arithmetic is in jaxdep.fusion."""
+"""Decides from the probabilities that other stages wrote; the arithmetic is in jaxdep.statistics.fusion."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Int
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from jaxdep import fusion, metrics
 from jaxdep.config import FuseStage
 from jaxdep.report.exhibit_files import CONFLICTS
 from jaxdep.stages import StageRun
+from jaxdep.statistics import fusion, metrics
 
 _classification = jax.jit(metrics.classification, static_argnames="n_classes")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from jaxdep import stability
 from jaxdep.config import ScoredStage, StabilityStage
 from jaxdep.report import Row, scores
 from jaxdep.report.exhibit_files import STABILITY
 from jaxdep.stages import StageRun
+from jaxdep.statistics import stability
 
 
 def run(config: StabilityStage, stage: StageRun) -> None:

@@ -10,14 +10,14 @@ import pandas as pd
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
-from jaxdep import training
-from jaxdep.checkpoints import Checkpoints, History
 from jaxdep.config import Further, TrainStage
-from jaxdep.ensemble import Ensemble
+from jaxdep.engine import training
+from jaxdep.engine.checkpoints import Checkpoints, History
+from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.resident import Viewer
+from jaxdep.engine.training import SeedState
 from jaxdep.report.tensorboard import write_events
-from jaxdep.resident import Viewer
 from jaxdep.stages import PREDICTION_COLUMNS, WINDOW_PREDICTIONS, StageRun, predictions_file
-from jaxdep.training import SeedState
 
 
 def run(config: TrainStage, stage: StageRun) -> None:

@@ -15,13 +15,14 @@ import pytest
 from flax import nnx
 
 from input_pipeline.batching import Bucket, Examples, Padded
-from jaxdep import config, training
-from jaxdep.ensemble import Ensemble, seed_keys
+from jaxdep import config
+from jaxdep.engine import training
+from jaxdep.engine.ensemble import Ensemble, seed_keys
+from jaxdep.engine.resident import Resident, SeedData, View, Viewer
+from jaxdep.engine.training import Program, SeedState
 from jaxdep.models import ModelConfig, Outputs
 from jaxdep.models.layers.dense import dropout, linear
 from jaxdep.models.layers.pooling import masked_mean
-from jaxdep.resident import Resident, SeedData, View, Viewer
-from jaxdep.training import Program, SeedState
 
 TASKS = {"depressed": config.Task()}
 SCHEDULE = config.Training(epochs=3, batch_size=8, epochs_per_call=3)

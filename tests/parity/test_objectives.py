@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxdep.config import Task
+from jaxdep.engine.objectives import batch_loss
 from jaxdep.models import Outputs
-from jaxdep.objectives import batch_loss
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

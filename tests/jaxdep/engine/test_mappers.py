@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdep.ensemble import make_mesh
-from jaxdep.mappers import COMPILERS
+from jaxdep.engine.ensemble import make_mesh
+from jaxdep.engine.mappers import COMPILERS
 
 SEEDS, SIZE = 8, 3
 

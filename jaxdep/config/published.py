@@ -11,7 +11,7 @@ class Published(Config):
     """What a paper reports for one metric of one row of its table.
 
     Attributes:
-        metric: its name as in `jaxdep.metrics` ("f1", "unweighted_accuracy", ...).
+        metric: its name as in `jaxdep.statistics.metrics` ("f1", "unweighted_accuracy", ...).
         max, avg, std: over the paper's seeds, in the metric's unit (0.828, not 82.8); NaN where it prints none.
         source: paper, table and row ("Wu et al. 2022, Table 3").
     """

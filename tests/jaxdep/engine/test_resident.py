@@ -10,8 +10,8 @@ from input_pipeline.batching import Bucket, Padded
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import config
+from jaxdep.engine.resident import Viewer
 from jaxdep.models import Masked
-from jaxdep.resident import Viewer
 
 TASKS = {"depressed": config.Task(), "score": config.Task(loss="huber")}
 DRAWN = config.Splits(validation=(), validation_fraction=0.3)

@@ -21,11 +21,11 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
 
 from input_pipeline.config import ConfigError
-from jaxdep import metrics
 from jaxdep.config import Optimizer, Task, Training
+from jaxdep.engine.objectives import batch_loss, example_losses
+from jaxdep.engine.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
 from jaxdep.models import Masked, ModelConfig, Outputs
-from jaxdep.objectives import batch_loss, example_losses
-from jaxdep.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
+from jaxdep.statistics import metrics
 
 Tree = Any  # a pytree of arrays
 

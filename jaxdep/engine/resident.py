@@ -11,8 +11,8 @@ from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import Splits, Task
+from jaxdep.engine.splits import assign
 from jaxdep.models import Masked
-from jaxdep.splits import assign
 
 
 class SeedKeys(NamedTuple):

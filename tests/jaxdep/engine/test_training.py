@@ -7,8 +7,8 @@ import pytest
 
 from input_pipeline.config import ConfigError
 from jaxdep import config
+from jaxdep.engine.training import make_transform
 from jaxdep.models.emotion_transfer import DirectText
-from jaxdep.training import make_transform
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from input_pipeline.errors import DataError
 from jaxdep.config import Splits
-from jaxdep.splits import assign
+from jaxdep.engine.splits import assign
 
 DRAWN = Splits(validation=(), validation_fraction=0.25)
 

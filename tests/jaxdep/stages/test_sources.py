@@ -7,7 +7,7 @@ from rich.console import Console
 from input_pipeline.batching import Arrangement
 from input_pipeline.features import Sentences
 from jaxdep.config import Data
-from jaxdep.sources import Sources
+from jaxdep.stages.sources import Sources
 
 
 def test_one_manifest_read_with_other_classes_is_another_corpus(tmp_path):

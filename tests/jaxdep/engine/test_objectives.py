@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxdep.config import Task
+from jaxdep.engine.objectives import batch_loss, example_losses
 from jaxdep.models import Outputs
-from jaxdep.objectives import batch_loss, example_losses
 
 
 def total(tasks, logits, targets, weight, class_weights, penalty=None):

@@ -22,12 +22,12 @@ from jaxtyping import Int, PRNGKeyArray
 import jaxdep
 from input_pipeline.config import ConfigError
 from jaxdep import config
-from jaxdep.choices import Choice, Choices, Timing
-from jaxdep.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
-from jaxdep.mappers import COMPILERS, Lift, Lifted
+from jaxdep.engine.choices import Choice, Choices, Timing
+from jaxdep.engine.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
+from jaxdep.engine.mappers import COMPILERS, Lift, Lifted
+from jaxdep.engine.resident import Part, SeedData, SeedKeys, View, Viewer, joined
+from jaxdep.engine.training import Decisions, Program, SeedState
 from jaxdep.models import Masked, Outputs
-from jaxdep.resident import Part, SeedData, SeedKeys, View, Viewer, joined
-from jaxdep.training import Decisions, Program, SeedState
 
 Tree = Any
 Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed

@@ -3,9 +3,9 @@
 import pytest
 
 from jaxdep import config
-from jaxdep.choices import Choice, Choices, Timing
-from jaxdep.ensemble import Ensemble
-from jaxdep.resident import Viewer
+from jaxdep.engine.choices import Choice, Choices, Timing
+from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.resident import Viewer
 
 CHOICE = Choice("map", {"map": Timing(1.0, 2.0), "vmap": Timing(3.0, float("inf"))})
 

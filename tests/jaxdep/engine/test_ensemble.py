@@ -8,7 +8,7 @@ import pytest
 
 from input_pipeline.config import ConfigError
 from jaxdep import config
-from jaxdep.ensemble import seed_keys
+from jaxdep.engine.ensemble import seed_keys
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")

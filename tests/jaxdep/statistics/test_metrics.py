@@ -11,7 +11,7 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxdep import metrics
+from jaxdep.statistics import metrics
 
 N = 24  # one length, so that the metrics compile once for all drawn examples
 classify = jax.jit(metrics.classification, static_argnames=("n_classes", "positive", "classes"))

@@ -17,8 +17,7 @@ import jax
 
 from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
-from jaxdep import metrics, report
-from jaxdep.choices import Choices
+from jaxdep import report
 from jaxdep.config import (
     AnalyseStage,
     AttentionStage,
@@ -35,9 +34,9 @@ from jaxdep.config import (
     StageConfig,
     TrainStage,
 )
+from jaxdep.engine.choices import Choices
 from jaxdep.files import read_json, write_json
 from jaxdep.report import Exhibit
-from jaxdep.sources import Sources
 from jaxdep.stages import (
     WINDOW_PREDICTIONS,
     StageRun,
@@ -51,6 +50,8 @@ from jaxdep.stages import (
     spread,
     train,
 )
+from jaxdep.stages.sources import Sources
+from jaxdep.statistics import metrics
 
 _SHOWN = ("label", "section", "note", "published", "report")  # fields of a stage that change no result
 _DIFFERENCES_SHOWN = 6

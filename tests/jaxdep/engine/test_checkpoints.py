@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdep.checkpoints import Checkpoints
+from jaxdep.engine.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxdep import stability
+from jaxdep.statistics import stability
 
 
 def test_a_summary_worked_by_hand() -> None:

@@ -7,7 +7,7 @@ import scipy.special
 from sklearn.linear_model import LogisticRegression
 
 from input_pipeline.errors import DataError
-from jaxdep import fusion, metrics
+from jaxdep.statistics import fusion, metrics
 
 NAN = [np.nan, np.nan]
 # Three recordings: both members decide the first, one alone the second, none the third.

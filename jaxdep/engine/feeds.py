@@ -20,10 +20,10 @@ from jaxtyping import PRNGKeyArray
 from input_pipeline.builder import load_tensorflow
 from input_pipeline.config import ConfigError
 from input_pipeline.streaming import stream
-from jaxdep.mappers import Lift, Lifted
+from jaxdep.engine.mappers import Lift, Lifted
+from jaxdep.engine.resident import Resident, ResidentBucket, SeedData, joined
+from jaxdep.engine.training import Decisions, Learned, Order, Program, Rows, SeedState, Streamed
 from jaxdep.models import Masked
-from jaxdep.resident import Resident, ResidentBucket, SeedData, joined
-from jaxdep.training import Decisions, Learned, Order, Program, Rows, SeedState, Streamed
 
 Tree = Any
 

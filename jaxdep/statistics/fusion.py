@@ -91,7 +91,7 @@ def combine(
 
 
 def decided(probabilities: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:
-    """1 for the likeliest class, 0 for the others; of two equally likely classes the second, as jaxdep.metrics decides."""
+    """1 for the likeliest class, 0 for the others; of two equally likely classes the second, as in metrics."""
     binary = probabilities.shape[-1] == 2
     chosen = (probabilities[..., 1] >= probabilities[..., 0]).astype(int) if binary else probabilities.argmax(-1)
     return np.asarray(np.eye(probabilities.shape[-1])[chosen])
