@@ -65,6 +65,11 @@ class Arrangement(Config):
     window_s: float = 0.0
     buckets: int = 1
 
+    @property
+    def layout(self) -> Literal["sequence", "sequences"]:
+        """What an example is to a model: vectors in a row, or rows of rows."""
+        return "sequences" if self.level == "segments_frames" else "sequence"
+
     def check(self) -> None:
         for name in ("max_segments", "max_frames", "window_frames", "hop_frames"):
             if getattr(self, name) < 0:

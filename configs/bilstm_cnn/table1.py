@@ -80,7 +80,7 @@ def networks(synthetic: bool) -> tuple[TextNetwork, SpeechNetwork]:
 
 def row(label: str, model: ModelConfig, synthetic: bool, figures: tuple[Published, ...] = ()) -> TrainStage:
     """A network of the table: batches of 30, for the joint network of 50, 300 epochs (section IV.B)."""
-    modalities = tuple(model.axes())
+    modalities = tuple(model.takes())
     return TrainStage(
         label=label,
         data=data(*modalities, synthetic=synthetic),

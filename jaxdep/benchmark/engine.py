@@ -16,7 +16,7 @@ from jaxdep.engine.ensemble import Ensemble, seed_keys
 from jaxdep.engine.resident import Resident, SeedData, Viewer
 from jaxdep.engine.training import Program
 
-_TASKS = {TASK: config.Task(balanced=False)}
+_TASKS = {TASK: config.Task(class_weights="equal")}
 
 
 class Engine:

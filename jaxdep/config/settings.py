@@ -158,14 +158,14 @@ class Task(Config):
     Attributes:
         loss: `cross_entropy` for a label with classes; `huber` or `squared` for a score.
         weight: in the sum over tasks.
-        balanced: weigh the classes inversely to their count in the seed's training split.
+        class_weights: in the loss; "balanced": inversely to their count in the seed's training split.
         huber_delta: where the Huber loss turns from quadratic to linear.
         center: of a score, added to what the model says: the middle of its scale, so that learning need not find it.
     """
 
     loss: Literal["cross_entropy", "huber", "squared"] = "cross_entropy"
     weight: float = 1.0
-    balanced: bool = True
+    class_weights: Literal["balanced", "equal"] = "balanced"
     huber_delta: float = 1.0
     center: float = 0.0
 

@@ -243,15 +243,15 @@ class ExtractStage(StageConfig):
             return
         _check_kind("of", needed, source, TrainStage)
         assert isinstance(source, TrainStage)
-        for name, axes in source.model.axes().items():
+        for name, layout in source.model.takes().items():
             if name not in self.data.features:
                 raise ConfigError(
                     f"data.features: {needed!r} takes {name!r}, there are {', '.join(self.data.features)}"
                 )
-            if axes != 1:
+            if layout != "sequence":
                 raise ConfigError(
-                    f"of: the model of {needed!r} takes {name!r} of {axes} axes; features are extracted by models that take "
-                    "the frames of a segment, one axis"
+                    f"of: the model of {needed!r} takes {name!r} as {layout}; features are extracted by models that take "
+                    "the frames of a segment, a sequence"
                 )
             # Which stretches a feature is taken from may differ between corpora; what it is must not.
             ours, theirs = (one.data.features[name].as_dict() | {"segmentation": None} for one in (self, source))

@@ -205,11 +205,13 @@ class Viewer:
             return np.ones(1, np.float32)
         labels = self.examples.labels[task][rows]
         counts = np.bincount(labels[labels >= 0], minlength=len(self.examples.classes[task]))
-        if not self.tasks[task].balanced:
+        if self.tasks[task].class_weights == "equal":
             return np.ones(len(counts), np.float32)
         if (counts == 0).any():
             missing = self.examples.classes[task][int(counts.argmin())]
-            raise DataError(f"tasks.{task}: the training split has no example of class {missing!r}; set balanced=False")
+            raise DataError(
+                f"tasks.{task}: the training split has no example of class {missing!r}; set class_weights='equal'"
+            )
         return (counts.sum() / (len(counts) * counts)).astype(np.float32)
 
 

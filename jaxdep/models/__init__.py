@@ -14,9 +14,22 @@ from jaxtyping import Array, Bool, Float
 
 from input_pipeline.config import Config, ConfigError, field_names
 
+# How a feature of a batch lies in its array, and what its mask has an entry for:
+#   vector     values [B, D]           mask [B]
+#   sequence   values [B, T, D]        mask [B, T]
+#   sequences  values [B, U, T, D]     mask [B, U, T]
+#   image      values [B, H, W, C]     mask [B]
+#   images     values [B, F, H, W, C]  mask [B, F]
+Layout = Literal["vector", "sequence", "sequences", "image", "images"]
+
 
 class Masked(NamedTuple):
-    """A feature of a batch: `values` [B, ..., D], and `mask` [B, ...], False where padded."""
+    """A feature of a batch.
+
+    Attributes:
+        values: as its `Layout` says, zero where `mask` is False.
+        mask: False where padded; False throughout for an example without the feature.
+    """
 
     values: Float[Array, " batch *time dim"]
     mask: Bool[Array, " batch *time"]
@@ -65,8 +78,8 @@ class ModelConfig(Config):
             if name.endswith("dropout") and not 0 <= value < 1:
                 raise ConfigError(f"{name}: a rate from 0 to below 1, found {value}")
 
-    def axes(self) -> Mapping[str, int]:
-        """By the name of a feature that the model takes, its axes between batch and dimension: 1 for [B, T, D]."""
+    def takes(self) -> Mapping[str, Layout]:
+        """By the name of a feature that the model takes, how an example of it is laid out."""
         return {}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:

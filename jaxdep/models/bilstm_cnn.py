@@ -18,9 +18,9 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Masked, ModelConfig, Outputs
+from jaxdep.models import Layout, Masked, ModelConfig, Outputs
 from jaxdep.models.layers.convolution import Convolution
-from jaxdep.models.layers.decision import decide, make_heads
+from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout, linear
 from jaxdep.models.layers.pooling import masked_max, max_pool, pool_states
 from jaxdep.models.layers.recurrent import LSTM, BiLSTM
@@ -60,8 +60,8 @@ class TextNetwork(ModelConfig):
         super().check()
         _check_kernel(self.kernel)
 
-    def axes(self) -> Mapping[str, int]:
-        return {self.feature: 1}
+    def takes(self) -> Mapping[str, Layout]:
+        return {self.feature: "sequence"}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         encoder = TextEncoder(self, inputs[self.feature], self.dtype, rngs=rngs)
@@ -108,8 +108,8 @@ class SpeechNetwork(ModelConfig):
         if not self.channels and not self.hidden:
             raise ConfigError("hidden: 0 leaves out the LSTM, and there are no channels; give one of the two")
 
-    def axes(self) -> Mapping[str, int]:
-        return {self.feature: 1}
+    def takes(self) -> Mapping[str, Layout]:
+        return {self.feature: "sequence"}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         encoder = SpeechEncoder(self, inputs[self.feature], self.dtype, rngs=rngs)
@@ -140,8 +140,8 @@ class JointNetwork(ModelConfig):
             if getattr(self, name).dtype not in ("float32", self.dtype):
                 raise ConfigError(f"{name}.dtype: set the joint network's, which is {self.dtype}; it holds for all")
 
-    def axes(self) -> Mapping[str, int]:
-        return {**self.text.axes(), **self.speech.axes()}
+    def takes(self) -> Mapping[str, Layout]:
+        return {**self.text.takes(), **self.speech.takes()}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         return JointModel(self, inputs, outputs, rngs=rngs)
@@ -212,7 +212,7 @@ class SingleModel(nnx.Module):
 
     def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
         vector = self.encoder(features[self.feature], key)
-        return decide(self.heads, vector, {self.modality: vector})
+        return head_outputs(self.heads, vector, {self.modality: vector})
 
 
 class JointModel(nnx.Module):
@@ -234,7 +234,7 @@ class JointModel(nnx.Module):
         speech = self.speech(features[config.speech.feature], speech_key)
         joint = jax.nn.relu(self.dense(jnp.concatenate([text, speech], axis=-1)))
         joint = dropout(joint, config.dropout, joint_key)
-        return decide(self.heads, joint, {"text": text, "speech": speech, "joint": joint})
+        return head_outputs(self.heads, joint, {"text": text, "speech": speech, "joint": joint})
 
 
 def _present(feature: Masked, vector: Float[Array, "B D"]) -> Float[Array, "B D"]:

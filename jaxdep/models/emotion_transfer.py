@@ -16,10 +16,10 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Masked, ModelConfig, Outputs
+from jaxdep.models import Layout, Masked, ModelConfig, Outputs
 from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, penalty
 from jaxdep.models.layers.convolution import Edges
-from jaxdep.models.layers.decision import decide, make_heads
+from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout, linear
 from jaxdep.models.layers.pooling import Pooling, pool_states
 from jaxdep.models.layers.recurrent import BiGRU, BiLSTM
@@ -45,8 +45,8 @@ class DirectText(ModelConfig):
     time_chunk: int = 0
     initializer: str = "pytorch"
 
-    def axes(self) -> Mapping[str, int]:
-        return {self.feature: 1}
+    def takes(self) -> Mapping[str, Layout]:
+        return {self.feature: "sequence"}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         return SessionModel(self, inputs, outputs, rngs=rngs)
@@ -72,8 +72,8 @@ class DirectAudio(ModelConfig):
     time_chunk: int = 0
     initializer: str = "pytorch"
 
-    def axes(self) -> Mapping[str, int]:
-        return {self.feature: 2}
+    def takes(self) -> Mapping[str, Layout]:
+        return {self.feature: "sequences"}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         return TwoLevelModel(self, inputs, outputs, rngs=rngs)
@@ -111,8 +111,8 @@ class EmotionAudio(ModelConfig):
     output_dropout: float = 0.0
     initializer: str = "lecun_normal"
 
-    def axes(self) -> Mapping[str, int]:
-        return {self.feature: 1}
+    def takes(self) -> Mapping[str, Layout]:
+        return {self.feature: "sequence"}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         audio = AudioBranch(self, inputs[self.feature], self.dtype, rngs=rngs)
@@ -160,8 +160,8 @@ class EmotionText(ModelConfig):
         if self.reach < 0:
             raise ConfigError(f"reach: 0 or more utterances, found {self.reach}")
 
-    def axes(self) -> Mapping[str, int]:
-        return {self.feature: 1}
+    def takes(self) -> Mapping[str, Layout]:
+        return {self.feature: "sequence"}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         text = TextBranch(self, inputs[self.feature], self.dtype, rngs=rngs)
@@ -193,8 +193,8 @@ class EmotionAudioText(ModelConfig):
             if found not in (unset, ours):
                 raise ConfigError(f"{name}: set {name.partition('.')[2]} beside audio and text, where it is {ours}")
 
-    def axes(self) -> Mapping[str, int]:
-        return {**self.audio.axes(), **self.text.axes()}
+    def takes(self) -> Mapping[str, Layout]:
+        return {**self.audio.takes(), **self.text.takes()}
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         audio = AudioBranch(self.audio, inputs[self.audio.feature], self.dtype, rngs=rngs)
@@ -216,7 +216,7 @@ class SessionModel(nnx.Module):
         values, mask = features[self.config.feature]
         states, final = self.recurrent(values, mask)
         session = dropout(pool_states(self.config.pooling, states, final, mask), self.config.dropout, key)
-        return decide(self.heads, session, {"session": session})
+        return head_outputs(self.heads, session, {"session": session})
 
 
 class TwoLevelModel(nnx.Module):
@@ -244,7 +244,7 @@ class TwoLevelModel(nnx.Module):
         segments, segment_mask = dropout(segments, rate, segment_key), mask.any(-1)
         states, final = self.segments(segments, segment_mask)
         session = dropout(pool_states(pooling, states, final, segment_mask), rate, session_key)
-        return decide(self.heads, session, {"segments": segments, "session": session})
+        return head_outputs(self.heads, session, {"segments": segments, "session": session})
 
 
 class AudioBranch(nnx.Module):
@@ -339,7 +339,7 @@ class EmotionModel(nnx.Module):
             attention[f"{name}_attention"] = weights
         loss = jnp.sum(jnp.stack(penalties), axis=0)
         fused = jax.nn.relu(self.fusion(jnp.concatenate(dropped, axis=-1)))
-        return decide(self.heads, fused, {"emotion": jnp.concatenate(vectors, axis=-1), **attention}, loss)
+        return head_outputs(self.heads, fused, {"emotion": jnp.concatenate(vectors, axis=-1), **attention}, loss)
 
 
 def _pooled_dim(pooling: Pooling, hidden: int) -> int:

@@ -123,7 +123,7 @@ class StageRun:
         if task not in examples.classes:
             return frame.assign(target=labels, prediction=values[:, 0])[np.isfinite(labels)]
         classes = np.asarray(examples.classes[task])
-        # The binary rule of jaxdep.statistics.metrics.decide, p >= 0.5 for class 1, is argmax with ties to the last of two.
+        # The binary rule of metrics.predicted_class, p >= 0.5 for class 1, is argmax with ties to the last of two.
         chosen = (values[:, 1] >= values[:, 0]).astype(int) if len(classes) == 2 else values.argmax(1)
         frame = frame.assign(target=classes[labels], prediction=classes[chosen])
         return frame.assign(**{f"p_{name}": values[:, index] for index, name in enumerate(classes)})[labels >= 0]

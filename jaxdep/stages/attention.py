@@ -76,7 +76,7 @@ def _attentions(
         for start in range(0, len(places), _AT_ONCE):
             batch = places[start : start + _AT_ONCE]
             filled = np.pad(batch, (0, _AT_ONCE - len(batch)), mode="edge")  # one shape, one compilation
-            arrays: Any = {name: bucket.features[name] for name in model.axes()}
+            arrays: Any = {name: bucket.features[name] for name in model.takes()}
             features = {name: Masked(values[filled], mask[filled]) for name, (values, mask) in arrays.items()}
             found = {
                 name.removesuffix(_ENDING): np.asarray(values, np.float64)

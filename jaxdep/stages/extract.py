@@ -55,7 +55,7 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     sets = stage.sources.feature_sets(config.data, stage.folder.parent)
     recordings = batching.aligned(sets)
     segments = {
-        name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.axes()
+        name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.takes()
     }
     found = _responses(config, stage, ensemble.responder(states, seed), segments, list(classes))
     first = next(iter(recordings.values()))

@@ -59,7 +59,8 @@ def run(config: FuseStage, stage: StageRun) -> None:
             groups = np.flatnonzero(np.isfinite(decided).all(-1).any(0))  # those of whom anything is known
             there = _calibrated(decided[:, groups], temperatures)
             there[lacking[:, groups]] = np.nan
-            values = fusion.combine(config.rule, there, validation, balanced=config.tasks[task].balanced)
+            balanced = config.tasks[task].class_weights == "balanced"
+            values = fusion.combine(config.rule, there, validation, balanced=balanced)
             is_decided = np.isfinite(values).all(1)
             undecided[split] = max(undecided[split], int((~is_decided).sum()))
             written.append(stage.predictions(task, split, ballot.seed, groups[is_decided], values[is_decided]))

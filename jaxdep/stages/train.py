@@ -120,15 +120,15 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
 def _inputs(config: TrainStage, stage: StageRun) -> dict[str, int]:
     """The features' dimensions; raises ConfigError where the model takes another feature or arrangement."""
     features = stage.examples.buckets[0].features
-    for name, axes in config.model.axes().items():
+    for name, layout in config.model.takes().items():
         if name not in features:
             raise ConfigError(
                 f"stages.{stage.name}.model: it takes the feature {name!r}, the data has {', '.join(features)}"
             )
-        found = features[name].mask.ndim - 1
-        if axes != found:
+        found = config.data.arrangements[name].layout
+        if layout != found:
             raise ConfigError(
-                f"stages.{stage.name}.data.arrangements.{name}.level: gives examples of {found} axes, the model takes {axes}"
+                f"stages.{stage.name}.data.arrangements.{name}.level: an example is a {found}, the model takes a {layout}"
             )
     return {name: padded.values.shape[-1] for name, padded in features.items()}
 

@@ -47,7 +47,7 @@ def classification(
         the accuracy, and precision_macro, where the field's UA is the mean recall.
     """
     has_probabilities = jnp.issubdtype(output.dtype, jnp.floating)
-    prediction = decide(output) if has_probabilities else output
+    prediction = predicted_class(output) if has_probabilities else output
     counts = confusion(target, prediction, n_classes, weight)
     found = _of_counts(counts) | {
         f"{name}_of_{label}": metric(counts)[..., index]
@@ -104,7 +104,7 @@ def levels(classes: Sequence[str]) -> Float[Array, " C"] | None:
         return None
 
 
-def decide(probabilities: Float[Array, "*batch N C"]) -> Int[Array, "*batch N"]:
+def predicted_class(probabilities: Float[Array, "*batch N C"]) -> Int[Array, "*batch N"]:
     """The class of the highest probability: the first of equal ones, but in a binary task class 1 from p >= 0.5 on."""
     if probabilities.shape[-1] == 2:
         return (probabilities[..., 1] >= probabilities[..., 0]).astype(jnp.int32)
@@ -214,7 +214,9 @@ def confidence_bins(
     """The decisions by how sure they are: a bin holds confidences up to and including its upper edge."""
     target, probabilities = _of_one_shape(target, probabilities)
     confidence = probabilities.max(-1)
-    right, confidence, weight = _aligned((decide(probabilities) == target).astype(confidence.dtype), confidence, weight)
+    right, confidence, weight = _aligned(
+        (predicted_class(probabilities) == target).astype(confidence.dtype), confidence, weight
+    )
     index = jnp.clip(jnp.ceil(confidence * CONFIDENCE_BINS) - 1, 0, CONFIDENCE_BINS - 1).astype(int)
     one_hot = jax.nn.one_hot(index, CONFIDENCE_BINS, dtype=weight.dtype) * weight[..., None]
     return ConfidenceBins(one_hot.sum(-2), *((one_hot * x[..., None]).sum(-2) for x in (right, confidence)))

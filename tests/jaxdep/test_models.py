@@ -72,7 +72,7 @@ def batch(name, extra=0):
     if name.startswith("emotion"):
         values, mask = padded(np.array([9, 7, 5]), extra)
         features["text"] = Masked(values.at[1, 5:7].set(0), mask)  # the second dialogue ends after one more utterance
-    return {feature: features[feature] for feature in MODELS[name].axes()}
+    return {feature: features[feature] for feature in MODELS[name].takes()}
 
 
 def objective(graphdef):
@@ -127,9 +127,9 @@ def test_shapes_of_outputs(name):
     if name.startswith("emotion"):
         found = dict(outputs.intermediates)
         dims = {"audio": 8, "text": 3 * 5}
-        assert found.pop("emotion").shape == (3, sum(dims[feature] for feature in MODELS[name].axes()))
+        assert found.pop("emotion").shape == (3, sum(dims[feature] for feature in MODELS[name].takes()))
         assert (outputs.penalty > 0).all()
-        assert found.keys() == {f"{feature}_attention" for feature in MODELS[name].axes()}
+        assert found.keys() == {f"{feature}_attention" for feature in MODELS[name].takes()}
         for attention in found.values():
             np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-6)
     else:

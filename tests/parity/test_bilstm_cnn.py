@@ -133,7 +133,7 @@ def example_features(config):
     rng = np.random.default_rng(0)
     return {
         name: rng.normal(size=(len(LENGTHS[name]), FRAMES[name], DIM[name])).astype(np.float32)
-        for name in config.axes()
+        for name in config.takes()
     }
 
 

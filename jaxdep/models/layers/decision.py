@@ -15,7 +15,7 @@ def make_heads(dim: int, outputs: Mapping[str, int], initializer: str, rngs: nnx
     return nnx.Dict({task: linear(dim, n, rngs=rngs, initializer=initializer) for task, n in outputs.items()})
 
 
-def decide(
+def head_outputs(
     heads: nnx.Dict,
     hidden: Float[Array, "B D"],
     intermediates: Mapping[str, Array],

@@ -51,11 +51,11 @@ def test_operations_of_a_bilstm_step_are_about_those_of_its_products():
 def test_every_system_has_examples_that_its_model_takes(name):
     system = SYSTEMS[name]
     features = system.examples().buckets[0].features
-    assert set(features) == set(system.model.axes())
+    assert set(features) == set(system.model.takes())
     for feature, (values, mask) in features.items():
         assert values.shape == (STEPS * system.batch_size, *system.shapes[feature])
         assert mask.all()
-        assert system.model.axes()[feature] == mask.ndim - 1
+        assert system.model.takes()[feature] == {1: "sequence", 2: "sequences"}[mask.ndim - 1]
 
 
 def test_the_engine_and_the_bare_step_train_alike():

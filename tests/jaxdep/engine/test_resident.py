@@ -90,7 +90,7 @@ def test_class_weights_are_scikit_learns_balanced_ones(seed, make_examples):
 
 
 def test_unbalanced_classes_weigh_the_same_where_that_is_asked_for(make_examples):
-    view = Viewer(make_examples(), {"depressed": config.Task(balanced=False)}, config.Splits()).view(0)
+    view = Viewer(make_examples(), {"depressed": config.Task(class_weights="equal")}, config.Splits()).view(0)
     assert view.class_weights["depressed"].tolist() == [1.0, 1.0]
 
 

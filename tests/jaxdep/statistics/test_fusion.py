@@ -48,7 +48,7 @@ def test_a_majority_wins_whatever_the_confidence_and_a_tie_goes_to_the_surer_sid
 
 def test_of_two_equal_probabilities_the_second_is_voted_for_as_the_metrics_decide():
     half = np.array([[[0.5, 0.5]]])
-    decided = metrics.decide(jnp.asarray(half[0]))
+    decided = metrics.predicted_class(jnp.asarray(half[0]))
     assert fusion.decided(half[0]).argmax(-1).tolist() == np.asarray(decided).tolist() == [1]
 
 

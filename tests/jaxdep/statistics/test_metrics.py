@@ -184,8 +184,8 @@ def test_a_label_that_is_no_class_is_not_counted() -> None:
 
 
 def test_binary_decisions_go_to_class_one_from_one_half_on() -> None:
-    assert metrics.decide(jnp.array([[0.5, 0.5], [0.51, 0.49], [0.2, 0.8]])).tolist() == [1, 0, 1]
-    assert metrics.decide(jnp.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7]])).tolist() == [0, 2]
+    assert metrics.predicted_class(jnp.array([[0.5, 0.5], [0.51, 0.49], [0.2, 0.8]])).tolist() == [1, 0, 1]
+    assert metrics.predicted_class(jnp.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7]])).tolist() == [0, 2]
 
 
 def test_a_uniform_guess_of_24_classes_has_the_rmse_that_emoaudionet_would_print() -> None:
