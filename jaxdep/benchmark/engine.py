@@ -13,8 +13,8 @@ from jaxdep.benchmark.systems import OPTIMIZER, SPLITS, TASK, System
 from jaxdep.engine import training
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.ensemble import Ensemble, seed_keys
+from jaxdep.engine.program import Program, SeedState
 from jaxdep.engine.resident import Resident, SeedData, Viewer
-from jaxdep.engine.training import Program
 
 _TASKS = {TASK: config.Task(class_weights="equal")}
 
@@ -56,13 +56,13 @@ class Bare:
     def __init__(self, system: System):
         self._program = make_program(system)
         self._data, self._resident = one_seed(system)
-        self._state = jax.jit(self._program.init)(self._data)
+        self._state = jax.jit(lambda seed: self._program.init(seed=seed))(self._data)
         self._run = jax.jit(self._program.run_epochs, donate_argnums=0)
 
     def epochs(self, count: int) -> None:
         """`count` times `STEPS` steps; returns when they are done."""
         for _ in range(count):
-            self._state, _ = self._run(self._state, self._data, self._resident, 0, 1, 1 << 30)
+            self._state, _ = self._run(self._state, seed=self._data, resident=self._resident, **_one_epoch(1 << 30))
         jax.block_until_ready(self._state)
 
 
@@ -95,8 +95,16 @@ def step_flops(system: System) -> float:
     """
     program = make_program(system)
     data, resident = one_seed(system)
-    state = jax.eval_shape(program.init, data)
-    return _flops(jax.make_jaxpr(program.run_epochs)(state, data, resident, 0, 1, 1))
+    state = jax.eval_shape(lambda: program.init(seed=data))
+
+    def step(state: SeedState, data: SeedData, resident: Resident) -> Any:
+        return program.run_epochs(state, seed=data, resident=resident, **_one_epoch(1))
+
+    return _flops(jax.make_jaxpr(step)(state, data, resident))
+
+
+def _one_epoch(max_steps: int) -> dict[str, Any]:
+    return {"first_epoch": 0, "n_epochs": 1, "max_steps": max_steps}
 
 
 def _flops(jaxpr: ClosedJaxpr) -> float:

@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 from jaxtyping import Float
 
 from input_pipeline.errors import DataError
-from jaxdep.engine.training import SeedState
+from jaxdep.engine.program import SeedState
 
 History = dict[str, Float[np.ndarray, "S epochs"]]  # by "split/metric"; NaN where a seed did not run
 _OS_ERROR = re.compile(r"([^:]+) \[os_error_code='\d+'\]")  # in tensorstore's messages

@@ -25,11 +25,10 @@ from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
 from jaxdep.engine.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
 from jaxdep.engine.mappers import COMPILERS, Lift, Lifted
+from jaxdep.engine.program import Decisions, Program, SeedState, Tree
 from jaxdep.engine.resident import Part, SeedData, SeedKeys, View, Viewer, joined
-from jaxdep.engine.training import Decisions, Program, SeedState
 from jaxdep.models import Masked, Outputs
 
-Tree = Any
 Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed
 
 AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
@@ -128,7 +127,7 @@ class Ensemble:
         """The states of all seeds before the first epoch."""
         if self._init is None:
             self._init = self._compile_init(self._lift)
-        return self._end_padding(self._init(None, self._seeds, self._common))
+        return self._end_padding(self._init(None, *self._init_arguments))
 
     def run(self, states: SeedState, first_epoch: int, n_epochs: int) -> tuple[SeedState, dict[str, np.ndarray]]:
         """Trains `n_epochs` epochs, at most the `epochs_per_call` of the program; `states` is donated.
@@ -205,16 +204,15 @@ class Ensemble:
         """The "split/metric" names of what `run` returns."""
         one = joined(jax.tree.map(lambda x: x[0], self._seeds), self._common)
         resident = jax.eval_shape(lambda: self._feed.resident._replace(buckets=self._buckets))
-        state = jax.eval_shape(self._program.init, one)
-        run = partial(jax.eval_shape, self._program.run_epochs, state, one, resident)
-        return list(run(np.int32(0), np.int32(1), np.int32(1))[1])
+        state = jax.eval_shape(lambda: self._program.init(seed=one))
+        zero = np.int32(0)
+        run = partial(self._program.run_epochs, seed=one, resident=resident)
+        return list(jax.eval_shape(run, state, first_epoch=zero, n_epochs=zero, max_steps=zero)[1])
 
     @cached_property
     def abstract_states(self) -> SeedState:
         """Shapes and types of what `fetch` gives."""
-        shapes = jax.eval_shape(
-            jax.vmap(partial(_init, self._program), in_axes=(None, 0, None)), None, self._seeds, self._common
-        )
+        shapes = jax.eval_shape(jax.vmap(lambda own: self._program.init(seed=joined(own, self._common))), self._seeds)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.ids), *x.shape[1:]), x.dtype), shapes)
 
     @property
@@ -251,8 +249,12 @@ class Ensemble:
     def _lift_by(self, mapper: str) -> Lift:
         return Lift(mapper, self._mesh, self._mapping.group)
 
+    @property
+    def _init_arguments(self) -> tuple[dict[str, SeedData], dict[str, SeedData]]:
+        return {"seed": self._seeds}, {"seed": self._common}
+
     def _compile_init(self, lift: Lift) -> Lifted:
-        return lift(partial(_init, self._program), None, self._seeds, self._common)
+        return lift(self._program.init, None, *self._init_arguments)
 
     def _compile_trainer(self, lift: Lift, lanes: int) -> Trainer:
         def of_lanes(tree: Tree) -> Tree:
@@ -339,7 +341,7 @@ class Ensemble:
                 break
             for count in (few, more):
                 # Ever from the start: after some epochs seeds may have ended, which not every mapper can skip.
-                states = jax.block_until_ready(init(None, self._seeds, self._common))
+                states = jax.block_until_ready(init(None, *self._init_arguments))
                 started = time.perf_counter()
                 jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
                 seconds = time.perf_counter() - started
@@ -376,10 +378,6 @@ _reorder = jax.jit(_taken, static_argnums=0, donate_argnums=1)  # of all seeds: 
 def _give_back(sharding: NamedSharding, tree: Tree, lanes: np.ndarray, taken: Tree) -> Tree:
     """What `_take` took, changed, in its old place."""
     return lax.with_sharding_constraint(jax.tree.map(lambda x, y: x.at[lanes].set(y), tree, taken), sharding)
-
-
-def _init(program: Program, _: None, own: SeedData, common: SeedData) -> SeedState:
-    return program.init(joined(own, common))
 
 
 def _memory_limit(mesh: Mesh) -> float:

@@ -20,12 +20,11 @@ from jaxtyping import PRNGKeyArray
 from input_pipeline.builder import load_tensorflow
 from input_pipeline.config import ConfigError
 from input_pipeline.streaming import stream
+from jaxdep.engine.epochs import Order, Rows
 from jaxdep.engine.mappers import Lift, Lifted
+from jaxdep.engine.program import Decisions, Learned, Program, SeedState, Tree
 from jaxdep.engine.resident import Resident, ResidentBucket, SeedData, joined
-from jaxdep.engine.training import Decisions, Learned, Order, Program, Rows, SeedState, Streamed
 from jaxdep.models import Masked
-
-Tree = Any
 
 _IN_FLIGHT = 2  # steps that the host may be ahead of the device; each holds its batch there
 
@@ -75,7 +74,7 @@ class Feed(ABC):
         buckets: tuple[ResidentBucket, ...],
         bucket_key: PRNGKeyArray,
     ):
-        self._program, self._parts = program, program.streamed
+        self._program = program
         self._by_seed, self._everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["seed"], []))
         self._common = jax.device_put(common, self._everywhere)
         placed = tuple(map(self._placed, buckets))
@@ -104,22 +103,23 @@ class ResidentFeed(Feed):
         return bucket
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
-        compiled = lift(
-            partial(_run, self._program, lift.side_by_side), states, seeds, self._epochs(0, 1, 1), donate=True
-        )
+        fn = partial(self._program.run_epochs, side_by_side=lift.side_by_side)
+        compiled = lift(fn, states, {"seed": seeds}, self._epochs(0, 1, 1), donate=True)
 
         def run(states: SeedState, seeds: SeedData, first: int, count: int, max_steps: int) -> Tree:
-            return compiled(states, seeds, self._epochs(first, count, max_steps))
+            return compiled(states, {"seed": seeds}, self._epochs(first, count, max_steps))
 
         return Trainer(run, (compiled,))
 
     def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
-        shared = (self._common, self.resident)
-        predict = lift(partial(_predict, self._program, part), states, seeds, shared)
-        return predict(states, seeds, shared)
+        own, shared = {"seed": seeds}, {"seed": self._common, "resident": self.resident}
+        predict = lift(partial(self._program.predict, part=part), states, own, shared)
+        return predict(states, own, shared)
 
-    def _epochs(self, first: int, count: int, max_steps: int) -> Tree:
-        return self._common, self.resident, np.int32(first), np.int32(count), np.int32(max_steps)
+    def _epochs(self, first: int, count: int, max_steps: int) -> dict[str, Tree]:
+        numbers = {"first_epoch": first, "n_epochs": count, "max_steps": max_steps}
+        dynamic = {name: np.int32(number) for name, number in numbers.items()}
+        return {"seed": self._common, "resident": self.resident, **dynamic}
 
 
 class _Queue:
@@ -158,29 +158,28 @@ class StreamedFeed(Feed):
         return ResidentBucket({}, bucket.targets)
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
-        n_lanes, shared = len(jax.tree.leaves(states)[0]), (self._common, self.resident, np.int32(0))
-        begun = self._lanes(jax.vmap(self._parts.begin), states)
-        order = lift(partial(_order, self._parts), None, seeds, shared)
-        begin = lift(partial(_begin, self._parts), states, seeds, ())
+        n_lanes, own, shared = len(jax.tree.leaves(states)[0]), {"seed": seeds}, self._epoch(0)
+        begun = self._lanes(jax.vmap(self._program.begin), states)
+        order = lift(self._program.order, None, own, shared)
+        begin = lift(self._program.begin, states, {}, {})
         learn = [self._learn(lift, bucket, begun, seeds) for bucket in range(len(self._features))]
-        score = self._scorer(lift, begun.params, begun.statistics, seeds, "validation")
+        score = self._scorer(lift, (begun.params, begun.statistics), seeds, "validation")
         logits = self._logit_shapes(n_lanes, seeds, "validation")
-        finish = lift(partial(_finish, self._parts), states, (seeds, begun, logits), shared, donate=True)
+        finish = lift(self._program.finish, states, {**own, "learned": begun, "logits": logits}, shared, donate=True)
 
         def run(
             states: SeedState, seeds: SeedData, first: int, count: int, max_steps: int
         ) -> tuple[SeedState, dict[str, jax.Array]]:
-            rows = []
-            ahead = order(None, seeds, (self._common, self.resident, np.int32(first)))
+            own: dict[str, Tree] = {"seed": seeds}
+            rows, ahead = [], order(None, own, self._epoch(first))
             for number in range(first, first + count):
-                shared = (self._common, self.resident, np.int32(number))
                 planned = jax.device_get(ahead)
                 # Queued before this epoch's steps, so that nobody waits for it when the next one begins.
-                ahead = order(None, seeds, (self._common, self.resident, np.int32(number + 1)))
-                learned = begin(states, seeds, ())
-                learned = self._steps(learn, learned, seeds, planned, shared, max_steps)
-                logits = self._logits(score, learned.params, learned.statistics, seeds, "validation") if score else None
-                states, row = finish(states, (seeds, learned, logits), shared)
+                ahead = order(None, own, self._epoch(number + 1))
+                learned = self._steps(learn, begin(states, {}, {}), seeds, planned, number, max_steps)
+                weights = learned.params, learned.statistics
+                logits = self._logits(score, weights, seeds, "validation") if score else None
+                states, row = finish(states, {**own, "learned": learned, "logits": logits}, self._epoch(number))
                 rows.append(row)
             empty = jnp.full(n_lanes, jnp.nan, jnp.float32)
             missing = [dict.fromkeys(rows[0], empty)] * (self._program.epochs_per_call - count)
@@ -191,12 +190,14 @@ class StreamedFeed(Feed):
         return Trainer(run, (order, begin, *learn, *score, finish), held)
 
     def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
-        select = lift(partial(_selected, self._parts), states, seeds, ())
-        params, statistics = select(states, seeds, ())
-        score = self._scorer(lift, params, statistics, seeds, part)
-        logits = self._logits(score, params, statistics, seeds, part)
-        decide = lift(partial(_decide, self._parts, part), None, (seeds, logits), self._common)
-        return decide(None, (seeds, logits), self._common)
+        weights = lift(self._program.selected, states, {}, {})(states, {}, {})
+        score = self._scorer(lift, weights, seeds, part)
+        own = {"seed": seeds, "logits": self._logits(score, weights, seeds, part)}
+        decisions = lift(partial(self._program.decisions, part=part), None, own, {"seed": self._common})
+        return decisions(None, own, {"seed": self._common})
+
+    def _epoch(self, number: int) -> dict[str, Tree]:
+        return {"seed": self._common, "resident": self.resident, "epoch": np.int32(number)}
 
     def _learn(self, lift: Lift, bucket: int, begun: Learned, seeds: SeedData) -> Lifted:
         n_lanes, size = len(begun.loss_sum), self._program.batch_size
@@ -204,13 +205,16 @@ class StreamedFeed(Feed):
             lambda: Rows(jnp.zeros((n_lanes, size), int), jnp.ones((n_lanes, size), bool), jnp.zeros(n_lanes, int))
         )
         own, every = self._batch_shapes(bucket, n_lanes, self._are_alike("train"))
-        shared = (self._common, self.resident, np.int32(0), every)
-        return lift(
-            partial(_learn, self._parts, bucket, lift.side_by_side), begun, (seeds, rows, own), shared, donate=True
-        )
+
+        def step(learned: Learned, **arguments: Tree) -> tuple[Learned, jax.Array]:
+            """The step, and a number that is there when it is done and that no later step takes over."""
+            learned = self._program.learn(learned, bucket=bucket, side_by_side=lift.side_by_side, **arguments)
+            return learned, learned.examples + 0
+
+        return lift(step, begun, {"seed": seeds, "rows": rows, **own}, {**self._epoch(0), **every}, donate=True)
 
     def _steps(
-        self, learn: Sequence[Lifted], learned: Learned, seeds: SeedData, order: Order, shared: Tree, max_steps: int
+        self, learn: Sequence[Lifted], learned: Learned, seeds: SeedData, order: Order, epoch: int, max_steps: int
     ) -> Learned:
         """The steps of an epoch."""
         plan, queue = [(int(bucket), int(place)) for bucket, place in order.plan[0][:max_steps]], _Queue()
@@ -219,21 +223,24 @@ class StreamedFeed(Feed):
             chosen = order.positions[bucket][:, place], order.valid[bucket][:, place]
             places: Any = np.full(len(learned.loss_sum), place, np.int32)
             rows = jax.device_put(Rows(*chosen, places), self._by_seed)
-            learned, done = learn[bucket](learned, (seeds, rows, own), (*shared, every))
+            own_arguments = {"seed": seeds, "rows": rows, **own}
+            learned, done = learn[bucket](learned, own_arguments, {**self._epoch(epoch), **every})
             queue.add(done)
         return learned
 
-    def _scorer(self, lift: Lift, params: Tree, statistics: Tree, seeds: SeedData, part: str) -> list[Lifted]:
+    def _scorer(self, lift: Lift, weights: tuple[Tree, Tree], seeds: SeedData, part: str) -> list[Lifted]:
         """By bucket, the logits of a batch; nothing where there is no such part."""
         if part not in joined(seeds, self._common).parts:
             return []
-        states, n_lanes = (params, statistics), len(jax.tree.leaves(params)[0])
+        n_lanes = len(jax.tree.leaves(weights)[0])
         shapes = [self._batch_shapes(bucket, n_lanes, self._are_alike(part)) for bucket in range(len(self._features))]
-        score = partial(_score, self._parts)
-        return [lift(score, states, (seeds, own), (self._common, every)) for own, every in shapes]
+        return [
+            lift(self._program.score, weights, {"seed": seeds, **own}, {"seed": self._common, **every})
+            for own, every in shapes
+        ]
 
     def _logits(
-        self, score: Sequence[Lifted], params: Tree, statistics: Tree, seeds: SeedData, part: str
+        self, score: Sequence[Lifted], weights: tuple[Tree, Tree], seeds: SeedData, part: str
     ) -> dict[str, jax.Array]:
         """By task, [S, examples of the part in the order of the buckets, outputs]."""
         positions = self._positions(seeds, part)
@@ -245,7 +252,8 @@ class StreamedFeed(Feed):
         found: list[list[dict[str, jax.Array]]] = [[] for _ in positions]
         queue = _Queue()
         for (bucket, _), (own, every) in zip(steps, self._stream(steps, part), strict=True):
-            found[bucket].append(score[bucket]((params, statistics), (seeds, own), (self._common, every)))
+            logits_of_batch = score[bucket](weights, {"seed": seeds, **own}, {"seed": self._common, **every})
+            found[bucket].append(logits_of_batch)
             queue.add(next(iter(found[bucket][-1].values())))
         by_bucket = [
             {task: jnp.concatenate([x[task] for x in parts], axis=1)[:, : rows.shape[1]] for task in parts[0]}
@@ -255,8 +263,8 @@ class StreamedFeed(Feed):
         logits = {task: jnp.concatenate([x[task] for x in by_bucket], axis=1) for task in by_bucket[0]}
         return jax.device_put(logits, self._by_seed)
 
-    def _stream(self, steps: Sequence[tuple[int, Any]], part: str) -> Iterator[tuple[Tree, Tree]]:
-        """The features of each step (bucket, rows [S, B]) on the devices, as (each seed's own, those of all)."""
+    def _stream(self, steps: Sequence[tuple[int, Any]], part: str) -> Iterator[tuple[dict[str, Tree], dict[str, Tree]]]:
+        """The `features` of each step (bucket, rows [S, B]) on the devices: each seed's own, or those of all."""
         alike = self._are_alike(part)
 
         def gather(step: int) -> list[Any]:
@@ -269,15 +277,15 @@ class StreamedFeed(Feed):
         for arrays in stream(gather, len(steps), dtypes):
             placed = jax.device_put(arrays, sharding)
             features = {name: Masked(*placed[2 * i : 2 * i + 2]) for i, name in enumerate(self._names)}
-            yield ((), features) if alike else (features, ())
+            yield ({}, {"features": features}) if alike else ({"features": features}, {})
 
-    def _batch_shapes(self, bucket: int, n_lanes: int, alike: bool) -> tuple[Tree, Tree]:
+    def _batch_shapes(self, bucket: int, n_lanes: int, alike: bool) -> tuple[dict[str, Tree], dict[str, Tree]]:
         lead = (self._program.batch_size,) if alike else (n_lanes, self._program.batch_size)
         sharding = self._everywhere if alike else self._by_seed
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=sharding), self._features[bucket]
         )
-        return ((), shapes) if alike else (shapes, ())
+        return ({}, {"features": shapes}) if alike else ({"features": shapes}, {})
 
     def _logit_shapes(self, n_lanes: int, seeds: SeedData, part: str) -> Tree:
         parts = joined(seeds, self._common).parts
@@ -313,51 +321,3 @@ def _device_bytes(shapes: Tree) -> int:
 def nbytes(buckets: Sequence[ResidentBucket]) -> int:
     """What the features take on each device."""
     return sum(array.nbytes for bucket in buckets for feature in bucket.features.values() for array in feature)
-
-
-def _run(program: Program, side_by_side: bool, state: SeedState, own: SeedData, shared: Tree) -> Tree:
-    common, *rest = shared
-    return program.run_epochs(state, joined(own, common), *rest, side_by_side)
-
-
-def _predict(program: Program, part: str, state: SeedState, own: SeedData, shared: Tree) -> Tree:
-    common, resident = shared
-    return program.predict(state, joined(own, common), resident, part)
-
-
-def _order(parts: Streamed, _: None, own: SeedData, shared: Tree) -> Order:
-    common, *rest = shared
-    return parts.order(joined(own, common), *rest)
-
-
-def _begin(parts: Streamed, state: SeedState, own: SeedData, _: Tree) -> Learned:
-    return parts.begin(state)
-
-
-def _learn(
-    parts: Streamed, bucket: int, side_by_side: bool, learned: Learned, data: Tree, shared: Tree
-) -> tuple[Learned, jax.Array]:
-    """The step, and a number that is there when it is done and that no later step takes over."""
-    (own, rows, features), (common, resident, epoch, features_of_all) = data, shared
-    seed = joined(own, common)
-    learned = parts.learn(bucket, learned, seed, resident, rows, features or features_of_all, epoch, side_by_side)
-    return learned, learned.examples + 0
-
-
-def _score(parts: Streamed, states: Tree, data: Tree, shared: Tree) -> dict[str, jax.Array]:
-    (own, features), (common, features_of_all) = data, shared
-    return parts.score(*states, joined(own, common), features or features_of_all)
-
-
-def _finish(parts: Streamed, state: SeedState, data: Tree, shared: Tree) -> Tree:
-    (own, learned, logits), (common, resident, epoch) = data, shared
-    return parts.finish(state, learned, joined(own, common), resident, logits, epoch)
-
-
-def _selected(parts: Streamed, state: SeedState, own: SeedData, _: Tree) -> tuple[Tree, Tree]:
-    return parts.selected(state)
-
-
-def _decide(parts: Streamed, part: str, _: None, data: Tree, common: SeedData) -> dict[str, Decisions]:
-    own, logits = data
-    return parts.decide(logits, joined(own, common), part)

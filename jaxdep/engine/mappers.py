@@ -1,13 +1,13 @@
 """How a function of one seed becomes a compiled one over all seeds, [S, ...], of all devices.
 
 A compiler takes (function, arguments or their shapes, mesh, seeds at a time, whether to donate the states); these are
-(states, data, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis, the last one
+(states, own, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis, the last one
 replicated. What a mapper yields agrees with any other's to rounding.
 """
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,9 +18,11 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from input_pipeline.config import ConfigError
+from jaxdep.engine.resident import joined
 
 Tree = Any
-OneSeed = Callable[..., Tree]  # (state, data, shared) of one seed -> what it yields
+Arguments = Mapping[str, Tree]
+OneSeed = Callable[..., Tree]  # (state, own, shared) of one seed -> what it yields
 
 _SEEDS, _EVERYWHERE = PartitionSpec("seed"), PartitionSpec()
 
@@ -30,15 +32,15 @@ class Lifted:
     """A compiled function over all seeds.
 
     Attributes:
-        call: (states, data, shared) -> what it yields, [S, ...].
+        call: (states, own, shared) -> what it yields, [S, ...].
         executable: what XLA compiled: the whole, or under `loop` the call of one seed a device.
     """
 
-    call: Callable[[Tree, Tree, Tree], Tree]
+    call: OneSeed
     executable: Any
 
-    def __call__(self, states: Tree, data: Tree, shared: Tree) -> Tree:
-        return self.call(states, data, shared)
+    def __call__(self, states: Tree, own: Arguments, shared: Arguments) -> Tree:
+        return self.call(states, own, shared)
 
     @property
     def memory_bytes(self) -> int | None:
@@ -51,12 +53,12 @@ class Lifted:
 
 
 def _over_vmap(fn: OneSeed, group: int) -> OneSeed:
-    return lambda states, seeds, shared: jax.vmap(fn, in_axes=(0, 0, None))(states, seeds, shared)
+    return lambda states, own, shared: jax.vmap(fn, in_axes=(0, 0, None))(states, own, shared)
 
 
 def _over_map(fn: OneSeed, group: int) -> OneSeed:
-    def mapped(states: Tree, seeds: Tree, shared: Tree) -> Tree:
-        return lax.map(lambda one: fn(*one, shared), (states, seeds), batch_size=group if group > 1 else None)
+    def mapped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
+        return lax.map(lambda one: fn(*one, shared), (states, own), batch_size=group if group > 1 else None)
 
     return mapped
 
@@ -74,8 +76,8 @@ def _compile_sharded(
 def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
     """One compiled call trains one seed of each device; the results gather in a donated buffer."""
 
-    def one(results: Tree, index: jax.Array, states: Tree, data: Tree, shared: Tree) -> Tree:
-        of_seed = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, index, keepdims=False), (states, data))
+    def one(results: Tree, index: jax.Array, states: Tree, own: Arguments, shared: Arguments) -> Tree:
+        of_seed = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, index, keepdims=False), (states, own))
         result = fn(*of_seed, shared)
         return jax.tree.map(lambda all_, x: lax.dynamic_update_index_in_dim(all_, x, index, 0), results, result)
 
@@ -94,10 +96,10 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     step = jax.jit(sharded, donate_argnums=0).lower(buffers, index, *args).compile()
     n_local = jax.tree.leaves(shapes)[0].shape[0] // mesh.shape["seed"]
 
-    def looped(states: Tree, data: Tree, shared: Tree) -> Tree:
+    def looped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
         results = make_results()
         for index in range(n_local):
-            results = step(results, np.int32(index), states, data, shared)
+            results = step(results, np.int32(index), states, own, shared)
         return results
 
     return Lifted(looped, step)
@@ -117,8 +119,8 @@ def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
 
     compiled = lifted.lower(*jax.eval_shape(split, args[:2]), args[2]).compile()
 
-    def mapped(states: Tree, data: Tree, shared: Tree) -> Tree:
-        results = compiled(*split((states, data)), shared)
+    def mapped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
+        results = compiled(*split((states, own)), shared)
         return jax.device_put(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results), sharding)
 
     return Lifted(mapped, compiled)
@@ -130,6 +132,16 @@ COMPILERS: dict[str, Callable[..., Lifted]] = {
     "loop": _compile_loop,
     "pmap": _compile_pmap,
 }
+
+
+def _by_name(fn: Callable[..., Tree]) -> OneSeed:
+    def call(state: Tree, own: Arguments, shared: Arguments) -> Tree:
+        arguments = {**shared, **own}
+        if "seed" in own:
+            arguments["seed"] = joined(own["seed"], shared["seed"])
+        return fn(*(() if state is None else (state,)), **arguments)
+
+    return call
 
 
 class Lift:
@@ -148,10 +160,18 @@ class Lift:
         self.mapper, self.compile_s = mapper, 0.0
         self._mesh, self._group = mesh, group
 
-    def __call__(self, fn: OneSeed, states: Tree, data: Tree, shared: Tree, donate: bool = False) -> Lifted:
-        """Compiles `fn` for arguments of such shapes."""
+    def __call__(
+        self, fn: Callable[..., Tree], states: Tree, own: Arguments, shared: Arguments, donate: bool = False
+    ) -> Lifted:
+        """Compiles a function of one seed for arguments of such shapes.
+
+        Args:
+            fn: takes one seed's part of `states` first (nothing, where they are None), and all else by name.
+            own: what each seed has of its own, [S, ...].
+            shared: what is the same for all. The `seed` (`SeedData`) stands in both, and is joined.
+        """
         started = time.perf_counter()
-        lifted = COMPILERS[self.mapper](fn, (states, data, shared), self._mesh, self._group, donate)
+        lifted = COMPILERS[self.mapper](_by_name(fn), (states, own, shared), self._mesh, self._group, donate)
         self.compile_s += time.perf_counter() - started
         return lifted
 

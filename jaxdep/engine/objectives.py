@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Num
 from jaxdep.config import Task
 from jaxdep.models import Outputs
 
+MISSING = {"i": -1, "f": jnp.nan}  # the target of nobody, by the kind of its type: a class's index, or a score
+
 
 def example_losses(
     task: Task,

@@ -187,16 +187,17 @@ class Viewer:
     def _normalizer(self, feature: str, rows: np.ndarray) -> Normalizer:
         mean: Any
         scale: Any
-        counts, sums, squares, offset = self._moments[feature]
+        counts, means, squares = (moment[rows] for moment in self._moments[feature])
         if feature in self.unnormalized:
-            mean, scale = np.zeros(len(offset), np.float32), np.ones(len(offset), np.float32)
+            dim = means.shape[1]
+            mean, scale = np.zeros(dim, np.float32), np.ones(dim, np.float32)
             return Normalizer(mean, scale)
-        total = counts[rows].sum()
-        mean = sums[rows].sum(0) / total
-        variance = np.maximum(squares[rows].sum(0) / total - mean**2, 0)
+        total = counts.sum()
+        mean = counts @ means / total
+        variance = (squares.sum(0) + counts @ (means - mean) ** 2) / total
         # A dimension that does not vary in training is only centred: its scale would be noise.
         deviation = np.where(variance > 1e-12, np.sqrt(variance), 1.0)
-        mean, scale = (mean + offset).astype(np.float32), (1 / deviation).astype(np.float32)
+        mean, scale = mean.astype(np.float32), (1 / deviation).astype(np.float32)
         return Normalizer(mean, scale)
 
     def _class_weights(self, task: str, rows: np.ndarray) -> Any:
@@ -236,21 +237,18 @@ def _places(examples: Examples) -> Int[np.ndarray, "N 2"]:
 
 def _example_moments(
     examples: Examples, feature: str
-) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N D"], Float[np.ndarray, "N D"], Float[np.ndarray, " D"]]:
-    """Of each example the number of vectors, their sum and sum of squares in float64, about a common offset.
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N D"], Float[np.ndarray, "N D"]]:
+    """Of each example the number of vectors, their mean, and the sum of squares about that mean, in float64.
 
-    The offset only keeps the sum of squares from losing digits; it cancels in every statistic.
+    From these the variance of any set of examples follows without a loss of digits (Chan, Golub and LeVeque 1983,
+    "Algorithms for Computing the Sample Variance"), and without a common offset, in which a split would see the others.
     """
-    dim = examples.buckets[0].features[feature].values.shape[-1]
-    counts, sums, squares = (
-        np.zeros(len(examples.ids)),
-        np.zeros((len(examples.ids), dim)),
-        np.zeros((len(examples.ids), dim)),
-    )
-    values, mask = examples.buckets[-1].features[feature]
-    offset = values.reshape(-1, dim)[mask.argmax()].astype(np.float64)  # any vector does
+    dim, n = examples.buckets[0].features[feature].values.shape[-1], len(examples.ids)
+    counts, means, squares = np.zeros(n), np.zeros((n, dim)), np.zeros((n, dim))
     for bucket in examples.buckets:
         for row, values, mask in zip(bucket.rows, *bucket.features[feature], strict=True):
-            vectors = values[mask].astype(np.float64) - offset
-            counts[row], sums[row], squares[row] = len(vectors), vectors.sum(0), (vectors**2).sum(0)
-    return counts, sums, squares, offset
+            vectors = values[mask].astype(np.float64)
+            if len(vectors):
+                counts[row], means[row] = len(vectors), vectors.mean(0)
+                squares[row] = ((vectors - means[row]) ** 2).sum(0)
+    return counts, means, squares

@@ -8,9 +8,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
-import jax
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from input_pipeline.config import Config, ConfigError, field_names
 
@@ -49,10 +48,30 @@ class Outputs(NamedTuple):
     intermediates: Mapping[str, Array]
 
 
-class Model(Protocol):
-    """A callable module: `model(features, key=key)`; without a key it is deterministic (dropout off)."""
+class Step(NamedTuple):
+    """What a model is told in training, and only there.
 
-    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs: ...
+    Attributes:
+        key: of all that it draws (dropout).
+        valid: [B], False for rows that only fill up the batch, whose features are masked throughout. What mixes
+            examples, as a batch norm does, must leave them out.
+        axis: the mesh axis whose devices share the batch, or None; what mixes examples must reach over it.
+    """
+
+    key: PRNGKeyArray
+    valid: Bool[Array, " batch"]
+    axis: str | None = None
+
+
+def key_of(step: Step | None) -> PRNGKeyArray | None:
+    """The key of what a model draws, or None in evaluation, where nothing is drawn."""
+    return None if step is None else step.key
+
+
+class Model(Protocol):
+    """A callable module: `model(features, step=step)`; without a step it is deterministic, as in evaluation."""
+
+    def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs: ...
 
 
 @dataclasses.dataclass

@@ -18,7 +18,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Layout, Masked, ModelConfig, Outputs
+from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of
 from jaxdep.models.layers.convolution import Convolution
 from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout, linear
@@ -210,7 +210,8 @@ class SingleModel(nnx.Module):
         self.encoder = encoder
         self.heads = make_heads(config.units, outputs, config.initializer, rngs)
 
-    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
+    def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
+        key = key_of(step)
         vector = self.encoder(features[self.feature], key)
         return head_outputs(self.heads, vector, {self.modality: vector})
 
@@ -227,7 +228,8 @@ class JointModel(nnx.Module):
         self.dense = linear(text.units + speech.units, config.units, **options)
         self.heads = make_heads(config.units, outputs, config.initializer, rngs)
 
-    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
+    def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
+        key = key_of(step)
         config = self.config
         text_key, speech_key, joint_key = [None] * 3 if key is None else jax.random.split(key, 3)
         text = self.text(features[config.text.feature], text_key)

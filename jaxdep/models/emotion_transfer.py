@@ -16,7 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Layout, Masked, ModelConfig, Outputs
+from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of
 from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, penalty
 from jaxdep.models.layers.convolution import Edges
 from jaxdep.models.layers.decision import head_outputs, make_heads
@@ -212,7 +212,8 @@ class SessionModel(nnx.Module):
         self.recurrent = BiLSTM(dim, config.hidden, rngs=rngs, time_chunk=config.time_chunk, **options)
         self.heads = make_heads(_pooled_dim(config.pooling, config.hidden), outputs, config.initializer, rngs)
 
-    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
+    def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
+        key = key_of(step)
         values, mask = features[self.config.feature]
         states, final = self.recurrent(values, mask)
         session = dropout(pool_states(self.config.pooling, states, final, mask), self.config.dropout, key)
@@ -234,7 +235,8 @@ class TwoLevelModel(nnx.Module):
         self.segments = BiGRU(_pooled_dim(config.pooling, config.frame_hidden), config.segment_hidden, **options)
         self.heads = make_heads(_pooled_dim(config.pooling, config.segment_hidden), outputs, config.initializer, rngs)
 
-    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
+    def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
+        key = key_of(step)
         values, mask = features[self.config.feature]  # [B, U, T, D]
         rate, pooling = self.config.dropout, self.config.pooling
         segment_key, session_key = (None, None) if key is None else jax.random.split(key)
@@ -326,7 +328,8 @@ class EmotionModel(nnx.Module):
         """Those there are, in the order of their vectors."""
         return {name: branch for name, branch in (("audio", self.audio), ("text", self.text)) if branch is not None}
 
-    def __call__(self, features: Mapping[str, Masked], *, key: jax.Array | None = None) -> Outputs:
+    def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
+        key = key_of(step)
         n = len(self.branches)
         keys = [None] * 2 * n if key is None else list(jax.random.split(key, 2 * n))
         vectors, dropped, penalties, attention = [], [], [], {}

@@ -21,7 +21,7 @@ from input_pipeline.features import Extracted
 from input_pipeline.progress import progress
 from jaxdep.config import ExtractStage, TrainStage
 from jaxdep.engine.ensemble import Ensemble, Responder
-from jaxdep.engine.training import SeedState
+from jaxdep.engine.program import SeedState
 from jaxdep.models import Masked
 from jaxdep.report.scores import read_metrics
 from jaxdep.stages import StageRun

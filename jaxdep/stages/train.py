@@ -14,8 +14,8 @@ from jaxdep.config import Further, TrainStage
 from jaxdep.engine import training
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.program import SeedState
 from jaxdep.engine.resident import Viewer
-from jaxdep.engine.training import SeedState
 from jaxdep.report.tensorboard import write_events
 from jaxdep.stages import PREDICTION_COLUMNS, WINDOW_PREDICTIONS, StageRun, predictions_file
 

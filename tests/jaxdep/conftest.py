@@ -18,10 +18,11 @@ from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.engine import training
 from jaxdep.engine.ensemble import Ensemble, seed_keys
+from jaxdep.engine.program import Program, SeedState
 from jaxdep.engine.resident import Resident, SeedData, View, Viewer
-from jaxdep.engine.training import Program, SeedState
-from jaxdep.models import ModelConfig, Outputs
+from jaxdep.models import ModelConfig, Outputs, key_of
 from jaxdep.models.layers.dense import dropout, linear
+from jaxdep.models.layers.normalization import BatchNorm
 from jaxdep.models.layers.pooling import masked_mean
 
 TASKS = {"depressed": config.Task()}
@@ -111,8 +112,36 @@ class MeanModule(nnx.Module):
         for head in self.heads.values():
             head.kernel[...] = jnp.where(is_spoilt, jnp.inf, head.kernel[...])
 
-    def __call__(self, features, *, key=None):
-        pooled = dropout(masked_mean(*features["audio"]), self.dropout, key)
+    def __call__(self, features, *, step=None):
+        pooled = dropout(masked_mean(*features["audio"]), self.dropout, key_of(step))
+        return Outputs({task: head(pooled) for task, head in self.heads.items()}, jnp.zeros(len(pooled)), {})
+
+
+@dataclasses.dataclass
+class NormModel(ModelConfig):
+    """`MeanModel` with a batch norm over the frames and one over the examples; nothing else has batch statistics."""
+
+    dropout: float = 0.0
+
+    def takes(self):
+        return {"audio": "sequence"}
+
+    def build(self, inputs, outputs, *, rngs):
+        return NormModule(self, inputs, outputs, rngs=rngs)
+
+
+class NormModule(nnx.Module):
+    def __init__(self, model, inputs, outputs, *, rngs):
+        self.dropout = model.dropout
+        self.frames, self.hidden = BatchNorm(inputs["audio"]), linear(inputs["audio"], 4, rngs=rngs)
+        self.pooled = BatchNorm(4)
+        self.heads = nnx.Dict({task: linear(4, n, rngs=rngs) for task, n in outputs.items()})
+
+    def __call__(self, features, *, step=None):
+        values, mask = features["audio"]
+        pooled = jnp.tanh(self.hidden(masked_mean(self.frames(values, mask, step), mask)))
+        pooled = self.pooled(pooled, jnp.ones(len(values), bool) if step is None else step.valid, step)
+        pooled = dropout(pooled, self.dropout, key_of(step))
         return Outputs({task: head(pooled) for task, head in self.heads.items()}, jnp.zeros(len(pooled)), {})
 
 
@@ -213,6 +242,7 @@ def assert_same_seed(found: Run, found_at: int, expected: Run, expected_at: int,
         np.testing.assert_allclose(x[found_at], y[expected_at], rtol=0, atol=atol)
 
     jax.tree.map(compare, found.final.params, expected.final.params)
+    jax.tree.map(compare, found.final.statistics, expected.final.statistics)
     jax.tree.map(compare, found.final.best, expected.final.best)
     assert found.history.keys() == expected.history.keys()
     for name, values in found.history.items():
@@ -233,6 +263,7 @@ _fit = _shared(fit)
 _one_seed = _shared(one_seed)
 _assert_same_seed = _shared(assert_same_seed)
 _mean_model = pytest.fixture(scope="session", name="mean_model")(lambda: MeanModel)
+_norm_model = pytest.fixture(scope="session", name="norm_model")(lambda: NormModel)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Masked
+from jaxdep.models import Masked, Step
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
@@ -51,9 +51,9 @@ def built(name):
 
 @functools.cache
 def compiled(name):
-    """(features, key=None) -> outputs."""
+    """(features, step=None) -> outputs."""
     graphdef, state = built(name)
-    return jax.jit(lambda features, key=None: nnx.merge(graphdef, state, copy=True)(features, key=key))
+    return jax.jit(lambda features, step=None: nnx.merge(graphdef, state, copy=True)(features, step=step))
 
 
 def padded(lengths, extra=0):
@@ -111,7 +111,8 @@ def test_an_example_does_not_depend_on_its_batch(name):
 def test_dropout_follows_its_key_and_is_off_without_one(name):
     model, features = compiled(name), batch(name)
     plain, again = (model(features).logits["depressed"] for _ in range(2))
-    first, same, other = (model(features, key=jax.random.key(i)).logits["depressed"] for i in (0, 0, 1))
+    steps = [Step(jax.random.key(i), jnp.ones(3, bool)) for i in (0, 0, 1)]
+    first, same, other = (model(features, step).logits["depressed"] for step in steps)
     np.testing.assert_array_equal(plain, again)
     np.testing.assert_array_equal(first, same)
     assert not np.allclose(first, other)
@@ -137,8 +138,8 @@ def test_shapes_of_outputs(name):
 
 
 @CASES
-def test_a_model_owns_parameters_alone(name):
-    _, parameters, rest = nnx.split(nnx.merge(*built(name)), nnx.Param, ...)
+def test_a_model_owns_parameters_and_batch_statistics_alone(name):
+    _, parameters, _, rest = nnx.split(nnx.merge(*built(name)), nnx.Param, nnx.BatchStat, ...)
     assert jax.tree.leaves(parameters)
     assert not jax.tree.leaves(rest)
 

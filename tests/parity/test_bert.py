@@ -12,7 +12,7 @@ from input_pipeline.extraction import extract
 from input_pipeline.features import Words
 from input_pipeline.recording import PARTICIPANT, Recording, Segment
 from jaxdep.config import Optimizer
-from jaxdep.engine.training import make_transform
+from jaxdep.engine.schedule import make_transform
 from jaxdep.models.encoders import TEXT_ENCODERS
 from jaxdep.models.encoders.bert import Bert, load_bert
 

@@ -11,7 +11,7 @@ from flax import nnx
 from jaxdep.benchmark.systems import SYSTEMS
 from jaxdep.config import Optimizer, Task
 from jaxdep.engine.objectives import batch_loss
-from jaxdep.engine.training import make_transform
+from jaxdep.engine.schedule import make_transform
 from jaxdep.models import Masked
 from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionAudioText, EmotionText
 

@@ -123,8 +123,8 @@ def test_a_units_decision_is_the_mean_of_its_windows_probabilities(make_examples
     examples = make_examples(n=12, windows=3, buckets=2)
     seed, resident, view = one_seed(examples, tasks=TASKS)
     program = make_program(examples, tasks=TASKS)
-    state = program.init(seed)
-    found = program.predict(state, seed, resident, "test")
+    state = program.init(seed=seed)
+    found = program.predict(state, seed=seed, resident=resident, part="test")
     mean, scale = view.normalizers["audio"]
     decisions = {task: {group: [] for group in view.units["test"].groups} for task in TASKS}
     for bucket in examples.buckets:
@@ -150,9 +150,11 @@ def test_padding_stays_zero_behind_the_normalisation(make_examples, make_program
     bucket = resident.buckets[0]._replace(features={"audio": Masked(values + 9 * ~mask[..., None], mask)})
     noisy = resident._replace(buckets=(bucket,))
     program = make_program(examples)
-    state = program.init(seed)
-    clean = program.predict(state, seed, resident, "test")["depressed"].units
-    np.testing.assert_array_equal(program.predict(state, seed, noisy, "test")["depressed"].units, clean)
+    state = program.init(seed=seed)
+    clean = program.predict(state, seed=seed, resident=resident, part="test")["depressed"].units
+    np.testing.assert_array_equal(
+        program.predict(state, seed=seed, resident=noisy, part="test")["depressed"].units, clean
+    )
 
 
 def test_seeds_share_listed_splits_and_draw_their_own(make_examples):

@@ -7,7 +7,7 @@ import pytest
 
 from input_pipeline.config import ConfigError
 from jaxdep import config
-from jaxdep.engine.training import make_transform
+from jaxdep.engine.schedule import make_transform
 from jaxdep.models.emotion_transfer import DirectText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -39,7 +39,9 @@ def test_number_of_buckets_does_not_change_the_predictions_of_a_state(make_examp
         examples = make_examples(buckets=buckets, windows=2)
         program = make_program(examples, DirectText(feature="audio", hidden=4))
         seed, resident, _ = one_seed(examples, seed=3)
-        found.append(program.predict(program.init(seed), seed, resident, "test")["depressed"].units)
+        found.append(
+            program.predict(program.init(seed=seed), seed=seed, resident=resident, part="test")["depressed"].units
+        )
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
 
 
@@ -117,7 +119,7 @@ def test_the_middle_of_a_scale_is_added_to_what_the_model_says(make_examples, ma
         tasks = {"depressed": config.Task(), "score": config.Task(loss="huber", center=center)}
         program = make_program(examples, DirectText(feature="audio", hidden=4), tasks=tasks)
         seed, resident, _ = one_seed(examples, seed=3, tasks=tasks)
-        found[center] = program.predict(program.init(seed), seed, resident, "test")
+        found[center] = program.predict(program.init(seed=seed), seed=seed, resident=resident, part="test")
     np.testing.assert_allclose(found[3.0]["score"].units, found[0.0]["score"].units + 3.0, atol=1e-6)
     np.testing.assert_array_equal(found[3.0]["depressed"].units, found[0.0]["depressed"].units)
 

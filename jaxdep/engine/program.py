@@ -1,0 +1,175 @@
+"""What the engine asks of ONE seed's training: its state, and the pure functions that `training.build` makes.
+
+`ensemble.py` and `feeds.py` map these functions over seeds and know nothing else of them. Each takes what it changes
+first, and all else by name, so that any argument may be the seed's own or the same for all (`mappers.of_one_seed`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from jaxtyping import Array, Bool, Float, Int, Scalar
+
+from jaxdep.engine.epochs import Order, Rows
+from jaxdep.engine.resident import Normalizer, Resident, SeedData
+from jaxdep.models import Masked, Outputs
+
+Tree = Any  # a pytree of arrays
+
+
+class Best(NamedTuple):
+    """The best epoch so far by the monitored validation metric (`score`: lower is better)."""
+
+    params: Tree
+    statistics: Tree
+    epoch: Int[Scalar, ""]
+    score: Float[Scalar, ""]
+
+
+class SeedState(NamedTuple):
+    """A seed between two epochs.
+
+    Attributes:
+        params, statistics: the model's parameters, and what else it owns (batch statistics), as pure dicts.
+        waited: epochs since the best one.
+        plateau_waited: epochs since the best one or since the learning rate was last lowered.
+        stopped: by patience; diverged: a loss was not finite, and the state is that before the epoch.
+    """
+
+    params: Tree
+    statistics: Tree
+    opt_state: Tree
+    learning_rate_scale: Float[Scalar, ""]
+    best: Best
+    waited: Int[Scalar, ""]
+    plateau_waited: Int[Scalar, ""]
+    stopped: Bool[Scalar, ""]
+    diverged: Bool[Scalar, ""]
+
+
+class Learned(NamedTuple):
+    """What one step hands to the next."""
+
+    params: Tree
+    statistics: Tree
+    opt_state: Tree
+    loss_sum: Float[Scalar, ""]
+    examples: Float[Scalar, ""]
+    learning_rate_scale: Float[Scalar, ""]
+    ended: Bool[Scalar, ""]
+
+
+class Decisions(NamedTuple):
+    """What a seed says of a part, [..., classes] probabilities or [..., 1] scores.
+
+    Attributes:
+        examples: of each example, bucket after bucket; meaningless where `Part.valid` is False.
+        units: of each decision unit, the mean over its examples.
+    """
+
+    examples: Float[Array, "examples outputs"]
+    units: Float[Array, "units outputs"]
+
+
+class Program(Protocol):
+    """The pure functions of one seed.
+
+    Attributes:
+        identity: says in words what is computed, shapes apart: programs that say the same take the same time.
+        batch_size: examples a step.
+        outputs: by task, the number of logits.
+        epochs_per_call: as configured.
+        lower_is_better: whether the monitored metric is.
+    """
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def outputs(self) -> Mapping[str, int]: ...
+    @property
+    def epochs_per_call(self) -> int: ...
+    @property
+    def lower_is_better(self) -> bool: ...
+
+    def init(self, *, seed: SeedData) -> SeedState:
+        """The state before the first epoch."""
+
+    def run_epochs(
+        self,
+        state: SeedState,
+        *,
+        seed: SeedData,
+        resident: Resident,
+        first_epoch: Int[Scalar, ""],
+        n_epochs: Int[Scalar, ""],
+        max_steps: Int[Scalar, ""],
+        side_by_side: bool = False,
+    ) -> tuple[SeedState, dict[str, Array]]:
+        """Trains `n_epochs` epochs, at most `epochs_per_call`.
+
+        Args:
+            max_steps: a limit on steps an epoch, for timing. Like the other numbers dynamic: one compilation serves all.
+            side_by_side: whether several seeds are computed as one, as under vmap.
+
+        Returns:
+            The state, and by "split/metric" the history, [epochs_per_call], NaN where an epoch was not run.
+        """
+
+    def predict(self, state: SeedState, *, seed: SeedData, resident: Resident, part: str) -> dict[str, Decisions]:
+        """By task, the decisions of the reported epoch on that part."""
+
+    def respond(
+        self, state: SeedState, normalizers: Mapping[str, Normalizer], features: Mapping[str, Masked]
+    ) -> Outputs:
+        """What the model of the reported epoch says, without dropout, of whatever examples, as they lie in a bucket."""
+
+    # The parts of an epoch, for features that the host hands over batch by batch; `Resident` then holds the targets
+    # alone, and `features` are those of a whole batch.
+
+    def order(self, *, seed: SeedData, resident: Resident, epoch: Int[Scalar, ""]) -> Order:
+        """The batches of an epoch."""
+
+    def begin(self, state: SeedState) -> Learned:
+        """What the first step of an epoch takes."""
+
+    def learn(
+        self,
+        learned: Learned,
+        *,
+        bucket: int,
+        seed: SeedData,
+        resident: Resident,
+        rows: Rows,
+        features: Mapping[str, Masked],
+        epoch: Int[Scalar, ""],
+        side_by_side: bool = False,
+    ) -> Learned:
+        """One step on a batch of that bucket."""
+
+    def score(
+        self, weights: tuple[Tree, Tree], *, seed: SeedData, features: Mapping[str, Masked]
+    ) -> dict[str, Float[Array, "batch outputs"]]:
+        """By task, the logits of (params, statistics)."""
+
+    def selected(self, state: SeedState) -> tuple[Tree, Tree]:
+        """The (params, statistics) that are reported."""
+
+    def finish(
+        self,
+        state: SeedState,
+        *,
+        learned: Learned,
+        seed: SeedData,
+        resident: Resident,
+        logits: dict[str, Array] | None,
+        epoch: Int[Scalar, ""],
+    ) -> tuple[SeedState, dict[str, Array]]:
+        """Judges an epoch by the logits of its validation part, if there is one.
+
+        Returns:
+            The state, and the epoch's row of the history, NaN if the seed had ended.
+        """
+
+    def decisions(self, *, logits: Mapping[str, Array], seed: SeedData, part: str) -> dict[str, Decisions]:
+        """By task, what the logits of a part's examples decide."""

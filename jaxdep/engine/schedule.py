@@ -1,0 +1,44 @@
+"""How gradients become steps, and what an epoch's score changes: the best so far, the learning rate, the end."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from jaxdep.config import Optimizer, Training
+from jaxdep.engine.program import Best, SeedState
+
+
+def make_transform(config: Optimizer) -> optax.GradientTransformation:
+    """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale."""
+    rate = config.learning_rate
+    steps = {
+        "adam": lambda: optax.adam(rate),
+        "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
+        "sgd": lambda: optax.sgd(rate, momentum=config.momentum or None),
+        "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
+    }
+    chain = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
+    if config.weight_decay and config.name != "adamw":
+        chain.append(optax.add_decayed_weights(config.weight_decay))
+    return optax.chain(*chain, steps[config.name]())
+
+
+def judged(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:
+    """Best so far, early stopping and reduce-on-plateau after an epoch with this score (lower is better)."""
+    score = jnp.where(jnp.isnan(score), jnp.inf, score)  # a metric that is not defined is no better than any
+    better = (score < state.best.score) | (state.best.epoch < 0)
+    candidate = Best(state.params, state.statistics, epoch.astype(jnp.int32), score.astype(jnp.float32))
+    # Written so that any improvement on an infinite score is enough.
+    enough = better & ~(state.best.score - score < training.plateau_threshold * jnp.abs(state.best.score))
+    waited = jnp.where(better, 0, state.waited + 1)
+    plateau_waited = jnp.where(enough, 0, state.plateau_waited + 1)
+    lower = (plateau_waited >= training.plateau_patience) & (training.plateau_patience > 0)
+    scale = jnp.maximum(state.learning_rate_scale * training.plateau_factor, training.plateau_floor)
+    return state._replace(
+        best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
+        waited=waited,
+        plateau_waited=jnp.where(lower, 0, plateau_waited),
+        learning_rate_scale=jnp.where(lower, scale, state.learning_rate_scale),
+        stopped=(waited >= training.patience) & (training.patience > 0),
+    )

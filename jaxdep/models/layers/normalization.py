@@ -1,0 +1,63 @@
+"""Batch normalisation that sees the valid cells of a batch alone, over all devices that share it."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float
+
+from jaxdep.models import Step
+
+
+class BatchNorm(nnx.Module):
+    """Normalises each channel by its mean and variance over a batch (Ioffe and Szegedy 2015): x [..., C] -> [..., C].
+
+    In training these are of the batch's valid cells, and enter the running ones, which evaluation takes; as in PyTorch,
+    the variance is the biased one in the batch, the unbiased one in the running mean. A batch without a valid cell
+    leaves the running ones as they were. The running ones are `nnx.BatchStat`s: each seed has its own.
+    """
+
+    def __init__(self, channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5, dtype: DTypeLike = jnp.float32):
+        """`momentum` is the share of a batch in the running statistics, as PyTorch counts it."""
+        self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
+        self.scale, self.bias = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.zeros(channels))
+        self.mean, self.variance = nnx.BatchStat(jnp.zeros(channels)), nnx.BatchStat(jnp.ones(channels))
+
+    def __call__(self, x: Float[Array, "*cells C"], mask: Bool[Array, "*cells"], step: Step | None) -> Array:
+        """The normalised cells, zero where `mask` is False.
+
+        Args:
+            mask: the cells that count. Of features it is their own mask, which is False in examples that only fill up a
+                batch; of anything else, combine it with `Step.valid`.
+        """
+        x = x.astype(jnp.float32)
+        if step is None:
+            mean, variance = self.mean[...], self.variance[...]
+        else:
+            mean, variance = self._of_batch(x, mask, step.axis)
+        scale = self.scale[...] * lax.rsqrt(variance + self.epsilon)
+        normalized = (x - _row(mean, x)) * _row(scale, x) + _row(self.bias[...], x)
+        return jnp.where(mask[..., None], normalized, 0).astype(self.dtype)
+
+    def _of_batch(self, x: Array, mask: Array, axis: str | None) -> tuple[Array, Array]:
+        """Mean and variance over the valid cells, [C]; remembers them."""
+        over = tuple(range(mask.ndim))
+
+        def total(values: Array) -> Array:
+            """Of the valid cells on all devices that share the batch."""
+            own = jnp.where(mask[..., None], values, 0).sum(over)
+            return own if axis is None else lax.psum(own, axis)
+
+        count = total(jnp.ones((*mask.shape, 1)))
+        mean = total(x) / jnp.maximum(count, 1)
+        variance = total((x - _row(mean, x)) ** 2) / jnp.maximum(count, 1)
+        unbiased = variance * count / jnp.maximum(count - 1, 1)
+        share = jnp.where(count > 0, self.momentum, 0)
+        self.mean[...] = self.mean[...] + share * (lax.stop_gradient(mean) - self.mean[...])
+        self.variance[...] = self.variance[...] + share * (lax.stop_gradient(unbiased) - self.variance[...])
+        return mean, variance
+
+
+def _row(channels: Float[Array, " C"], x: Float[Array, "*cells C"]) -> Array:
+    """[C] as [1, ..., 1, C], since ranks are never promoted here."""
+    return channels.reshape((1,) * (x.ndim - 1) + channels.shape)

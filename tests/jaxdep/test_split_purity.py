@@ -1,0 +1,106 @@
+"""Nothing of another split enters a training step, for every model: its parameters and statistics stay the same bits.
+
+A batch is filled up with rows of anybody, here of a tested recording; a normaliser or a class weight could count them.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from input_pipeline.batching import Bucket, Examples, Padded
+from jaxdep import config
+from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
+from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+N, FRAMES, DIM = 20, 6, 3
+TASKS = {"depressed": config.Task(), "score": config.Task(loss="squared", weight=0.1)}
+# Ten recordings train in batches of eight: six rows of the second one only fill it up.
+SCHEDULE = config.Training(epochs=2, batch_size=8, epochs_per_call=2, select="last")
+EMOTION = EmotionAudio(
+    width=6, splice=(0, 1), taps=((0, 1),), frame_dim=4, attention_units=3, head_sharpness=(1.0, 0.2)
+)
+UTTERANCES = EmotionText(text_dim=3, attention_units=3, head_sharpness=(1.0, 0.2), fusion_dim=4)
+TEXT = TextNetwork("text", hidden=3, channels=4, units=3, dropout=0.0)
+SPEECH = SpeechNetwork(channels=(4,), hidden=3, units=4, pool=2, dropout=0.0)
+MODELS = {
+    "direct text": DirectText("text", 3),
+    "direct audio": DirectAudio("frames", 3, 3),
+    "emotion, audio": EMOTION,
+    "emotion, text": UTTERANCES,
+    "emotion, both": EmotionAudioText(EMOTION, UTTERANCES, fusion_dim=4),
+    "text": TEXT,
+    "speech": SPEECH,
+    "joint": JointNetwork(TEXT, SPEECH, units=4),
+}
+SHIFTED = [(part, what) for part in ("dev", "test") for what in ("audio", "text", "frames", "depressed", "score")]
+
+
+def make(layouts):
+    """Recordings of which the first, whose row fills up batches, is tested."""
+    rng = np.random.default_rng(0)
+    shapes = {"sequence": (FRAMES,), "sequences": (2, FRAMES)}
+    features = {}
+    for name, layout in layouts.items():
+        mask = np.arange(FRAMES) < rng.integers(3, FRAMES + 1, (N, *shapes[layout][:-1], 1))
+        values = rng.normal(size=(*mask.shape, DIM)).astype(np.float32)
+        features[name] = Padded(np.where(mask[..., None], values, 0), mask)
+    names, label = np.array([f"r{i}" for i in range(N)]), (np.arange(N) % 2).astype(np.int32)
+    return Examples(
+        buckets=(Bucket(features, np.arange(N, dtype=np.int32)),),
+        ids=names,
+        participants=names,
+        splits=np.repeat(["test", "dev", "train"], [5, 5, 10]),
+        groups=np.arange(N, dtype=np.int32),
+        group_ids=names,
+        labels={"depressed": label, "score": label + rng.normal(size=N).astype(np.float32)},
+        classes={"depressed": ("healthy", "depressed")},
+        metadata={},
+        synthetic=True,
+        fingerprints=dict.fromkeys(layouts, ""),
+        padding_waste=0.0,
+    )
+
+
+def shifted(examples, part, what):
+    """One part of the data moved by 100, or its labels turned round."""
+    rows = examples.splits == part
+    if what in examples.labels:
+        labels = examples.labels[what].copy()
+        labels[rows] = 1 - labels[rows] if what == "depressed" else labels[rows] + 100
+        return dataclasses.replace(examples, labels=examples.labels | {what: labels})
+    (bucket,) = examples.buckets
+    values, mask = bucket.features[what]
+    moved = np.where(rows.reshape(-1, *(1,) * mask.ndim) & mask[..., None], values + 100, values)
+    features = bucket.features | {what: Padded(moved.astype(np.float32), mask)}
+    return dataclasses.replace(examples, buckets=(Bucket(features, bucket.rows),))
+
+
+@pytest.mark.parametrize("name", [*MODELS, "batch norm"])
+def test_nothing_of_another_split_enters_training(name, make_program, one_seed, norm_model):
+    model = MODELS.get(name) or norm_model()
+    layouts = model.takes()
+    examples = make(layouts)
+    program = make_program(examples, model, tasks=TASKS, schedule=SCHEDULE)
+    run = jax.jit(functools.partial(program.run_epochs, first_epoch=0, n_epochs=2, max_steps=99))
+
+    def trained(examples):
+        seed, resident, _ = one_seed(examples, tasks=TASKS)
+        state, history = run(program.init(seed=seed), seed=seed, resident=resident)
+        return jax.device_get((state.params, state.statistics)), jax.device_get(history)
+
+    expected, history = trained(examples)
+    assert bool(expected[1]) == (name == "batch norm")
+    assert np.isfinite(history["train/loss"]).all()
+    for part, what in SHIFTED:
+        if what in layouts or what in TASKS:
+            found, told = trained(shifted(examples, part, what))
+            jax.tree.map(np.testing.assert_array_equal, found, expected)
+            np.testing.assert_array_equal(told["train/loss"], history["train/loss"])
+    changed, _ = trained(shifted(examples, "train", "score"))  # else nothing has been shown
+    assert not all(jax.tree.leaves(jax.tree.map(lambda x, y: bool(jnp.array_equal(x, y)), changed, expected)))
