@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from input_pipeline.errors import DataError
 
@@ -85,16 +85,29 @@ class Scanned:
     findings: tuple[Finding, ...] = ()
 
 
+class LabelTypes(NamedTuple):
+    """The labels that a corpus may give its recordings.
+
+    Attributes:
+        classes: by classification task, its classes in the order of their indices.
+        scores: the labels that are numbers.
+    """
+
+    classes: Mapping[str, tuple[str, ...]]
+    scores: tuple[str, ...]
+
+
 class Corpus(ABC):
-    """A reader of one corpus below `root`.
+    """A reader of one corpus below `root`. What it says of labels is known without opening it.
 
     Attributes:
         name: the name on the command line and of the folder below `--data_dir`.
-        classes: by classification task, its classes in the order of their indices; a task that is not in it is a score.
+        classes, scores: as in `LabelTypes`; every label of a recording is in one of the two.
     """
 
     name: str
     classes: Mapping[str, tuple[str, ...]]
+    scores: tuple[str, ...] = ()
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming it and the command that writes the stand-in, if one exists."""

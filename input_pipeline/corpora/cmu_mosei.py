@@ -97,6 +97,7 @@ class CmuMosei(Corpus):
         "sentiment_nonnegative": ("negative", "nonnegative"),
         "sentiment_positive": ("negative", "positive"),
     }
+    scores = tuple(SCORES)
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""

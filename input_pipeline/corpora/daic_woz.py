@@ -8,7 +8,7 @@ from pathlib import Path
 
 from input_pipeline import audio
 from input_pipeline.corpora import daic_woz_labels, daic_woz_transcript
-from input_pipeline.corpora.interview_labels import CLASSES, Entry
+from input_pipeline.corpora.interview_labels import CLASSES, ITEM_LABELS, Entry
 from input_pipeline.corpora.text_files import as_finding, is_apple_double, require_folder
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import SYNTHETIC_MARKER, Corpus, Finding, Recording, Scanned, Segment
@@ -35,6 +35,7 @@ class DaicWoz(Corpus):
 
     name = "daic_woz"
     classes: Mapping[str, tuple[str, ...]] = {"depressed": CLASSES}
+    scores = ("phq8_score", *ITEM_LABELS)
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""

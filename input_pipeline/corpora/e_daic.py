@@ -15,6 +15,7 @@ from input_pipeline.corpora.interview_labels import (
     CLASSES,
     DEPRESSED_FROM_SCORE,
     ID,
+    ITEM_LABELS,
     MAX_SCORE,
     MAX_SESSION,
     Entry,
@@ -76,6 +77,7 @@ class EDaic(Corpus):
 
     name = "e_daic"
     classes: Mapping[str, tuple[str, ...]] = {"depressed": CLASSES, "ptsd": PTSD_CLASSES}
+    scores = ("phq8_score", *ITEM_LABELS, "ptsd_severity")
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""

@@ -43,6 +43,7 @@ class EmoDb(Corpus):
     """
 
     name = "emodb"
+    classes: Mapping[str, tuple[str, ...]] = {"emotion": FOUR_EMOTIONS}
 
     def __init__(self, root: Path, emotions: tuple[str, ...] = FOUR_EMOTIONS):
         """Reads utterances of `emotions`, in whose order the classes are numbered.
@@ -56,7 +57,7 @@ class EmoDb(Corpus):
         if unknown:
             raise DataError(f"emodb has no emotion {unknown[0]!r}; choose among {', '.join(EMOTIONS.values())}")
         super().__init__(root)
-        self.classes: Mapping[str, tuple[str, ...]] = {"emotion": emotions}
+        self.classes = {"emotion": emotions}
 
     def scan(self) -> Iterator[Scanned]:
         """Every utterance in the order of the names, then what was left out as a whole."""

@@ -82,6 +82,7 @@ class Iemocap(Corpus):
 
     name = "iemocap"
     classes: Mapping[str, tuple[str, ...]] = {"emotion": CLASSES}
+    scores = ATTRIBUTES
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
