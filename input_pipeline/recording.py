@@ -134,9 +134,9 @@ class Corpus(ABC):
         return found
 
 
-def fingerprint(recording: Recording, audio_digest: str = "") -> str:
-    """A digest of all that a feature can depend on: the recording's fields, and the content of its audio file."""
-    fields = dataclasses.asdict(recording) | {"audio": audio_digest, "tracks": sorted(recording.tracks)}
+def fingerprint(recording: Recording, content: str = "") -> str:
+    """A digest of all that a feature can depend on: the recording's fields, and `content`, of the files that it reads."""
+    fields = dataclasses.asdict(recording) | {"audio": content, "tracks": sorted(recording.tracks)}
     return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from input_pipeline import batching, builder
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
-from input_pipeline.features import Computed, Encoders, Extracted, Segmentation
+from input_pipeline.features import Computed, Encoders, Segmentation
 from input_pipeline.recording import Corpus
 from jaxdep.config import Data, StandIn
 
@@ -40,9 +40,8 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written.
         """
-        for feature in data.features.values():
-            if not isinstance(feature, Extracted):
-                self._computed(data, feature)
+        for feature in data.computed.values():
+            self._computed(data, feature)
 
     def examples(self, data: Data, stages: Path) -> batching.Examples:
         """The padded examples of a stage's data; features that are not on disk are computed first.
@@ -66,12 +65,9 @@ class Sources:
 
     def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
         """The features of `data` as they are stored, by name; raises as `examples`."""
-        return {
-            name: batching.read(
-                stages / feature.stage / FEATURES if isinstance(feature, Extracted) else self._computed(data, feature)
-            )
-            for name, feature in data.features.items()
-        }
+        folders = {name: stages / feature.stage / FEATURES for name, feature in data.extracted.items()}
+        folders |= {name: self._computed(data, feature) for name, feature in data.computed.items()}
+        return {name: batching.read(folders[name]) for name in data.features}
 
     def words(self, data: Data, segmentation: Segmentation) -> dict[str, list[str]]:
         """By recording, the words of its kept segments; empty where the corpus itself is not here."""
@@ -126,8 +122,7 @@ def _corpus_key(data: Data) -> str:
 
 
 def _key(data: Data, stages: Path) -> str:
-    is_of_workdir = any(isinstance(feature, Extracted) for feature in data.features.values())
-    return str((stages if is_of_workdir else None, data.as_dict() | {"splits": None, "unnormalized": None}))
+    return str((stages if data.extracted else None, data.as_dict() | {"splits": None, "unnormalized": None}))
 
 
 def _folder_name(stand_in: StandIn) -> str:
