@@ -1,12 +1,13 @@
 """What every corpus reader yields: recordings, and what was found wrong with them on the way."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from input_pipeline.errors import DataError
 
@@ -103,14 +104,23 @@ class Corpus(ABC):
     Attributes:
         name: the name on the command line and of the folder below `--data_dir`.
         classes, scores: as in `LabelTypes`; every label of a recording is in one of the two.
+        stand_in: what writes the corpus's stand-in, "module:function", imported when it is used; None where nothing
+            does. The function takes the data folder and its options by keyword, and returns the corpus's folder.
     """
 
     name: str
     classes: Mapping[str, tuple[str, ...]]
     scores: tuple[str, ...] = ()
+    stand_in: ClassVar[str | None] = None
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming it and the command that writes the stand-in, if one exists."""
+        if not root.is_dir():
+            advice = "unpack the corpus there"
+            if self.stand_in is not None:
+                command = f"python -m input_pipeline.synthesize --corpus={self.name} --data_dir={root.parent}"
+                advice += f", or write a synthetic stand-in: {command}"
+            raise DataError(f"{root}: no such folder; {advice}")
         self.root = root
 
     @property
@@ -123,7 +133,15 @@ class Corpus(ABC):
         """Every session with what was found in it, in a fixed order; reads text files and audio headers, not waveforms."""
 
     def recordings(self) -> list[Recording]:
-        """The recordings, in a fixed order. Raises DataError with the first error that the scan finds."""
+        """The recordings, in a fixed order, from one scan however often they are asked for.
+
+        Raises:
+            DataError: the first error that the scan finds.
+        """
+        return list(self._recordings)
+
+    @functools.cached_property
+    def _recordings(self) -> tuple[Recording, ...]:
         found = []
         for session in self.scan():
             for finding in session.findings:
@@ -131,7 +149,7 @@ class Corpus(ABC):
                     raise DataError(finding.message)
             if session.recording is not None:
                 found.append(session.recording)
-        return found
+        return tuple(found)
 
 
 def fingerprint(recording: Recording, content: str = "") -> str:

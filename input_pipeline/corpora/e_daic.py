@@ -32,7 +32,6 @@ from input_pipeline.corpora.text_files import (
     is_apple_double,
     read_csv,
     require_columns,
-    require_folder,
 )
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
@@ -78,11 +77,7 @@ class EDaic(Corpus):
     name = "e_daic"
     classes: Mapping[str, tuple[str, ...]] = {"depressed": CLASSES, "ptsd": PTSD_CLASSES}
     scores = ("phq8_score", *ITEM_LABELS, "ptsd_severity")
-
-    def __init__(self, root: Path):
-        """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
-        require_folder(root, stand_in=self.name)
-        super().__init__(root)
+    stand_in = "input_pipeline.synthesis.e_daic:synthesize_e_daic"
 
     def scan(self) -> Iterator[Scanned]:
         """First the files that cannot be read as a whole, then every listed session, then the folders besides."""

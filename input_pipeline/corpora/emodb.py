@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, require_folder
+from input_pipeline.corpora.text_files import as_finding, is_apple_double
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -51,12 +51,12 @@ class EmoDb(Corpus):
         Raises:
             DataError: `root` or its `wav` is no folder; an emotion is not one of the seven in `EMOTIONS`.
         """
-        require_folder(root)
-        require_folder(root / "wav")
+        super().__init__(root)
+        if not (root / "wav").is_dir():
+            raise DataError(f"{root / 'wav'}: no such folder; unpack the corpus there")
         unknown = [emotion for emotion in emotions if emotion not in EMOTIONS.values()]
         if unknown:
             raise DataError(f"emodb has no emotion {unknown[0]!r}; choose among {', '.join(EMOTIONS.values())}")
-        super().__init__(root)
         self.classes = {"emotion": emotions}
 
     def scan(self) -> Iterator[Scanned]:

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError
 from input_pipeline.features import Extracted, PerRecording, Sentences
-from jaxdep.config import Data
-from jaxdep.stages.sources import Sources
+from jaxdep.config import Data, StandIn
+from jaxdep.stages.sources import Sources, _folder_name
 
 
 def test_one_manifest_read_with_other_classes_is_another_corpus(tmp_path):
@@ -55,3 +56,23 @@ def test_data_takes_any_feature_checks_its_fields_and_tells_computed_from_extrac
         _data(loudness=Loudness(dim="one")).freeze("data")
     with pytest.raises(ConfigError, match=r"^data\.features: expected dict\[str, .*Feature\]"):
         _data(loudness=3).freeze("data")
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "folder"),
+    [
+        (StandIn(), "sessions120_effect1_seed0"),
+        (StandIn(sessions=30, effect=0.5, seed=1234567), "sessions30_effect0.5_seed1234567"),
+        (StandIn(sessions=240, emotion=1.0), "sessions240_effect1_seed0_emotion1"),
+    ],
+)
+def test_a_stand_in_is_looked_for_where_earlier_versions_wrote_it(stand_in, folder):
+    assert _folder_name(stand_in) == folder
+
+
+def test_an_option_that_a_corpus_does_not_have_is_left_out_or_where_it_is_set_named(tmp_path):
+    sources = Sources(tmp_path, tmp_path / "features", {}, Console(file=io.StringIO()))
+    corpus = sources._corpus(Data(corpus="topical_chat", stand_in=StandIn(sessions=20)))
+    assert corpus.root == tmp_path / "synthetic" / "sessions20_effect1_seed0" / "topical_chat"
+    with pytest.raises(DataError, match=r"^emotion: the stand-in of topical_chat has no such option; it has sessions"):
+        sources._corpus(Data(corpus="topical_chat", stand_in=StandIn(sessions=20, emotion=1.0)))
