@@ -23,7 +23,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Computed, Encoders, RecordingFeature, TextFeature
+from input_pipeline.features import Computed, Encoders, RecordingFeature
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, fingerprint
 from input_pipeline.scratch import scratch_folder
@@ -40,7 +40,7 @@ class Description:
     Attributes:
         feature: the feature's config, as `Config.as_dict` gives it.
         version: of the feature's arithmetic.
-        fingerprint: a digest of the recordings, their audio and labels, the feature and its version.
+        fingerprint: a digest of the recordings, their labels, the feature and its version, and the files that it reads.
         tasks: the tasks that any recording has a label of.
         classes: by classification task, its classes in the order of their indices.
         recordings: ids, in the corpus's order.
@@ -263,7 +263,7 @@ def _describe(
     try:
         digests = {
             "recordings": _digests(recordings, corpus.name, feature),
-            "checkpoint": _checkpoint_digest(feature),
+            "checkpoint": _files_digest(feature.files()),
         }
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}); restore the file") from None
@@ -288,14 +288,24 @@ def _describe(
 
 
 def _digests(recordings: Sequence[Recording], corpus_name: str, feature: Computed) -> list[str]:
-    # Once a file, though clips of one recording share it.
-    files = dict.fromkeys(one.audio for one in recordings if one.audio is not None) if feature.reads_audio else {}
+    read = [_files_read(feature, one) for one in recordings]
+    files = dict.fromkeys(
+        path for paths in read for path in paths
+    )  # once a file, though clips of one recording share it
     of_file: dict[Path, str] = {}
     if files:
         with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
             found = progress(pool.map(_digest_of_file, files), len(files), f"fingerprint of {corpus_name}", "files")
             of_file = dict(zip(files, found, strict=True))
-    return [fingerprint(one, "" if one.audio is None else of_file.get(one.audio, "")) for one in recordings]
+    return [
+        fingerprint(one, "".join(of_file[path] for path in paths)) for one, paths in zip(recordings, read, strict=True)
+    ]
+
+
+def _files_read(feature: Computed, recording: Recording) -> list[Path]:
+    """Those of the recording's files on whose content the feature depends, in a fixed order."""
+    audio = [recording.audio] if feature.reads_audio and recording.audio is not None else []
+    return audio + [recording.tracks[kind] for kind in feature.reads_tracks if kind in recording.tracks]
 
 
 def _digest_of_file(path: Path) -> str:
@@ -304,14 +314,12 @@ def _digest_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _checkpoint_digest(feature: Computed) -> str:
-    """Of a checkpoint that is a file here, or of the files of one that is a folder; a hub's name stands for itself."""
+def _files_digest(paths: Sequence[Path]) -> str:
+    """Of the content of the files, and of those that lie in folders among them."""
     digest = hashlib.blake2b(digest_size=16)
-    if isinstance(feature, TextFeature) and feature.checkpoint:
-        checkpoint = Path(feature.checkpoint).expanduser()
-        for path in sorted(checkpoint.iterdir()) if checkpoint.is_dir() else [checkpoint]:
-            if path.is_file():
-                digest_file(digest, path)
+    for path in paths:
+        for file in [inner for inner in sorted(path.iterdir()) if inner.is_file()] if path.is_dir() else [path]:
+            digest_file(digest, file)
     return digest.hexdigest()
 
 

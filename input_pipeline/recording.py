@@ -1,12 +1,13 @@
 """What every corpus reader yields: recordings, and what was found wrong with them on the way."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from input_pipeline.errors import DataError
 
@@ -85,19 +86,41 @@ class Scanned:
     findings: tuple[Finding, ...] = ()
 
 
+class LabelTypes(NamedTuple):
+    """The labels that a corpus may give its recordings.
+
+    Attributes:
+        classes: by classification task, its classes in the order of their indices.
+        scores: the labels that are numbers.
+    """
+
+    classes: Mapping[str, tuple[str, ...]]
+    scores: tuple[str, ...]
+
+
 class Corpus(ABC):
-    """A reader of one corpus below `root`.
+    """A reader of one corpus below `root`. What it says of labels is known without opening it.
 
     Attributes:
         name: the name on the command line and of the folder below `--data_dir`.
-        classes: by classification task, its classes in the order of their indices; a task that is not in it is a score.
+        classes, scores: as in `LabelTypes`; every label of a recording is in one of the two.
+        stand_in: what writes the corpus's stand-in, "module:function", imported when it is used; None where nothing
+            does. The function takes the data folder and its options by keyword, and returns the corpus's folder.
     """
 
     name: str
     classes: Mapping[str, tuple[str, ...]]
+    scores: tuple[str, ...] = ()
+    stand_in: ClassVar[str | None] = None
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder, naming it and the command that writes the stand-in, if one exists."""
+        if not root.is_dir():
+            advice = "unpack the corpus there"
+            if self.stand_in is not None:
+                command = f"python -m input_pipeline.synthesize --corpus={self.name} --data_dir={root.parent}"
+                advice += f", or write a synthetic stand-in: {command}"
+            raise DataError(f"{root}: no such folder; {advice}")
         self.root = root
 
     @property
@@ -110,7 +133,15 @@ class Corpus(ABC):
         """Every session with what was found in it, in a fixed order; reads text files and audio headers, not waveforms."""
 
     def recordings(self) -> list[Recording]:
-        """The recordings, in a fixed order. Raises DataError with the first error that the scan finds."""
+        """The recordings, in a fixed order, from one scan however often they are asked for.
+
+        Raises:
+            DataError: the first error that the scan finds.
+        """
+        return list(self._recordings)
+
+    @functools.cached_property
+    def _recordings(self) -> tuple[Recording, ...]:
         found = []
         for session in self.scan():
             for finding in session.findings:
@@ -118,12 +149,12 @@ class Corpus(ABC):
                     raise DataError(finding.message)
             if session.recording is not None:
                 found.append(session.recording)
-        return found
+        return tuple(found)
 
 
-def fingerprint(recording: Recording, audio_digest: str = "") -> str:
-    """A digest of all that a feature can depend on: the recording's fields, and the content of its audio file."""
-    fields = dataclasses.asdict(recording) | {"audio": audio_digest, "tracks": sorted(recording.tracks)}
+def fingerprint(recording: Recording, content: str = "") -> str:
+    """A digest of all that a feature can depend on: the recording's fields, and `content`, of the files that it reads."""
+    fields = dataclasses.asdict(recording) | {"audio": content, "tracks": sorted(recording.tracks)}
     return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The corpora by name: `open_corpus` finds the reader and the folder, or says in one line what is missing."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from input_pipeline.corpora.cmu_mosei import CmuMosei
@@ -9,12 +9,12 @@ from input_pipeline.corpora.daic_woz import DaicWoz
 from input_pipeline.corpora.e_daic import EDaic
 from input_pipeline.corpora.emodb import EmoDb
 from input_pipeline.corpora.iemocap import Iemocap
-from input_pipeline.corpora.manifest import Manifest, manifest_name
+from input_pipeline.corpora.manifest import Manifest, manifest_label_types, manifest_name
 from input_pipeline.corpora.topical_chat import TopicalChat
 from input_pipeline.errors import DataError
-from input_pipeline.recording import Corpus
+from input_pipeline.recording import Corpus, LabelTypes
 
-CORPORA: dict[str, Callable[[Path], Corpus]] = {
+CORPORA: dict[str, type[Corpus]] = {
     reader.name: reader for reader in (CmuMosei, DaicWoz, EDaic, EmoDb, Iemocap, TopicalChat)
 }
 MANIFEST = "manifest:"  # before the path of a manifest, where a corpus's name is asked for
@@ -45,10 +45,28 @@ def open_corpus(
     root = Path(data_dir)
     if name.startswith(MANIFEST):
         return Manifest(root / name.removeprefix(MANIFEST), classes, scores)
+    return _reader(name, classes, scores)(root / name)
+
+
+def label_types(
+    name: str, classes: Mapping[str, Sequence[str]] | None = None, scores: Sequence[str] = ()
+) -> LabelTypes:
+    """The labels that the corpus may have which `open_corpus` opens with these arguments; no file is looked at.
+
+    Raises:
+        DataError: no corpus of the name; label types for a corpus with its own; types that a manifest cannot have.
+    """
+    if name.startswith(MANIFEST):
+        return manifest_label_types(Path(name.removeprefix(MANIFEST)), classes, scores)
+    reader = _reader(name, classes, scores)
+    return LabelTypes(reader.classes, reader.scores)
+
+
+def _reader(name: str, classes: Mapping[str, Sequence[str]] | None, scores: Sequence[str]) -> type[Corpus]:
     if name not in CORPORA:
         near = difflib.get_close_matches(name, CORPORA, n=1, cutoff=0.0)
         known = f"{', '.join(CORPORA)}, {MANIFEST}FILE.csv"
         raise DataError(f"{name!r} is no corpus; known are {known}; did you mean {near[0]!r}?")
     if classes or scores:
         raise DataError(f"{name} has label types of its own; give classes and scores for a manifest alone")
-    return CORPORA[name](root / name)
+    return CORPORA[name]

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, read_text, require_folder
+from input_pipeline.corpora.text_files import as_finding, is_apple_double, read_text
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -97,11 +97,8 @@ class CmuMosei(Corpus):
         "sentiment_nonnegative": ("negative", "nonnegative"),
         "sentiment_positive": ("negative", "positive"),
     }
-
-    def __init__(self, root: Path):
-        """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
-        require_folder(root, stand_in=self.name)
-        super().__init__(root)
+    scores = tuple(SCORES)
+    stand_in = "input_pipeline.synthesis.cmu_mosei:synthesize_cmu_mosei"
 
     def scan(self) -> Iterator[Scanned]:
         """Every labelled clip, video by video in the order of their names; or why labels or folds cannot be read."""

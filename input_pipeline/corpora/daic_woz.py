@@ -8,8 +8,8 @@ from pathlib import Path
 
 from input_pipeline import audio
 from input_pipeline.corpora import daic_woz_labels, daic_woz_transcript
-from input_pipeline.corpora.interview_labels import CLASSES, Entry
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, require_folder
+from input_pipeline.corpora.interview_labels import CLASSES, ITEM_LABELS, Entry
+from input_pipeline.corpora.text_files import as_finding, is_apple_double
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import SYNTHETIC_MARKER, Corpus, Finding, Recording, Scanned, Segment
 
@@ -35,11 +35,8 @@ class DaicWoz(Corpus):
 
     name = "daic_woz"
     classes: Mapping[str, tuple[str, ...]] = {"depressed": CLASSES}
-
-    def __init__(self, root: Path):
-        """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
-        require_folder(root, stand_in=self.name)
-        super().__init__(root)
+    scores = ("phq8_score", *ITEM_LABELS)
+    stand_in = "input_pipeline.synthesis.daic_woz:synthesize_daic_woz"
 
     @cached_property
     def known_defects(self) -> bool:

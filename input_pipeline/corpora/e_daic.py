@@ -15,6 +15,7 @@ from input_pipeline.corpora.interview_labels import (
     CLASSES,
     DEPRESSED_FROM_SCORE,
     ID,
+    ITEM_LABELS,
     MAX_SCORE,
     MAX_SESSION,
     Entry,
@@ -31,7 +32,6 @@ from input_pipeline.corpora.text_files import (
     is_apple_double,
     read_csv,
     require_columns,
-    require_folder,
 )
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
@@ -76,11 +76,8 @@ class EDaic(Corpus):
 
     name = "e_daic"
     classes: Mapping[str, tuple[str, ...]] = {"depressed": CLASSES, "ptsd": PTSD_CLASSES}
-
-    def __init__(self, root: Path):
-        """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
-        require_folder(root, stand_in=self.name)
-        super().__init__(root)
+    scores = ("phq8_score", *ITEM_LABELS, "ptsd_severity")
+    stand_in = "input_pipeline.synthesis.e_daic:synthesize_e_daic"
 
     def scan(self) -> Iterator[Scanned]:
         """First the files that cannot be read as a whole, then every listed session, then the folders besides."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, require_folder
+from input_pipeline.corpora.text_files import as_finding, is_apple_double
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -43,6 +43,7 @@ class EmoDb(Corpus):
     """
 
     name = "emodb"
+    classes: Mapping[str, tuple[str, ...]] = {"emotion": FOUR_EMOTIONS}
 
     def __init__(self, root: Path, emotions: tuple[str, ...] = FOUR_EMOTIONS):
         """Reads utterances of `emotions`, in whose order the classes are numbered.
@@ -50,13 +51,13 @@ class EmoDb(Corpus):
         Raises:
             DataError: `root` or its `wav` is no folder; an emotion is not one of the seven in `EMOTIONS`.
         """
-        require_folder(root)
-        require_folder(root / "wav")
+        super().__init__(root)
+        if not (root / "wav").is_dir():
+            raise DataError(f"{root / 'wav'}: no such folder; unpack the corpus there")
         unknown = [emotion for emotion in emotions if emotion not in EMOTIONS.values()]
         if unknown:
             raise DataError(f"emodb has no emotion {unknown[0]!r}; choose among {', '.join(EMOTIONS.values())}")
-        super().__init__(root)
-        self.classes: Mapping[str, tuple[str, ...]] = {"emotion": emotions}
+        self.classes = {"emotion": emotions}
 
     def scan(self) -> Iterator[Scanned]:
         """Every utterance in the order of the names, then what was left out as a whole."""

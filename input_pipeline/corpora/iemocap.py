@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, read_text, require_folder
+from input_pipeline.corpora.text_files import as_finding, is_apple_double, read_text
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -82,11 +82,8 @@ class Iemocap(Corpus):
 
     name = "iemocap"
     classes: Mapping[str, tuple[str, ...]] = {"emotion": CLASSES}
-
-    def __init__(self, root: Path):
-        """Raises DataError where `root` is no folder, naming the command that writes the stand-in."""
-        require_folder(root, stand_in=self.name)
-        super().__init__(root)
+    scores = ATTRIBUTES
+    stand_in = "input_pipeline.synthesis.iemocap:synthesize_iemocap"
 
     def scan(self) -> Iterator[Scanned]:
         """Every utterance, dialogue by dialogue in order of time; last, what was left out as a whole."""

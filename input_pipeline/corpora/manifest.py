@@ -25,7 +25,7 @@ from typing import Any
 from input_pipeline import audio
 from input_pipeline.corpora.text_files import Row, as_finding, read_csv, read_text, require_columns
 from input_pipeline.errors import DataError, RuleError
-from input_pipeline.recording import PARTICIPANT, Corpus, Recording, Scanned, Segment
+from input_pipeline.recording import PARTICIPANT, Corpus, LabelTypes, Recording, Scanned, Segment
 
 _REQUIRED = ("id", "participant")
 _FILES = ("audio", "video", "image", "transcript")
@@ -37,6 +37,26 @@ _NOMINAL_S = 1.0
 def manifest_name(file: Path) -> str:
     """The name of the corpus in a manifest's file, by which its features are kept."""
     return f"manifest-{file.stem}"
+
+
+def manifest_label_types(
+    file: Path, classes: Mapping[str, Sequence[str]] | None = None, scores: Sequence[str] = ()
+) -> LabelTypes:
+    """The label columns of a manifest as `Manifest` takes them; the file is not opened.
+
+    Raises:
+        DataError: a label's type or name cannot be.
+    """
+    types = LabelTypes({column: tuple(names) for column, names in (classes or {}).items()}, tuple(scores))
+    for column, names in types.classes.items():
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise DataError(f"{file}: classes of {column!r} are {', '.join(names)}; give two or more, each once")
+    for column in (*types.classes, *types.scores):
+        if column.lower() in _RESERVED:
+            raise DataError(f"{file}: column {column!r} is no label, its meaning is fixed; rename the label's column")
+        if column in types.classes and column in types.scores:
+            raise DataError(f"{file}: label {column!r} is given both as classes and as a score; choose one")
+    return types
 
 
 class Manifest(Corpus):
@@ -61,9 +81,7 @@ class Manifest(Corpus):
         super().__init__(file.parent)
         self.file = file
         self.name = manifest_name(file)
-        self.classes = {column: tuple(names) for column, names in (classes or {}).items()}
-        self.scores = tuple(scores)
-        self._check_labels()
+        self.classes, self.scores = manifest_label_types(file, classes, scores)
 
     def scan(self) -> Iterator[Scanned]:
         """The recordings in the order of their first rows; a manifest that cannot be read as a whole is one error."""
@@ -81,20 +99,6 @@ class Manifest(Corpus):
         splits: dict[str, Row] = {}
         for identifier, own in by_id.items():
             yield self._scanned(identifier, own, columns, splits)
-
-    def _check_labels(self) -> None:
-        for column, names in self.classes.items():
-            if len(names) < 2 or len(set(names)) < len(names):
-                raise DataError(
-                    f"{self.file}: classes of {column!r} are {', '.join(names)}; give two or more, each once"
-                )
-        for column in (*self.classes, *self.scores):
-            if column.lower() in _RESERVED:
-                raise DataError(
-                    f"{self.file}: column {column!r} is no label, its meaning is fixed; rename the label's column"
-                )
-            if column in self.classes and column in self.scores:
-                raise DataError(f"{self.file}: label {column!r} is given both as classes and as a score; choose one")
 
     def _scanned(self, identifier: str, rows: list[Row], columns: tuple[str, ...], splits: dict[str, Row]) -> Scanned:
         try:

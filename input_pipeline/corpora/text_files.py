@@ -5,7 +5,7 @@ import dataclasses
 import io
 from pathlib import Path
 
-from input_pipeline.errors import DataError, RuleError
+from input_pipeline.errors import RuleError
 from input_pipeline.recording import Finding
 
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
@@ -21,17 +21,6 @@ class Row:
 
     def __getitem__(self, column: str) -> str:
         return self.cells[column.lower()]
-
-
-def require_folder(root: Path, stand_in: str | None = None) -> None:
-    """Raises DataError where `root` is no folder; `stand_in` is the corpus's name if a synthetic one can be written."""
-    if root.is_dir():
-        return
-    advice = "unpack the corpus there"
-    if stand_in is not None:
-        command = f"python -m input_pipeline.synthesize --corpus={stand_in} --data_dir={root.parent}"
-        advice += f", or write a synthetic stand-in: {command}"
-    raise DataError(f"{root}: no such folder; {advice}")
 
 
 def is_apple_double(path: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.corpora.text_files import as_finding, read_text, require_folder
+from input_pipeline.corpora.text_files import as_finding, read_text
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import Corpus, Recording, Scanned, Segment
 
@@ -42,10 +42,10 @@ class TopicalChat(Corpus):
 
     name = "topical_chat"
     classes: Mapping[str, tuple[str, ...]] = {"emotion": tuple(EMOTIONS.values()), "sentiment": SENTIMENTS}
+    stand_in = "input_pipeline.synthesis.topical_chat:synthesize_topical_chat"
 
     def __init__(self, root: Path):
         """Raises DataError where `root` is no folder or holds none of the files."""
-        require_folder(root, stand_in=self.name)
         super().__init__(root)
         self.files = {split: path for split in SPLITS if (path := root / f"{split}.json").is_file()}
         if not self.files:

@@ -1,13 +1,11 @@
-"""Features of recordings: each a typed config that knows its arithmetic, from a `Recording` to frames and lengths."""
+"""Features of recordings: each a typed config that knows its arithmetic, from `Recording`s to frames and lengths."""
 
+from input_pipeline.features.base import Computed, Encoders, Feature, PerRecording, RecordingFeature
 from input_pipeline.features.extracted import Extracted
 from input_pipeline.features.fbank import LogMel
-from input_pipeline.features.segmentation import RecordingFeature, Segmentation
-from input_pipeline.features.text import Encoder, Encoders, Sentences, TextFeature
+from input_pipeline.features.segmentation import Segmentation
+from input_pipeline.features.text import Encoder, Sentences, TextFeature
 from input_pipeline.features.words import Words
-
-Computed = LogMel | Sentences | Words  # from a corpus alone
-Feature = Computed | Extracted
 
 __all__ = [
     "Computed",
@@ -16,6 +14,7 @@ __all__ = [
     "Extracted",
     "Feature",
     "LogMel",
+    "PerRecording",
     "RecordingFeature",
     "Segmentation",
     "Sentences",

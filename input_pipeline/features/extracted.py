@@ -3,11 +3,12 @@
 import dataclasses
 from typing import ClassVar
 
-from input_pipeline.config import Config, ConfigError
+from input_pipeline.config import ConfigError
+from input_pipeline.features.base import Feature
 
 
 @dataclasses.dataclass
-class Extracted(Config):
+class Extracted(Feature):
     """One vector a segment, as a stage of the same experiment wrote them into its folder.
 
     Attributes:

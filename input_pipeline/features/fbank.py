@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Float64
 
-from input_pipeline.config import Config, ConfigError
+from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from input_pipeline.features.segmentation import RecordingFeature, Segmentation
+from input_pipeline.features.base import PerRecording, RecordingFeature
 from input_pipeline.recording import Recording, Segment
 
 _FLOOR = 1e-10  # of the filters' power before the logarithm; 16-bit quantisation noise lies near 1e-8
@@ -20,7 +20,7 @@ _OVERHANG_S = 0.5  # how far behind the audio's end a segment may start before i
 
 
 @dataclasses.dataclass
-class LogMel(Config):
+class LogMel(PerRecording):
     """Log-mel filterbank in the manner of HTK (The HTK Book 3.4, sections 5.2 to 5.9), on a power spectrum.
 
     Each segment is framed on its own: nothing that is said outside it enters its frames. Frames lie wholly inside the
@@ -45,7 +45,6 @@ class LogMel(Config):
 
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "log_mel"
-    reads_audio: ClassVar[bool] = True
 
     n_mels: int = 40
     frame_s: float = 0.025
@@ -56,7 +55,6 @@ class LogMel(Config):
     rate_hz: int = 16000
     pool_frames: int = 1
     normalize: Literal["none", "recording"] = "recording"
-    segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
 
     @property
     def dim(self) -> int:

@@ -1,29 +1,13 @@
-"""Which stretches of a recording a feature is taken from, and the form in which every feature hands them on."""
+"""Which stretches of a recording a feature is taken from."""
 
 import dataclasses
 import math
-from typing import NamedTuple
-
-import numpy as np
-from jaxtyping import Float32, Int32
 
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.recording import PARTICIPANT, Recording, Segment
 
 _ROUNDING_S = 1e-6  # far below one audio sample; times that differ by less are the same time
-
-
-class RecordingFeature(NamedTuple):
-    """A feature of one recording.
-
-    Attributes:
-        values: the frames of all kept segments, one segment after another.
-        lengths: how many of the frames each segment has; at least one.
-    """
-
-    values: Float32[np.ndarray, "frames dim"]
-    lengths: Int32[np.ndarray, " segments"]
 
 
 @dataclasses.dataclass

@@ -2,23 +2,26 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from input_pipeline.config import Config, ConfigError
-from input_pipeline.features.segmentation import Segmentation
+from input_pipeline.config import ConfigError
+from input_pipeline.features.base import Computed, Encoders, RecordingFeature
 from input_pipeline.recording import Recording
 
 # From texts to a vector of each, or to the vectors of each one's words.
 Encoder = Callable[[Sequence[str]], Float[np.ndarray, "texts dim"] | Sequence[Float[np.ndarray, "words dim"]]]
 
+_TEXTS_AT_ONCE = 1024  # segments whose texts an encoder meets in one call, at least, while there are more
+
 
 @dataclasses.dataclass
-class TextFeature(Config, abc.ABC):
-    """Base of the features of words, whose vectors an encoder makes from texts.
+class TextFeature(Computed):
+    """Base of the features of words, whose vectors an encoder makes from texts, many texts in a call.
 
     Attributes:
         encoder: the encoder's name; "hashing" is built in and needs no checkpoint, every other one needs its own.
@@ -26,14 +29,11 @@ class TextFeature(Config, abc.ABC):
         dim: the length of a vector.
     """
 
-    version: ClassVar[int]
-    kind: ClassVar[str]
     reads_audio: ClassVar[bool] = False
 
     encoder: str = "hashing"
     checkpoint: str = ""
     dim: int = 768
-    segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
 
     def check(self) -> None:
         if self.dim < 1:
@@ -43,6 +43,24 @@ class TextFeature(Config, abc.ABC):
         if self.encoder != "hashing" and not self.checkpoint:
             raise ConfigError(f"checkpoint: encoder {self.encoder!r} needs the path or the name of one, found ''")
 
+    def files(self) -> tuple[Path, ...]:
+        path = Path(self.checkpoint).expanduser()
+        return (path,) if self.checkpoint and path.exists() else ()
+
+    def compute(
+        self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
+    ) -> Iterator[RecordingFeature]:
+        """As of every feature; in this process, because the encoder may be on a device."""
+        everything = (text for recording in recordings for texts in self.texts(recording) for text in texts)
+        encoder = encoder_of(self, everything, encoders)
+        for batch in self._batches(recordings):
+            # A text is embedded once, though it may be the context of several others.
+            unique = list(dict.fromkeys(text for segments in batch for texts in segments for text in texts))
+            vectors = dict(zip(unique, embed(unique, encoder, self.dim), strict=True))
+            for segments in batch:
+                frames = [np.concatenate([vectors[text] for text in texts]) for texts in segments]
+                yield RecordingFeature(np.concatenate(frames), np.array([len(of_one) for of_one in frames], np.int32))
+
     def texts(self, recording: Recording) -> list[tuple[str, ...]]:
         """Of each kept segment, the texts whose vectors one after another are its frames."""
         return [(segment.text,) for segment in self.segmentation.apply(recording)]
@@ -50,6 +68,19 @@ class TextFeature(Config, abc.ABC):
     @abc.abstractmethod
     def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
         """By name, what makes the encoders that nobody hands in, from all the texts that they will meet."""
+
+    def _batches(self, recordings: Sequence[Recording]) -> Iterator[list[list[tuple[str, ...]]]]:
+        """The texts of whole recordings, of so many that their segments are `_TEXTS_AT_ONCE` or the last."""
+        batch: list[list[tuple[str, ...]]] = []
+        count = 0
+        for recording in recordings:
+            batch.append(self.texts(recording))
+            count += len(batch[-1])
+            if count >= _TEXTS_AT_ONCE:
+                yield batch
+                batch, count = [], 0
+        if batch:
+            yield batch
 
 
 @dataclasses.dataclass
@@ -103,10 +134,6 @@ class Sentences(TextFeature):
         # ones.
         vectorizer = HashingVectorizer(n_features=self.dim, ngram_range=(1, 2), norm="l2", token_pattern=r"(?u)\b\w+\b")
         return lambda texts: vectorizer.transform(texts).toarray()
-
-
-EncoderMaker = Callable[[TextFeature], Encoder]
-Encoders = Mapping[str, EncoderMaker]
 
 
 def encoder_of(feature: TextFeature, texts: Iterable[str], encoders: Encoders | None = None) -> Encoder:

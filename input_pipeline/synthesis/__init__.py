@@ -1,42 +1,60 @@
-"""Stand-in corpora: small, synthetic, in the layouts of the real ones, with a planted effect of known size."""
+"""Stand-in corpora: small, synthetic, in the layouts of the real ones, with a planted effect of known size.
+
+Which corpora have one, and what writes it, their readers say (`Corpus.stand_in`).
+"""
 
 import inspect
+import pkgutil
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.corpora import CORPORA
 from input_pipeline.errors import DataError
-from input_pipeline.synthesis.cmu_mosei import synthesize_cmu_mosei
-from input_pipeline.synthesis.daic_woz import synthesize_daic_woz
-from input_pipeline.synthesis.e_daic import synthesize_e_daic
-from input_pipeline.synthesis.iemocap import synthesize_iemocap
-from input_pipeline.synthesis.topical_chat import synthesize_topical_chat
 
-SYNTHESIZERS: dict[str, Callable[..., Path]] = {
-    "cmu_mosei": synthesize_cmu_mosei,
-    "daic_woz": synthesize_daic_woz,
-    "e_daic": synthesize_e_daic,
-    "iemocap": synthesize_iemocap,
-    "topical_chat": synthesize_topical_chat,
-}
+
+def with_stand_in() -> tuple[str, ...]:
+    """The names of the corpora of which a stand-in can be written, sorted."""
+    return tuple(sorted(name for name, reader in CORPORA.items() if reader.stand_in is not None))
+
+
+def options_of(name: str) -> dict[str, type]:
+    """The options that the stand-in of the corpus `name` has, and of which type, without None, each is.
+
+    Raises:
+        DataError: no stand-in exists for this corpus.
+    """
+    writer = _writer(name)
+    hints = typing.get_type_hints(writer)
+    return {option: _type(hints[option]) for option in list(inspect.signature(writer).parameters)[1:]}
 
 
 def synthesize(name: str, data_dir: Path | str, **options: Any) -> Path:
     """Writes the stand-in of the corpus `name` to `data_dir/name` and returns that folder.
 
     Args:
-        options: as the corpus's own function in SYNTHESIZERS takes them.
+        options: some of `options_of(name)`.
 
     Raises:
         DataError: no stand-in exists for this corpus, an option is not one of its own or out of range, or the folder
             holds something that must not be replaced.
     """
-    if name not in SYNTHESIZERS:
-        raise DataError(
-            f"{name}: no stand-in can be written for this corpus, only for {', '.join(sorted(SYNTHESIZERS))}"
-        )
-    known = list(inspect.signature(SYNTHESIZERS[name]).parameters)[1:]
+    known = options_of(name)
     for option in options:
         if option not in known:
             raise DataError(f"{option}: the stand-in of {name} has no such option; it has {', '.join(known)}")
-    return SYNTHESIZERS[name](data_dir, **options)
+    return _writer(name)(data_dir, **options)
+
+
+def _writer(name: str) -> Callable[..., Path]:
+    reader = CORPORA.get(name)
+    if reader is None or reader.stand_in is None:
+        raise DataError(f"{name}: no stand-in can be written for this corpus, only for {', '.join(with_stand_in())}")
+    return pkgutil.resolve_name(reader.stand_in)
+
+
+def _type(hint: Any) -> type:
+    """Of `int | None` the int."""
+    (found,) = [one for one in typing.get_args(hint) or (hint,) if one is not type(None)]
+    return found

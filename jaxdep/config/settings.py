@@ -6,7 +6,7 @@ from typing import Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
-from input_pipeline.features import Feature
+from input_pipeline.features import Computed, Extracted, Feature
 
 STREAMS = ("init", "order", "dropout", "split")
 
@@ -149,6 +149,16 @@ class Data(Config):
         for name in self.unnormalized:
             if name not in self.features:
                 raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")
+
+    @property
+    def computed(self) -> dict[str, Computed]:
+        """Those of the features that are computed from the corpus."""
+        return {name: feature for name, feature in self.features.items() if isinstance(feature, Computed)}
+
+    @property
+    def extracted(self) -> dict[str, Extracted]:
+        """Those of the features that another stage writes."""
+        return {name: feature for name, feature in self.features.items() if isinstance(feature, Extracted)}
 
 
 @dataclasses.dataclass

@@ -87,7 +87,7 @@ def _grouped(label: str, outputs: pd.DataFrame, stage: StageRun) -> pd.DataFrame
 
 def _words(config: CaseStudyStage, stage: StageRun, segments: pd.DataFrame) -> list[str]:
     """What was said in each segment; empty where it is not to be shown, or the corpus is not here."""
-    segmentation = next(iter(config.data.features.values())).segmentation  # type: ignore[union-attr]
+    segmentation = next(iter(config.data.computed.values())).segmentation
     words = stage.sources.words(config.data, segmentation) if config.words else {}
     places = zip(segments["recording"], segments["segment"], strict=True)
     return [words[recording][segment] if recording in words else "" for recording, segment in places]

@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 
 from input_pipeline import batching, builder
+from input_pipeline.config import field_names
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
-from input_pipeline.features import Computed, Encoders, Extracted, Segmentation
+from input_pipeline.features import Computed, Encoders, Segmentation
 from input_pipeline.recording import Corpus
 from jaxdep.config import Data, StandIn
 
@@ -40,9 +41,8 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written.
         """
-        for feature in data.features.values():
-            if not isinstance(feature, Extracted):
-                self._computed(data, feature)
+        for feature in data.computed.values():
+            self._computed(data, feature)
 
     def examples(self, data: Data, stages: Path) -> batching.Examples:
         """The padded examples of a stage's data; features that are not on disk are computed first.
@@ -66,12 +66,9 @@ class Sources:
 
     def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
         """The features of `data` as they are stored, by name; raises as `examples`."""
-        return {
-            name: batching.read(
-                stages / feature.stage / FEATURES if isinstance(feature, Extracted) else self._computed(data, feature)
-            )
-            for name, feature in data.features.items()
-        }
+        folders = {name: stages / feature.stage / FEATURES for name, feature in data.extracted.items()}
+        folders |= {name: self._computed(data, feature) for name, feature in data.computed.items()}
+        return {name: batching.read(folders[name]) for name in data.features}
 
     def words(self, data: Data, segmentation: Segmentation) -> dict[str, list[str]]:
         """By recording, the words of its kept segments; empty where the corpus itself is not here."""
@@ -107,13 +104,8 @@ class Sources:
     def _corpus(self, data: Data) -> Corpus:
         folder = self.data_dir
         if data.stand_in is not None:
-            from input_pipeline.synthesis import synthesize  # needs scipy.signal, which takes long to load
-
             folder = folder / "synthetic" / _folder_name(data.stand_in)
-            options = {name: getattr(data.stand_in, name) for name in ("sessions", "effect", "seed")}
-            if data.stand_in.emotion:
-                options["emotion"] = data.stand_in.emotion
-            synthesize(data.corpus, folder, **options)
+            _write_stand_in(data.corpus, folder, data.stand_in)
         key = _corpus_key(data)
         if key not in self._corpora:
             self._corpora[key] = open_corpus(data.corpus, folder, data.classes, data.scores)
@@ -126,10 +118,22 @@ def _corpus_key(data: Data) -> str:
 
 
 def _key(data: Data, stages: Path) -> str:
-    is_of_workdir = any(isinstance(feature, Extracted) for feature in data.features.values())
-    return str((stages if is_of_workdir else None, data.as_dict() | {"splits": None, "unnormalized": None}))
+    return str((stages if data.extracted else None, data.as_dict() | {"splits": None, "unnormalized": None}))
+
+
+def _write_stand_in(corpus: str, data_dir: Path, stand_in: StandIn) -> None:
+    """Writes it if it is not there. Raises DataError for an option that is set and that this corpus's does not have."""
+    from input_pipeline.synthesis import options_of, synthesize  # its writers need scipy.signal, which loads slowly
+
+    default, known = StandIn(), options_of(corpus)
+    values = {name: getattr(stand_in, name) for name in field_names(stand_in)}
+    options = {name: value for name, value in values.items() if name in known or value != getattr(default, name)}
+    synthesize(corpus, data_dir, **options)
 
 
 def _folder_name(stand_in: StandIn) -> str:
-    name = f"sessions{stand_in.sessions}_effect{stand_in.effect:g}_seed{stand_in.seed}"
-    return f"{name}_emotion{stand_in.emotion:g}" if stand_in.emotion else name
+    """Its options; those that came after the first three only where they are set, so that older folders are found."""
+    default, first = StandIn(), ("sessions", "effect", "seed")
+    values = {name: getattr(stand_in, name) for name in field_names(stand_in)}
+    named = {name: value for name, value in values.items() if name in first or value != getattr(default, name)}
+    return "_".join(f"{name}{value if isinstance(value, int) else format(value, 'g')}" for name, value in named.items())

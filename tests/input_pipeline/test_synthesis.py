@@ -15,7 +15,7 @@ import soundfile
 from input_pipeline.corpora import open_corpus
 from input_pipeline.errors import DataError
 from input_pipeline.recording import PARTICIPANT, SYNTHETIC_MARKER
-from input_pipeline.synthesis import SYNTHESIZERS, synthesize
+from input_pipeline.synthesis import synthesize
 from input_pipeline.synthesis.daic_woz import TRACKS_S
 
 SESSIONS, TURNS = 12, 3
@@ -169,7 +169,7 @@ def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(root: Path, folders
 
 def test_the_same_stand_in_is_left_as_it_is_and_another_is_refused(root: Path) -> None:
     before = root.stat().st_mtime_ns
-    assert SYNTHESIZERS["daic_woz"](root.parent, sessions=SESSIONS, turns=TURNS) == root
+    assert synthesize("daic_woz", root.parent, sessions=SESSIONS, turns=TURNS) == root
     assert root.stat().st_mtime_ns == before
     with pytest.raises(DataError, match=r"effect=1.0 where 0.0 is asked for.*--overwrite"):
         synthesize("daic_woz", root.parent, sessions=SESSIONS, turns=TURNS, effect=0.0)

@@ -1,0 +1,109 @@
+"""What every feature is: a typed config; and, of those that are computed here, what their shards depend on and hold."""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from input_pipeline.config import Config
+from input_pipeline.features.segmentation import Segmentation
+from input_pipeline.recording import Recording
+from input_pipeline.workers import map_in_workers
+
+# By name, what makes an encoder from the feature that names it, of those encoders that this package does not have.
+Encoders = Mapping[str, Callable[[Any], Any]]
+
+
+class RecordingFeature(NamedTuple):
+    """A feature of one recording.
+
+    Attributes:
+        values: the frames of all kept segments, one segment after another.
+        lengths: how many of the frames each segment has; at least one.
+    """
+
+    values: Float32[np.ndarray, "frames dim"]
+    lengths: Int32[np.ndarray, " segments"]
+
+
+class Feature(Config):
+    """Base of all features: `Computed` ones, of a corpus alone, and `Extracted` ones, of a stage of the experiment.
+
+    Attributes:
+        version: of the arithmetic; another one makes other shards.
+        kind: the name in lines of progress and errors, and of the folders of shards; in snake_case.
+    """
+
+    version: ClassVar[int]
+    kind: ClassVar[str]
+
+
+@dataclasses.dataclass
+class Computed(Feature, abc.ABC):
+    """Base of the features that are computed from a corpus. Subclass `PerRecording` or `TextFeature` where one will do.
+
+    The shards of a feature are computed anew when its config or version, a field of a recording, or the content of a
+    file that it reads is another: the recordings' files by `reads_audio` and `reads_tracks`, all others by `files`.
+
+    Attributes:
+        reads_audio: whether it depends on the recordings' waveforms.
+        reads_tracks: the kinds of the recordings' other files on which it depends ("video", ...).
+        segmentation: which stretches of a recording are its segments.
+    """
+
+    reads_audio: ClassVar[bool] = True
+    reads_tracks: ClassVar[tuple[str, ...]] = ()
+
+    segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """The length of one frame's vector."""
+
+    @abc.abstractmethod
+    def compute(
+        self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
+    ) -> Iterator[RecordingFeature]:
+        """The feature of each recording, in the recordings' order and one after another, as far as memory goes.
+
+        Args:
+            encoders: those that the caller has.
+            workers: processes that may be used, 1 or more.
+
+        Raises:
+            DataError: a recording or one of the feature's files cannot be used.
+            ConfigError: what the feature needs was not handed in, or does not fit it.
+        """
+
+    def files(self) -> tuple[Path, ...]:
+        """The files beside the recordings on which the result depends: weights, word vectors.
+
+        A folder stands for the files that lie in it, not for its folders. The name of something on a hub is no file: it
+        stands for itself, in the config.
+        """
+        return ()
+
+
+class PerRecording(Computed):
+    """Base of the features of which each recording's depends on that recording alone: computed in worker processes.
+
+    A worker imports the feature's module, and needs neither JAX nor TensorFlow unless that module does.
+    """
+
+    @abc.abstractmethod
+    def extract(self, recording: Recording) -> RecordingFeature:
+        """The feature of one recording, whose kept segments are `self.segmentation.apply(recording)`.
+
+        Raises:
+            DataError: the recording cannot be used.
+        """
+
+    def compute(
+        self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
+    ) -> Iterator[RecordingFeature]:
+        return map_in_workers(self.extract, recordings, workers, f"extracting {self.kind}")
