@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -135,6 +136,7 @@ def _call(argv: list[str], cwd: Path, cache: Path) -> Ended:
         patch.setattr(sys, "argv", argv)
         patch.setenv("XDG_CACHE_HOME", str(cache))
         patch.setenv("JAX_NUM_CPU_DEVICES", str(jax.device_count()))  # which cannot be changed any more
+        patch.setenv("GIT_DIR", os.devnull)  # a report names the revision, and files may be edited between two runs
         patch.chdir(cwd)
         try:
             main.main(main.parse_flags(argv))
