@@ -35,10 +35,16 @@ def extract(
     if progress:
         found = with_progress(found, len(recordings), f"extracting {feature.kind}", "recordings")
     for recording, result in zip(recordings, found, strict=True):
-        yield _finite(recording, feature, result)
+        yield _checked(recording, feature, result)
 
 
-def _finite(recording: Recording, feature: Computed, result: RecordingFeature) -> RecordingFeature:
+def _checked(recording: Recording, feature: Computed, result: RecordingFeature) -> RecordingFeature:
+    shape, n_segments = result.values.shape, len(feature.segmentation.apply(recording))
+    if shape != (result.lengths.sum(), feature.dim) or len(result.lengths) != n_segments or result.lengths.min() < 1:
+        raise ValueError(  # a bug of the feature, not of the data
+            f"{type(feature).__name__}.extract gave {len(result.lengths)} segments of {result.lengths.sum()} frames and "
+            f"values {shape} of recording {recording.id}; it has {n_segments} segments, and dim is {feature.dim}"
+        )
     wrong = ~np.isfinite(result.values).all(axis=1)
     if wrong.any():
         raise DataError(

@@ -205,9 +205,8 @@ class Ensemble:
         one = joined(jax.tree.map(lambda x: x[0], self._seeds), self._common)
         resident = jax.eval_shape(lambda: self._feed.resident._replace(buckets=self._buckets))
         state = jax.eval_shape(lambda: self._program.init(seed=one))
-        zero = np.int32(0)
-        run = partial(self._program.run_epochs, seed=one, resident=resident)
-        return list(jax.eval_shape(run, state, first_epoch=zero, n_epochs=zero, max_steps=zero)[1])
+        numbers = dict.fromkeys(("first_epoch", "n_epochs", "max_steps"), np.int32(0))
+        return list(jax.eval_shape(self._program.run_epochs, state, seed=one, resident=resident, **numbers)[1])
 
     @cached_property
     def abstract_states(self) -> SeedState:
