@@ -22,14 +22,14 @@ class Labels:
     corpus: str
     classes: Mapping[str, tuple[str, ...]]
     scores: Sequence[str]
-    metrics: Callable[[Sequence[str]], Sequence[str]]
+    metrics: Callable[[tuple[str, ...]], Sequence[str]]
 
     @property
     def names(self) -> list[str]:
         return [*self.classes, *self.scores]
 
     def classes_of(self, label: str) -> tuple[str, ...]:
-        """None where the label is a score."""
+        """Its classes; none where it is a score."""
         return tuple(self.classes.get(label, ()))
 
     def check_label(self, field: str, label: str, known: Iterable[str] | None = None) -> None:

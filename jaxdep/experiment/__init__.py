@@ -3,6 +3,7 @@
 No kind of stage is known here: each says itself what runs it, what it needs, and what it shows.
 """
 
+import functools
 import hashlib
 import json
 import pkgutil
@@ -27,6 +28,8 @@ from jaxdep.stages.sources import Sources
 from jaxdep.statistics import metrics
 
 __all__ = ["environment", "run"]
+
+_metrics_of = functools.cache(metrics.names)  # traced anew it takes tens of milliseconds, of every row
 
 
 def run(
@@ -71,13 +74,13 @@ def run(
 def _declared(data: Data) -> Labels:
     """The labels that the corpus may have, whether it is here or not."""
     types = label_types(data.corpus, data.classes, data.scores)
-    return Labels(data.corpus, types.classes, types.scores, metrics.names)
+    return Labels(data.corpus, types.classes, types.scores, _metrics_of)
 
 
 def _found(data: Data, examples: Examples) -> Labels:
     """The labels that the prepared features have. Of a corpus that is not here they may be those of other days."""
     scores = [name for name in examples.labels if name not in examples.classes]
-    return Labels(data.corpus, examples.classes, scores, metrics.names)
+    return Labels(data.corpus, examples.classes, scores, _metrics_of)
 
 
 def _check_labels(name: str, stage: StageConfig, labels: Labels) -> None:

@@ -108,7 +108,7 @@ class TrainStage(ScoredStage):
                 )
 
     def _check_monitor(self, labels: Labels) -> None:
-        first, *others = ((name, labels.metrics([""] * len(labels.classes_of(name)))) for name in self.tasks)
+        first, *others = ((name, labels.metrics(("",) * len(labels.classes_of(name)))) for name in self.tasks)
         known = ["loss", *first[1], *(f"{name}_{metric}" for name, metrics in others for metric in metrics)]
         monitor = self.training.monitor
         if monitor not in known:
