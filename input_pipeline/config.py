@@ -6,8 +6,8 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 
 class ConfigError(Exception):
@@ -20,7 +20,12 @@ class Config:
     ml_collections' flags override a config by plain assignment, so an instance stays assignable until `freeze()`,
     which checks every field's type, recursively, and closes the instance. Subclasses are decorated with
     `@dataclasses.dataclass` and may override `check()` for what types cannot say.
+
+    Attributes:
+        version: of what the class makes; raised where the same fields give other results, as after a changed default.
     """
+
+    version: ClassVar[int] = 1
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self.__dict__.get("_frozen"):
@@ -62,12 +67,38 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """The config as JSON types, every nested config tagged with its type's name."""
-        return {"type": type(self).__name__} | {name: _plain(getattr(self, name)) for name in field_names(self)}
+        return {"type": type(self).__name__} | {name: plain(getattr(self, name)) for name in field_names(self)}
+
+    def compact(self) -> dict[str, Any]:
+        """As `as_dict`, without what stands at its default, so that a field that is added later changes nothing.
+
+        A default that changes would change nothing either: raise the class's `version`, which stands here unless it
+        is 1. Every class that is not of version 1 stands here, also where it is at its default.
+        """
+        version = {"version": self.version} if self.version != 1 else {}
+        fields = [(field, getattr(self, field.name)) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        told = {field.name: _compact(value) for field, value in fields if not _goes_without_saying(field, value)}
+        return {"type": type(self).__name__} | version | told
 
 
 def field_names(config: Any) -> list[str]:
     """The names of a config's fields (of the class or of an instance)."""
     return [field.name for field in dataclasses.fields(config)]
+
+
+def defaults(config: Any) -> dict[str, Any]:
+    """The default values of a config's fields (of the class or of an instance), of those that have one."""
+    found = {field.name: _default(field) for field in dataclasses.fields(config)}
+    return {name: value for name, value in found.items() if value is not dataclasses.MISSING}
+
+
+def plain(value: Any) -> Any:
+    """The value of a field as JSON types."""
+    if isinstance(value, Config):
+        return value.as_dict()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
+    return _of_items(plain, value)
 
 
 def unknown_field(config: Any, name: str) -> str:
@@ -125,13 +156,33 @@ def _thawed(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _plain(value: Any) -> Any:
+def _compact(value: Any) -> Any:
     if isinstance(value, Config):
-        return value.as_dict()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON has no word for it
+        return value.compact()
+    return _of_items(_compact, value) if isinstance(value, Mapping | tuple) else plain(value)
+
+
+def _of_items(change: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: change(item) for key, item in value.items()}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [change(item) for item in value]
     return value
+
+
+def _goes_without_saying(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a value is the field's default, and of classes that have only ever made the same of it."""
+    return plain(value) == plain(_default(field)) and not _is_revised(value)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """The default of a field, or MISSING where it has none."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _is_revised(value: Any) -> bool:
+    """Whether a value holds a config whose class is not of version 1."""
+    return any(
+        config.version != 1 or any(_is_revised(getattr(config, name)) for name in field_names(config))
+        for _, config in _configs_in(value)
+    )

@@ -1,13 +1,13 @@
 """Depression detectors from speech, text and faces, trained over many seeds at once.
 
 main.py        the command line: flags -> config -> experiment
-config.py      the experiment's typed, frozen dataclasses
-experiment.py  runs the stages of an experiment in order inside a workdir
-stages/        what an experiment is made of: train, baseline
-training.py    ONE seed as a pure function
-ensemble.py    MANY seeds: the only place where the seed axis exists
+config/        typed dataclasses, frozen before anything runs: the experiment, its settings, its kinds of stages
+experiment/    runs the stages of an experiment in order inside a workdir; knows no kind of stage
+stages/        what runs each kind of stage
+engine/        ONE seed as a pure function (training.py), MANY seeds at once (ensemble.py)
 models/        one file a paper, on shared layers and encoders
-report/        table, figures, the page
+statistics/    metrics, fusion, stability
+report/        table, figures, exhibits, the page
 """
 
 __version__ = "0.1.0"

@@ -2,111 +2,33 @@
 
 A config file's `get_config()` returns an `Experiment`. Every field can be overridden by its path,
 `--config.seeds.count=100` or `--config.stages.text.training.epochs=5`; a wrong path or type is one line.
+
+This file lists the kinds of stages, a line each: what is imported here can be named in configs.
 """
 
-import copy
-import dataclasses
-
-from input_pipeline.config import Config, ConfigError
-from jaxdep.config.settings import STREAMS, Data, Mapping, Optimizer, Seeds, Splits, StandIn, Task, Training
-from jaxdep.config.stages import (
-    AnalyseStage,
-    AttentionStage,
-    BaselineStage,
-    CaseStudyStage,
-    EvaluateStage,
-    ExtractStage,
-    Further,
-    FuseStage,
-    Missing,
-    ProfileStage,
-    ScoredStage,
-    StabilityStage,
-    Stage,
-    StageConfig,
-    TrainStage,
-    trivial_baselines,
-)
-
-__all__ = [
-    "STREAMS",
-    "AnalyseStage",
-    "AttentionStage",
-    "BaselineStage",
-    "CaseStudyStage",
-    "Data",
-    "EvaluateStage",
-    "Experiment",
-    "ExtractStage",
-    "Further",
-    "FuseStage",
-    "Mapping",
-    "Missing",
-    "Optimizer",
-    "ProfileStage",
-    "ScoredStage",
-    "Seeds",
-    "Splits",
-    "StabilityStage",
-    "Stage",
-    "StageConfig",
-    "StandIn",
-    "Task",
-    "TrainStage",
-    "Training",
-    "trivial_baselines",
-]
-
-
-@dataclasses.dataclass
-class Experiment(Config):
-    """One published table or figure: its stages in order, and what the page says of it."""
-
-    name: str = ""
-    title: str = ""
-    description: str = ""
-    system: str = ""
-    source: str = ""
-    seeds: Seeds = dataclasses.field(default_factory=Seeds)
-    mapping: Mapping = dataclasses.field(default_factory=Mapping)
-    stages: dict[str, Stage] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
-        self.stages = {name: copy.deepcopy(stage) for name, stage in self.stages.items()}
-
-    def check(self) -> None:
-        if not self.stages:
-            raise ConfigError("stages: the experiment has none")
-        labels = [stage.label for stage in self.stages.values() if isinstance(stage, ScoredStage)]
-        for name, stage in self.stages.items():
-            if isinstance(stage, ScoredStage) and labels.count(stage.label) > 1:
-                raise ConfigError(f"stages.{name}.label: {stage.label!r} is the label of another stage too")
-            if not name.replace("_", "").isalnum():
-                raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
-            self._check_one(stage, f"stages.{name}")
-        self._check_needs()
-
-    def _check_one(self, stage: Stage, path: str) -> None:
-        """What a stage alone, or the stages before it, cannot tell."""
-        if isinstance(stage, ExtractStage | AttentionStage) and stage.seed is not None:
-            ids = range(self.seeds.first, self.seeds.first + self.seeds.count)
-            if stage.seed not in ids:
-                raise ConfigError(f"{path}.seed: {stage.seed} is none of the seeds {ids.start} to {ids.stop - 1}")
-        if isinstance(stage, AnalyseStage):
-            names = [self.stages[name].label for name in stage.of if name in self.stages]
-            if len(set(names)) < len(names):
-                raise ConfigError(f"{path}.of: two of these stages have one label, {names}; give each its own")
-
-    def _check_needs(self) -> None:
-        before: dict[str, StageConfig] = {}
-        for name, stage in self.stages.items():
-            for needed in stage.needs():
-                if needed not in before:
-                    known = ", ".join(before) or "none"
-                    raise ConfigError(f"stages.{name}: it needs {needed!r}; the stages before it are {known}")
-                try:
-                    stage.check_need(needed, before[needed])
-                except ConfigError as error:
-                    raise ConfigError(f"stages.{name}.{error}") from None
-            before[name] = stage
+from jaxdep.config.experiment import Experiment as Experiment
+from jaxdep.config.published import Published as Published
+from jaxdep.config.settings import STREAMS as STREAMS
+from jaxdep.config.settings import Data as Data
+from jaxdep.config.settings import Mapping as Mapping
+from jaxdep.config.settings import Optimizer as Optimizer
+from jaxdep.config.settings import Seeds as Seeds
+from jaxdep.config.settings import Splits as Splits
+from jaxdep.config.settings import StandIn as StandIn
+from jaxdep.config.settings import Task as Task
+from jaxdep.config.settings import Training as Training
+from jaxdep.config.stages.analyse import AnalyseStage as AnalyseStage
+from jaxdep.config.stages.attention import AttentionStage as AttentionStage
+from jaxdep.config.stages.base import ScoredStage as ScoredStage
+from jaxdep.config.stages.base import StageConfig as StageConfig
+from jaxdep.config.stages.baseline import BaselineStage as BaselineStage
+from jaxdep.config.stages.baseline import trivial_baselines as trivial_baselines
+from jaxdep.config.stages.case_study import CaseStudyStage as CaseStudyStage
+from jaxdep.config.stages.evaluate import EvaluateStage as EvaluateStage
+from jaxdep.config.stages.extract import ExtractStage as ExtractStage
+from jaxdep.config.stages.fuse import FuseStage as FuseStage
+from jaxdep.config.stages.missing import Missing as Missing
+from jaxdep.config.stages.profile import ProfileStage as ProfileStage
+from jaxdep.config.stages.stability import StabilityStage as StabilityStage
+from jaxdep.config.stages.train import Further as Further
+from jaxdep.config.stages.train import TrainStage as TrainStage

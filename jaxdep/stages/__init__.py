@@ -20,13 +20,7 @@ from jaxdep.engine.splits import assign
 from jaxdep.files import read_json, write_json, write_text
 from jaxdep.stages.sources import Sources
 
-WINDOW_PREDICTIONS = "predictions_windows.csv"
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
-
-
-def predictions_file(label: str, first_task: str) -> str:
-    """The stage's file of decisions that are compared with that label."""
-    return "predictions.csv" if label == first_task else f"predictions_{label}.csv"
 
 
 @dataclasses.dataclass
@@ -102,7 +96,7 @@ class StageRun:
         """
         stage = self.stages[self.name]
         assert isinstance(stage, config.ScoredStage)  # others miss nothing
-        task = next(iter(stage.tasks))
+        task = stage.task
         labels = self.examples.labels[task]
         rows = assign(self.examples, stage.data.splits, labels, 0).get("test", np.zeros(0, int))
         is_known = labels[rows] >= 0 if task in self.examples.classes else np.isfinite(labels[rows])

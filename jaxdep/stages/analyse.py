@@ -4,7 +4,8 @@ import pandas as pd
 
 from input_pipeline.errors import DataError
 from jaxdep.config import CaseStudyStage, ProfileStage
-from jaxdep.report.exhibit_files import CASE_STUDY, PROFILE
+from jaxdep.config.stages.case_study import CASE_STUDY
+from jaxdep.config.stages.profile import PROFILE
 from jaxdep.stages import StageRun
 from jaxdep.stages.extract import KEYS, read_outputs
 from jaxdep.statistics import stability
@@ -75,9 +76,6 @@ def _task_and_class(column: str) -> tuple[str, str]:
 def _grouped(label: str, outputs: pd.DataFrame, stage: StageRun) -> pd.DataFrame:
     """The segments of the recordings that have the label, with its class as `group`, in the order of the classes."""
     examples = stage.examples
-    if label not in examples.classes:
-        known = ", ".join(examples.classes)
-        raise DataError(f"stages.{stage.name}.group_by: {label!r} is no label with classes; there are {known}")
     of_recording = dict(zip(examples.group_ids, examples.labels[label][examples.first_rows], strict=True))
     index = outputs["recording"].map(of_recording)
     names = dict(enumerate(examples.classes[label]))

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from input_pipeline.batching import Examples
 from input_pipeline.errors import DataError
 from jaxdep.config import AttentionStage, TrainStage
+from jaxdep.config.stages.attention import ATTENTION, ATTENTION_HEADS
 from jaxdep.engine.ensemble import Responder
 from jaxdep.engine.splits import assign
 from jaxdep.models import Masked, ModelConfig
-from jaxdep.report.exhibit_files import ATTENTION, ATTENTION_HEADS
 from jaxdep.stages import StageRun
 from jaxdep.stages.extract import chosen_seed, trained_stage
 
@@ -43,7 +43,7 @@ def run(config: AttentionStage, stage: StageRun) -> None:
     assert isinstance(trained, TrainStage)  # AttentionStage.check_need
     source = trained_stage(trained, stage.other(config.of))
     seed, ensemble, states = chosen_seed(config.seed, trained, source, stage.name)
-    examples, task = source.examples, next(iter(trained.tasks))
+    examples, task = source.examples, trained.task
     tested = assign(examples, trained.data.splits, examples.labels[task], 0).get("test", np.zeros(0, int))
     if not tested.size:
         raise DataError(f"stages.{stage.name}: attention is looked at on the test split, and nobody is in it")

@@ -15,7 +15,6 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from input_pipeline.batching import Examples
-from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import BaselineStage
 from jaxdep.engine.resident import Viewer
@@ -28,17 +27,9 @@ def run(config: BaselineStage, stage: StageRun) -> None:
     """Fits the baseline to the training split and writes predictions.csv under seed 0.
 
     Raises:
-        ConfigError: the baseline does not fit the kind of the first task's label.
         DataError: the splits cannot be made, or the baseline needs what the corpus does not tell.
     """
-    examples, task = stage.examples, next(iter(config.tasks))
-    if (config.kind == "median") != (task not in examples.classes):
-        kind = "a score" if task not in examples.classes else "a label with classes"
-        raise ConfigError(f"stages.{stage.name}.kind: {config.kind!r} does not fit {task!r}, which is {kind}")
-    if config.kind == "all_positive" and len(examples.classes[task]) != 2:
-        raise ConfigError(
-            f"stages.{stage.name}.kind: all_positive needs two classes, {task!r} has {examples.classes[task]}"
-        )
+    examples, task = stage.examples, config.task
     units = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized).view(SEED).units
     inputs = _inputs(config.kind, examples)
     labels = examples.labels[task][examples.first_rows]

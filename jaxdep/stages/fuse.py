@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import FuseStage
-from jaxdep.report.exhibit_files import CONFLICTS
+from jaxdep.config.stages.fuse import CONFLICTS
 from jaxdep.stages import StageRun
 from jaxdep.statistics import fusion, metrics
 
@@ -34,12 +34,10 @@ def run(config: FuseStage, stage: StageRun) -> None:
     conflicts.csv what became of the recordings about which the members disagreed.
 
     Raises:
-        ConfigError: the task has no classes, or something is to be fitted to a validation split that is not there.
+        ConfigError: something is to be fitted to a validation split that is not there.
         DataError: the predictions of a member cannot be read, or a regression cannot be fitted to them.
     """
-    task = next(iter(config.tasks))
-    if task not in stage.examples.classes:
-        raise ConfigError(f"stages.{stage.name}.tasks.{task}: fusion needs probabilities of classes, this is a score")
+    task = config.task
     lacks, remarks = _lacking(config, stage)
     nobody = np.zeros(0, int), np.zeros((0, len(stage.examples.classes[task])))
     written = [stage.predictions(task, split, 0, *nobody) for split in config.report]

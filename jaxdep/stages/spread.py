@@ -5,8 +5,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxdep.config import ScoredStage, StabilityStage
-from jaxdep.report import Row, scores
-from jaxdep.report.exhibit_files import STABILITY
+from jaxdep.config.rows import Row
+from jaxdep.config.stages.stability import STABILITY
+from jaxdep.report import scores
 from jaxdep.stages import StageRun
 from jaxdep.statistics import stability
 
@@ -37,7 +38,7 @@ def _scores(name: str, metric: str, stage: StageRun) -> Float[np.ndarray, " S"]:
     """The score of each seed of another stage on the test split, where it has one."""
     scored = stage.stages[name]
     assert isinstance(scored, ScoredStage)  # StabilityStage.check_need
-    classes = stage.examples.classes.get(next(iter(scored.tasks)), ())
+    classes = stage.examples.classes.get(scored.task, ())
     positive = classes[1] if len(classes) == 2 else None
     row = Row(name, scored.label, "test", (metric,), positive, classes)
     values = np.asarray(scores.read(row, stage.folder.parent.parent).per_seed[metric])

@@ -7,17 +7,17 @@ import jax
 import numpy as np
 import pandas as pd
 
-from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
 from jaxdep.config import Further, TrainStage
+from jaxdep.config.rows import PREDICTIONS, WINDOW_PREDICTIONS, predictions_file
 from jaxdep.engine import training
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.program import SeedState
 from jaxdep.engine.resident import Viewer
 from jaxdep.report.tensorboard import write_events
-from jaxdep.stages import PREDICTION_COLUMNS, WINDOW_PREDICTIONS, StageRun, predictions_file
+from jaxdep.stages import PREDICTION_COLUMNS, StageRun
 
 
 def run(config: TrainStage, stage: StageRun) -> None:
@@ -94,7 +94,7 @@ def write_predictions(
                 of_windows.append(
                     stage.window_predictions(first, part, seed, rows[index, there], examples[index, there])
                 )
-    for name, found in (tables or {"predictions.csv": [pd.DataFrame(columns=PREDICTION_COLUMNS)]}).items():
+    for name, found in (tables or {PREDICTIONS: [pd.DataFrame(columns=PREDICTION_COLUMNS)]}).items():
         stage.write_csv(name, pd.concat(found, ignore_index=True))
 
 
@@ -103,7 +103,7 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
     viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.unnormalized)
     program = training.build(
         config.model,
-        _inputs(config, stage),
+        {name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()},
         {task: stage.examples.classes[task] for task in config.tasks if task in stage.examples.classes},
         config.tasks,
         config.optimizer,
@@ -115,22 +115,6 @@ def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
     return Ensemble(
         program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"), choices=stage.choices
     )
-
-
-def _inputs(config: TrainStage, stage: StageRun) -> dict[str, int]:
-    """The features' dimensions; raises ConfigError where the model takes another feature or arrangement."""
-    features = stage.examples.buckets[0].features
-    for name, layout in config.model.takes().items():
-        if name not in features:
-            raise ConfigError(
-                f"stages.{stage.name}.model: it takes the feature {name!r}, the data has {', '.join(features)}"
-            )
-        found = config.data.arrangements[name].layout
-        if layout != found:
-            raise ConfigError(
-                f"stages.{stage.name}.data.arrangements.{name}.level: an example is a {found}, the model takes a {layout}"
-            )
-    return {name: padded.values.shape[-1] for name, padded in features.items()}
 
 
 def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:

@@ -1,5 +1,6 @@
 """Every experiment that is shipped can be run as its file says, and prints no figure without its source."""
 
+import functools
 import importlib.util
 import math
 import re
@@ -10,10 +11,14 @@ import pytest
 
 import jaxdep
 from input_pipeline.config import ConfigError
+from input_pipeline.corpora import label_types
 from input_pipeline.features import Sentences
 from jaxdep.config import Experiment, ScoredStage, StageConfig, TrainStage
+from jaxdep.config.labels import Labels
 from jaxdep.report import Published
+from jaxdep.statistics.metrics import names
 
+metric_names = functools.cache(names)
 ROOT = Path(jaxdep.__file__).parents[1]
 FILES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "configs").rglob("[!_]*.py"))]
 
@@ -72,6 +77,13 @@ def test_each_variant_freezes_and_says_what_it_is(file, variant):
     assert frozen.description
     assert frozen.system
     assert all(stage.label for stage in frozen.stages.values())
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS)
+def test_no_variant_asks_for_what_its_corpora_do_not_have(file, variant):
+    for stage in experiment(file, variant).freeze().stages.values():
+        types = label_types(stage.data.corpus, stage.data.classes, stage.data.scores)
+        stage.check_labels(Labels(stage.data.corpus, types.classes, types.scores, metric_names))
 
 
 @pytest.mark.parametrize(("file", "variant"), VARIANTS)

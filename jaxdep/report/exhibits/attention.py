@@ -1,8 +1,8 @@
 """Weights of attention heads: those with a large target sharpness should be spiky, the others smooth.
 
 (Wu et al. 2022, section 2; the penalty drives A A^T towards a diagonal of target sharpnesses.)
-Reads `exhibit_files.ATTENTION`, the weights of a few examples over their positions: in the branch called text these are
-utterances of the dialogue, counted from the current one, elsewhere frames. And `exhibit_files.ATTENTION_HEADS`, means
+Reads `ATTENTION`, the weights of a few examples over their positions: in the branch called text these are
+utterances of the dialogue, counted from the current one, elsewhere frames. And `ATTENTION_HEADS`, means
 over the examples of more than one position: `peak` of the largest weight times the number of positions T, `flatness` of
 exp(entropy) / T. Both are 1 for a flat head; a spike has T and 1/T.
 """
@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxdep.report.exhibit_files import ATTENTION, ATTENTION_HEADS
-from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, unique, within
+from jaxdep.config.stages.attention import ATTENTION, ATTENTION_HEADS
+from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, groups, listed, read_rows, unique, within
 from jaxdep.report.figures import BLUE, GREY, VERMILION, legend_below, shortened, slug
 
 EXAMPLES_ACROSS = 4
@@ -173,3 +173,6 @@ def _grid(heads: pd.DataFrame) -> Grid:
     )
     headings = ("Head", "Target", "sharpness λ", "largest weight × T (1 = flat)", "flatness (1 = flat)", "examples")
     return Grid(headings, body, 2)
+
+
+EXHIBIT = ExhibitKind("attention", (ATTENTION, ATTENTION_HEADS), parts)

@@ -1,6 +1,6 @@
 """What models say of each segment of one participant's recording (Wu et al. 2022, section 4, "Case study").
 
-Reads `exhibit_files.CASE_STUDY`: a line for each segment, model, task and class with the class's probability; `class`
+Reads `CASE_STUDY`: a line for each segment, model, task and class with the class's probability; `class`
 is empty where the task is a score, `words` on every line where the words of a licensed corpus are left out. Two models
 are set against each other: those called "A" (audio) and "T" (text), or else the first two of the file.
 """
@@ -16,11 +16,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from input_pipeline.errors import DataError
+from jaxdep.config.stages.case_study import CASE_STUDY
 from jaxdep.report.csv_files import refuse
-from jaxdep.report.exhibit_files import CASE_STUDY
 from jaxdep.report.exhibits.parts import (
     CLASS_COLOURS,
     Draw,
+    ExhibitKind,
     Grid,
     Part,
     groups,
@@ -230,3 +231,6 @@ def _clock(seconds: float) -> str:
     """Minutes and seconds, to a tenth."""
     tenths = round(10 * seconds)
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
+
+
+EXHIBIT = ExhibitKind("case_study", (CASE_STUDY,), parts)

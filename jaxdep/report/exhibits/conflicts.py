@@ -1,6 +1,6 @@
 """Which member a vote follows where its members do not agree (Wu et al. 2022, section 3.4).
 
-Reads `exhibit_files.CONFLICTS`: for each seed, split and member, among its `recordings` those on whose decision the
+Reads `CONFLICTS`: for each seed, split and member, among its `recordings` those on whose decision the
 members do not agree (`conflicts`), and of these how often the member was `right`, the vote `followed` it, and the vote
 was right (`vote_right`).
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from jaxdep.config.stages.fuse import CONFLICTS
 from jaxdep.report.csv_files import refuse
-from jaxdep.report.exhibit_files import CONFLICTS
-from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, share, within
+from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, groups, listed, read_rows, share, within
 
 _COUNTS = CONFLICTS.columns[3:]
 
@@ -95,3 +95,6 @@ def _grid(frame: pd.DataFrame) -> Grid:
             body.append((split, str(member), str(rows["seed"].nunique()), of_recordings, *shares))
     headings = ("Split", "Member", "seeds", "conflicts", "member right", "vote followed it", "vote right")
     return Grid(headings, tuple(body), 2)
+
+
+EXHIBIT = ExhibitKind("conflicts", (CONFLICTS,), parts)

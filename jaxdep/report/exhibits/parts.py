@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from input_pipeline.errors import DataError
-from jaxdep.report import Exhibit
+from jaxdep.config.rows import CsvFile, Exhibit
 from jaxdep.report.csv_files import numbers, read_csv, refuse
 from jaxdep.report.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, Drawing
 
@@ -44,6 +44,21 @@ class Part:
     sentences: tuple[str, ...]
     drawings: tuple[Drawing, ...]
     grids: tuple[Grid, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExhibitKind:
+    """How the exhibits of one kind are made.
+
+    Attributes:
+        kind: by which stages name it, and part of its figures' file names.
+        files: of the stage, that it reads.
+        parts: from the stage's folder and a `Draw`; raises DataError where a file is wrong.
+    """
+
+    kind: str
+    files: tuple[CsvFile, ...]
+    parts: Callable[[Path, Draw], tuple[Part, ...]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The mean output of emotion models over the segments of groups of people (Wu et al. 2022, Figures 2 and 3).
 
-Reads `exhibit_files.PROFILE`: for each model, task, class and group the mean over all segments with the ends of its
+Reads `PROFILE`: for each model, task, class and group the mean over all segments with the ends of its
 95 % interval, from a bootstrap over participants (`nan` where there is none). `class` is empty where the task is a
 score; elsewhere the mean is one of probabilities.
 """
@@ -14,9 +14,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxdep.config.stages.profile import PROFILE
 from jaxdep.report.csv_files import numbers, refuse
-from jaxdep.report.exhibit_files import PROFILE
-from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, unique, within
+from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, groups, listed, read_rows, unique, within
 from jaxdep.report.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, legend_below, shortened
 
 _GROUP_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
@@ -166,3 +166,6 @@ def _ticks(axes: Axes, places: dict[tuple[str, str], float], n_models: int) -> N
     below.spines[:].set_visible(False)
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
+
+
+EXHIBIT = ExhibitKind("profile", (PROFILE,), parts)

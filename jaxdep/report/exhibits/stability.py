@@ -1,6 +1,6 @@
 """Whether some rows spread less over the seeds than others (Wu et al. 2022, section 3.4: emotion features do).
 
-Reads `exhibit_files.STABILITY`: for each pair of rows the STD over the seeds of each, and the ratio of the two with its
+Reads `STABILITY`: for each pair of rows the STD over the seeds of each, and the ratio of the two with its
 95 % bootstrap interval.
 """
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jaxdep.config.stages.stability import STABILITY
 from jaxdep.report.csv_files import numbers
-from jaxdep.report.exhibit_files import STABILITY
-from jaxdep.report.exhibits.parts import Draw, Grid, Part, groups, listed, read_rows, within
+from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, groups, listed, read_rows, within
 from jaxdep.report.table import interval, name, number
 
 
@@ -63,3 +63,6 @@ def _grid(frame: pd.DataFrame) -> Grid:
     marked = frozenset(np.flatnonzero((frame["ci_high"] < 1) | (frame["ci_low"] > 1)).tolist())
     headings = ("Row", "Against", "Metric", "seeds", "STD", "STD of the other", "ratio", "95 % interval")
     return Grid(headings, body, 3, marked=marked)
+
+
+EXHIBIT = ExhibitKind("stability", (STABILITY,), parts)

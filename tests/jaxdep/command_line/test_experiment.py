@@ -285,6 +285,46 @@ def test_a_value_that_no_run_can_have_is_one_line_that_names_it(jaxdep_main, use
     assert named in ended.complaint
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("metrics=('f2',)", "config.stages.text.metrics: no metric 'f2' for 'depressed'; did you mean"),
+        ("training.monitor=f2", "config.stages.text.training.monitor: no metric is called 'f2'; did you mean"),
+        ("model.feature=video", "config.stages.text.model: it takes the feature 'video', the data has text"),
+        (
+            "data.classes={'sad': ('no', 'yes')}",
+            "config.stages.text.tasks: manifest:talk.csv has no label 'depressed'; ",
+        ),
+        ("data.corpus=daic_wos", "'daic_wos' is no corpus; known are "),
+    ],
+)
+def test_what_no_corpus_is_needed_to_know_is_told_before_any_feature_is_computed(jaxdep_main, tiny, override, line):
+    (tiny / "data/talk.csv").unlink()
+    ended = jaxdep_main(*COMMAND, "--features_dir=f", f"--config.stages.text.{override}", cwd=tiny)
+    assert ended.code == 1
+    assert ended.complaint.startswith(f"error: {line}")
+    assert {path.name for path in tiny.iterdir()} == {"data", "tiny.py"}
+
+
+def test_a_refused_config_does_not_take_the_workdir(jaxdep_main, used):
+    before = (used / "w/config.json").read_bytes()
+    ended = jaxdep_main(*COMMAND, "--overwrite", "--config.stages.text.metrics=('f2',)", cwd=used)
+    assert ended.code == 1
+    assert (used / "w/config.json").read_bytes() == before
+    assert "text: finished before\n" in jaxdep_main(*COMMAND, cwd=used).out
+
+
+def test_a_workdir_of_older_code_with_fewer_fields_goes_on(jaxdep_main, used):
+    path = used / "w/config.json"
+    config = json.loads(path.read_text())
+    del config["stages"]["text"]["training"]["plateau_threshold"], config["mapping"]["resident_gb"]
+    path.write_text(json.dumps(config))
+    ended = jaxdep_main(*COMMAND, cwd=used)
+    assert ended.code == 0, ended.err
+    assert "majority: finished before\ntext: finished before\n" in ended.out
+    assert json.loads(path.read_text())["mapping"]["resident_gb"] == 0.0
+
+
 def test_a_full_disk_while_checkpoints_are_written_is_one_line_and_the_same_command_goes_on(jaxdep_main, used):
     before = (used / "w/stages/text/predictions.csv").read_bytes()
     shutil.rmtree(used / "w/stages/text")

@@ -314,7 +314,17 @@ def test_a_corpus_that_is_not_there_is_told_before_anything_trains(workdir, jaxd
     ("override", "code", "line"),
     [
         ("of_one.of=median", 2, "config.stages.of_one.of: 'median' is a BaselineStage; name a TrainStage"),
-        ("one_detects.data.features.emotion.stage=one", 2, "data.features: 'one' is a TrainStage; name a ExtractStage"),
+        (
+            "one_detects.data.features.emotion.stage=one",
+            2,
+            "data.features: 'one' is a TrainStage; name a stage that extracts features",
+        ),
+        (
+            "profile.group_by=mood",
+            1,
+            "config.stages.profile.group_by: manifest:talk.csv has no label with classes 'mood'",
+        ),
+        ("case.group=ill", 1, "config.stages.case.group: 'ill' is no class of 'depressed'"),
         (
             "one_detects.data.features.emotion.stage=none",
             2,

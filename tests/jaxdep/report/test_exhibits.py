@@ -20,10 +20,11 @@ from rich.console import Console
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import report
-from jaxdep.report import EXHIBITS, Exhibit, Report, exhibits
-from jaxdep.report.exhibit_files import CASE_STUDY
+from jaxdep.config.stages.case_study import CASE_STUDY
+from jaxdep.report import Exhibit, Report, exhibits
 from jaxdep.report.exhibits import Shown, attention, case_study
 
+EXHIBITS = ("profile", "case_study", "attention", "conflicts", "stability")
 HOSTILE = '<script>alert("x")</script> $\\alpha$ {{ 7*7 }} | [b]'
 
 PROFILE = """model,task,class,group,mean,ci_low,ci_high,recordings,segments
@@ -112,10 +113,11 @@ def write(spec: Report, workdir: Path) -> Path:
     return workdir / "report"
 
 
-def test_every_kind_is_drawn() -> None:
-    assert tuple(exhibits.KINDS) == EXHIBITS
-    with pytest.raises(ConfigError, match="exhibit 'x': kind: 'profil' is none of profile, case_study"):
-        Exhibit("profil", "stage", "x")
+def test_a_kind_that_is_not_listed_is_refused_with_those_that_are(workdir: Path) -> None:
+    assert set(exhibits.KINDS) == set(EXHIBITS)
+    line = "exhibit 'The profil': kind: 'profil' is none of attention, case_study, conflicts, profile, stability"
+    with pytest.raises(ConfigError, match=line):
+        show(workdir, "profil")
 
 
 def test_exhibits_stand_on_the_page_in_markdown_and_as_stamped_figures(
@@ -498,7 +500,14 @@ def test_rows_whose_spread_cannot_be_told_are_not_counted(workdir: Path) -> None
 
 
 def test_stages_know_the_files_without_what_draws_them() -> None:
-    told = "import sys, jaxdep.report.exhibit_files; print(*sys.modules)"
+    told = (
+        "import pkgutil, sys; from jaxdep.config import StageConfig\n"
+        "kinds = [StageConfig]\n"
+        "for kind in kinds: kinds += kind.__subclasses__()\n"
+        "for kind in kinds: print(bool(kind.runner and pkgutil.resolve_name(kind.runner)))\n"
+        "print(*sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
-    assert "jaxdep.report.exhibit_files" in found
-    assert not {"matplotlib", "jax", "pandas"} & set(found)
+    assert found.count("True") == 9
+    assert "jaxdep.stages.attention" in found
+    assert not {"matplotlib", "jaxdep.report.exhibits"} & set(found)

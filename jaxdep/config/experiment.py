@@ -1,0 +1,52 @@
+"""An experiment: what a config file's `get_config()` returns."""
+
+import copy
+import dataclasses
+
+from input_pipeline.config import Config, ConfigError
+from jaxdep.config.settings import Mapping, Seeds
+from jaxdep.config.stages.base import StageConfig
+
+
+@dataclasses.dataclass
+class Experiment(Config):
+    """One published table or figure: its stages in order, and what the page says of it."""
+
+    name: str = ""
+    title: str = ""
+    description: str = ""
+    system: str = ""
+    source: str = ""
+    seeds: Seeds = dataclasses.field(default_factory=Seeds)
+    mapping: Mapping = dataclasses.field(default_factory=Mapping)
+    stages: dict[str, StageConfig] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
+        self.stages = {name: copy.deepcopy(stage) for name, stage in self.stages.items()}
+
+    def check(self) -> None:
+        if not self.stages:
+            raise ConfigError("stages: the experiment has none")
+        before: dict[str, StageConfig] = {}
+        for name, stage in self.stages.items():
+            if not name.replace("_", "").isalnum():
+                raise ConfigError(f"stages: {name!r} names a folder: use letters, digits and _")
+            try:
+                stage.check_within(self.seeds, self.stages)
+            except ConfigError as error:
+                raise ConfigError(f"stages.{name}.{error}") from None
+        for name, stage in self.stages.items():
+            _check_needs(name, stage, before)
+            before[name] = stage
+
+
+def _check_needs(name: str, stage: StageConfig, before: dict[str, StageConfig]) -> None:
+    for needed in stage.needs():
+        if needed not in before:
+            known = ", ".join(before) or "none"
+            raise ConfigError(f"stages.{name}: it needs {needed!r}; the stages before it are {known}")
+        try:
+            stage.check_need(needed, before[needed])
+        except ConfigError as error:
+            raise ConfigError(f"stages.{name}.{error}") from None

@@ -1,0 +1,58 @@
+"""References without seeds, and the trivial ones that stand beside every detector."""
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+from input_pipeline.config import ConfigError
+from jaxdep.config.labels import Labels
+from jaxdep.config.rows import Row
+from jaxdep.config.settings import Data, Task
+from jaxdep.config.stages.base import Finished, ScoredStage
+
+
+@dataclasses.dataclass
+class BaselineStage(ScoredStage):
+    """A reference without seeds: a trivial classifier, the training split's median of a score, an SVM on mean and standard
+    deviation of the features, or a logistic regression on their mean."""
+
+    runner: ClassVar[str] = "jaxdep.stages.baseline:run"
+
+    kind: Literal["majority", "all_positive", "gender", "median", "svm", "logistic"] = "majority"
+
+    def check(self) -> None:
+        super().check()
+        task = self.task
+        if (self.kind == "median") != (self.tasks[task].loss != "cross_entropy"):
+            what = "a score, whose baseline is the median" if self.kind != "median" else "a label with classes"
+            raise ConfigError(f"kind: {self.kind!r} does not fit {task!r}, by its loss {what}")
+
+    def check_labels(self, labels: Labels) -> None:
+        super().check_labels(labels)
+        classes = labels.classes_of(self.task)
+        if self.kind == "all_positive" and len(classes) != 2:
+            raise ConfigError(f"kind: all_positive needs two classes, {self.task!r} has {', '.join(classes)}")
+
+    def scored(self, finished: Finished) -> list[Row]:
+        is_trivial = self.kind not in ("svm", "logistic")
+        return [dataclasses.replace(row, baseline=is_trivial) for row in super().scored(finished)]
+
+
+def trivial_baselines(
+    data: Data, tasks: dict[str, Task], *, genders: bool = True, binary: bool = True, **row: Any
+) -> dict[str, BaselineStage]:
+    """The rows that stand beside every detector: majority, all-positive, and gender-only where genders are known.
+
+    Args:
+        genders: whether the corpus knows them.
+        binary: whether the task has a positive class.
+        row: what else the stages share (`metrics`, `report`).
+    """
+    kinds = {"majority": "Majority class", "all_positive": "All positive", "gender": "Gender only"}
+    if not genders:
+        del kinds["gender"]
+    if not binary:
+        del kinds["all_positive"]
+    return {
+        kind: BaselineStage(label=label, kind=kind, data=data, tasks=tasks, **row)  # type: ignore[arg-type]
+        for kind, label in kinds.items()
+    }

@@ -1,0 +1,58 @@
+"""Whose a workdir is: config.json holds the resolved config of the experiment that writes into it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.config import Config, ConfigError, defaults, field_names, plain
+from jaxdep.config import Experiment
+from jaxdep.files import read_json, write_json
+
+_SHOWN = 6  # differences
+
+
+def check(workdir: Path, experiment: Experiment, overwrite: bool) -> None:
+    """Raises ConfigError where the workdir holds another config, which is not to be overwritten."""
+    before = read_json(workdir / "config.json")
+    if before is None or overwrite:
+        return
+    lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(before, experiment)]
+    if len(lines) > _SHOWN:
+        lines = [*lines[:_SHOWN], f"and {len(lines) - _SHOWN} more"]
+    if lines:
+        raise ConfigError(
+            f"{workdir} holds another config ({'; '.join(lines)}); choose another --workdir, or --overwrite it"
+        )
+
+
+def take(workdir: Path, experiment: Experiment) -> None:
+    """Makes the workdir that of the experiment; called before anything else is written into it."""
+    config = experiment.as_dict()
+    if read_json(workdir / "config.json") != config:
+        write_json(workdir / "config.json", config)
+
+
+def differences(old: Any, new: Any, path: str = "config") -> Iterator[tuple[str, Any, Any]]:
+    """Where a config differs from the JSON of another one: path, value there, value now.
+
+    A field that the JSON lacks, since the code had none such when it was written, counts as being at its default.
+    """
+    if isinstance(new, Config) and isinstance(old, dict):
+        kind = type(new).__name__
+        if old.get("type") != kind:
+            yield f"{path}.type", old.get("type"), kind
+            return
+        unsaid = {name: plain(value) for name, value in defaults(new).items()}
+        yield from _by_key(unsaid | old, {"type": kind} | {name: getattr(new, name) for name in field_names(new)}, path)
+    elif isinstance(new, Mapping) and isinstance(old, dict):
+        yield from _by_key(old, new, path)
+    elif isinstance(new, tuple) and isinstance(old, list) and len(new) == len(old):
+        for index, (before, now) in enumerate(zip(old, new, strict=True)):
+            yield from differences(before, now, f"{path}[{index}]")
+    elif old != plain(new):
+        yield path, old, plain(new)
+
+
+def _by_key(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, Any]]:
+    for key in [*old, *(key for key in new if key not in old)]:
+        yield from differences(old.get(key), new.get(key), f"{path}.{key}")
