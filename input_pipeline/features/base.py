@@ -30,6 +30,7 @@ class RecordingFeature(NamedTuple):
     lengths: Int32[np.ndarray, " segments"]
 
 
+@dataclasses.dataclass
 class Feature(Config):
     """Base of all features: `Computed` ones, of a corpus alone, and `Extracted` ones, of a stage of the experiment.
 
@@ -89,6 +90,7 @@ class Computed(Feature, abc.ABC):
         return ()
 
 
+@dataclasses.dataclass
 class PerRecording(Computed):
     """Base of the features of which each recording's depends on that recording alone: computed in worker processes.
 

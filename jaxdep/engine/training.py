@@ -7,7 +7,6 @@ the host gathers the same batches, and the parts of an epoch are called one by o
 """
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -48,13 +47,13 @@ def build(
     Args:
         inputs: by feature name, its dimension.
         classes: by task with classes, their names.
+        training: what it monitors is a metric; `TrainStage.check_labels` sees to that.
         recorded: validation metrics that enter the history besides the loss and the monitored one.
         data_axis, data_shards: the mesh axis over which one seed's batches are shared, and its size.
 
     Raises:
-        ConfigError: there is no metric of the name that is monitored, or the batch size does not divide.
+        ConfigError: the batch size does not divide among the shards.
     """
-    _check_monitor(training.monitor, tasks, classes)
     if training.batch_size % data_shards:
         raise ConfigError(f"training.batch_size: {training.batch_size} does not divide among {data_shards} data shards")
     outputs = {name: len(classes[name]) if name in classes else 1 for name in tasks}
@@ -353,16 +352,6 @@ class _Learner:
             found = lax.map(partial(of_batch, bucket), batches(positions, self.training.batch_size))
             by_bucket.append({task: x.reshape(-1, x.shape[-1])[: len(positions)] for task, x in found.items()})
         return {task: jnp.concatenate([found[task] for found in by_bucket]) for task in self.tasks}
-
-
-def _check_monitor(monitor: str, tasks: Mapping[str, Task], classes: Mapping[str, tuple[str, ...]]) -> None:
-    by_task = [metrics.names(["" for _ in classes.get(name, ())]) for name in tasks]
-    known = ["loss", *by_task[0]]
-    for name, found in zip(list(tasks)[1:], by_task[1:], strict=True):
-        known += [f"{name}_{metric}" for metric in found]
-    if monitor not in known:
-        near = difflib.get_close_matches(monitor, known, n=1, cutoff=0.0)
-        raise ConfigError(f"training.monitor: no metric is called {monitor!r}; did you mean {near[0]!r}?")
 
 
 def _all_finite(tree: Tree) -> Bool[Array, ""]:

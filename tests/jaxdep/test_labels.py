@@ -25,6 +25,7 @@ LABELS = Labels(
     metrics=metrics.names,
 )
 DATA = config.Data(features={"text": LogMel()}, arrangements={"text": Arrangement()})
+ALL_TRAIN = dataclasses.replace(DATA, splits=config.Splits(validation=()))
 SCORE, CLASSES = config.Task(loss="huber"), config.Task()
 BOTH = {"depressed": CLASSES, "valence": SCORE}
 
@@ -76,10 +77,14 @@ WRONG = {
         train(tasks=BOTH, training=config.Training(monitor="valence_f1")),
         "training.monitor: no metric is called 'valence_f1'; did you mean",
     ),
+    "monitor without validation": (
+        train(data=ALL_TRAIN, training=config.Training(monitor="f1")),
+        "training.monitor: 'f1' needs a validation split; there is none",
+    ),
     "feature": (train(model=DirectText(feature="video")), "model: it takes the feature 'video', the data has text"),
     "layout": (
         train(model=DirectAudio(feature="text")),
-        "data.arrangements.text.level: an example is a sequence, the model takes a sequences",
+        "data.arrangements.text.level: examples are laid out as 'sequence', the model takes 'sequences'",
     ),
     "against": (further(against="mood"), "further[0].against: a_corpus has no label 'mood' with as many classes as"),
     "against nothing": (further(against="x"), "further[0].against: a_corpus has no label 'x' with as many classes"),

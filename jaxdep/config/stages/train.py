@@ -104,7 +104,7 @@ class TrainStage(ScoredStage):
             found = self.data.arrangements[name].layout
             if layout != found:
                 raise ConfigError(
-                    f"data.arrangements.{name}.level: an example is a {found}, the model takes a {layout}"
+                    f"data.arrangements.{name}.level: examples are laid out as {found!r}, the model takes {layout!r}"
                 )
 
     def _check_monitor(self, labels: Labels) -> None:
@@ -113,3 +113,6 @@ class TrainStage(ScoredStage):
         monitor = self.training.monitor
         if monitor not in known:
             raise ConfigError(f"training.monitor: no metric is called {monitor!r}; {nearest(monitor, known)}")
+        splits = self.data.splits
+        if monitor != "loss" and not (splits.validation or splits.validation_fraction):
+            raise ConfigError(f"training.monitor: {monitor!r} needs a validation split; there is none")

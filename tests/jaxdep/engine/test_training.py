@@ -241,8 +241,6 @@ def test_gradients_are_clipped_by_their_global_norm():
     np.testing.assert_allclose([updates["w"][0], updates["v"][0]], [-0.6, -0.8], atol=1e-6)
 
 
-def test_an_unknown_metric_and_a_batch_that_does_not_divide_are_refused(make_examples, make_program):
-    with pytest.raises(ConfigError, match=r"training.monitor: no metric is called 'recal'; did you mean 'recall'\?"):
-        make_program(make_examples(), schedule=config.Training(monitor="recal"))
+def test_a_batch_that_does_not_divide_is_refused(make_examples, make_program):
     with pytest.raises(ConfigError, match=r"training.batch_size: 8 does not divide among 3 data shards"):
         make_program(make_examples(), data_shards=3)
