@@ -38,6 +38,7 @@ MODELS = {
     "speech": SPEECH,
     "joint": JointNetwork(TEXT, SPEECH, units=4),
 }
+QUICK = ("direct text", "emotion, text", "speech")  # the others compile for long
 SHIFTED = [(part, what) for part in ("dev", "test") for what in ("audio", "text", "frames", "depressed", "score")]
 
 
@@ -81,7 +82,10 @@ def shifted(examples, part, what):
     return dataclasses.replace(examples, buckets=(Bucket(features, bucket.rows),))
 
 
-@pytest.mark.parametrize("name", [*MODELS, "batch norm"])
+@pytest.mark.parametrize(
+    "name",
+    ["batch norm", *(pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MODELS)],
+)
 def test_nothing_of_another_split_enters_training(name, make_program, one_seed, norm_model):
     model = MODELS.get(name) or norm_model()
     layouts = model.takes()

@@ -16,7 +16,12 @@ def expected(make_examples, norm_model, fit, quick_compilation):
 
 @pytest.mark.parametrize(
     "layout",
-    [{"mapper": "map", "devices": 2}, {"mapper": "loop"}, {"mapper": "pmap", "devices": 2}, {"resident_gb": 1e-12}],
+    [
+        {"mapper": "map", "devices": 2},
+        {"resident_gb": 1e-12},
+        pytest.param({"mapper": "loop"}, marks=pytest.mark.slow),
+        pytest.param({"mapper": "pmap", "devices": 2}, marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_every_mapper_gives_the_same(layout, expected, make_examples, norm_model, fit, assert_same_seed):
@@ -34,7 +39,7 @@ def test_a_seed_alone_has_the_statistics_that_it_has_among_others(
     assert len({row.tobytes() for row in means}) == 4
 
 
-@pytest.mark.parametrize("resident_gb", [0.0, 1e-12])
+@pytest.mark.parametrize("resident_gb", [0.0, pytest.param(1e-12, marks=pytest.mark.slow)])
 def test_devices_that_share_a_batch_normalise_over_all_of_it(
     resident_gb, make_examples, norm_model, fit, assert_same_seed
 ):
