@@ -1,40 +1,59 @@
 """Every test runs with eight virtual CPU devices, strict broadcasting, NaN-safe defaults, and XLA's quicker compiler.
 
-Most of the suite's time is XLA's compilation of small programs, and half of that is one of its two ways of emitting a
-fusion on a CPU. Where the installed XLA still has both, the other way is taken; what is fused, the memory plan and the
-arithmetic stay the same. Tests of parity and of real data run with the default one, and so does everything under
-`XLA_FLAGS=--xla_cpu_use_fusion_emitters=true python -m pytest`.
+Most of the suite's time is XLA's compilation of small programs. It is made quicker in three ways that leave what is fused
+and the arithmetic as they are: LLVM's costly passes are left out; where the installed XLA still has two ways of emitting
+a fusion on a CPU, the quicker one is taken; and a program that one test, worker or process has compiled is there for the
+others. Tests of parity and of real data run without any of it. What the environment sets already stays:
+`XLA_FLAGS=--xla_cpu_use_fusion_emitters=true JAX_DISABLE_MOST_OPTIMIZATIONS=0 python -m pytest` compiles as users do.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import jax
 import pytest
 
 EMITTERS = "xla_cpu_use_fusion_emitters"
+OTHERS = ("parity", "realdata")  # marks, and the folders of what has them
 
 
 def takes(flags: str) -> bool:
     """Whether the installed XLA takes these flags; it ends the process where one is unknown, hence the child."""
     ask = "from jaxlib import xla_client; xla_client.CompileOptions()"  # the flags are parsed then
-    return (
-        subprocess.run(
-            [sys.executable, "-c", ask], env=os.environ | {"XLA_FLAGS": flags}, stderr=subprocess.DEVNULL, check=False
-        ).returncode
-        == 0
+    child = subprocess.run(
+        [sys.executable, "-c", ask], env=os.environ | {"XLA_FLAGS": flags}, stderr=subprocess.DEVNULL, check=False
     )
+    return child.returncode == 0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Sets the flag before XLA starts, which reads it once; xdist's workers find it in their environment."""
-    if hasattr(config, "workerinput") or config.option.markexpr in ("parity", "realdata"):
+    """Settings in the environment, where xdist's workers and the processes of the tests find them."""
+    if hasattr(config, "workerinput") or config.option.markexpr in OTHERS:
         return
     given = os.environ.get("XLA_FLAGS", "")
     flags = f"{given} --{EMITTERS}=false".lstrip()
-    if EMITTERS not in given and takes(flags):
+    if EMITTERS not in given and takes(flags):  # before XLA starts, which reads them once
         os.environ["XLA_FLAGS"] = flags
+    programs = tempfile.TemporaryDirectory(prefix="jaxdep-programs-")
+    config.add_cleanup(programs.cleanup)
+    for name, value in {
+        "jax_disable_most_optimizations": True,
+        "jax_compilation_cache_dir": programs.name,
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }.items():
+        if name.upper() not in os.environ:
+            os.environ[name.upper()] = str(value)
+            jax.config.update(name, value)  # which has read the environment
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Modules of whose tests none would run are not imported: PyTorch takes seconds."""
+    unwanted = [mark for mark in OTHERS if f"not {mark}" in config.option.markexpr]
+    return True if collection_path.name in unwanted and collection_path.is_dir() else None
 
 
 jax.config.update("jax_num_cpu_devices", 8)

@@ -218,6 +218,12 @@ def test_command_line_fails_in_one_line_over_a_real_corpus(tmp_path: Path) -> No
     assert SYNTHETIC_MARKER in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--corpus=daic_woz"], ["--corpus=nobody", "--data_dir=x"], ["--effects=1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--corpus=nobody", "--data_dir=x"],
+        *(pytest.param(few, marks=pytest.mark.slow) for few in ([], ["--corpus=daic_woz"], ["--effects=1"])),
+    ],
+)
 def test_command_line_usage_errors_exit_with_2(arguments: list[str]) -> None:
     assert _run(*arguments).returncode == 2

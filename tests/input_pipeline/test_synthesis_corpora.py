@@ -70,7 +70,10 @@ def test_the_marker_tells_the_shares_of_the_emotions_by_label(written: Callable[
         assert sum(of_label.values()) == pytest.approx(1.0, abs=0.003)
 
 
-@pytest.mark.parametrize(("name", "workers"), [(name, 2 if name == "iemocap" else 1) for name in OPTIONS])
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    [("iemocap", 2), *(pytest.param(name, 1, marks=pytest.mark.slow) for name in OPTIONS if name != "iemocap")],
+)
 def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(
     written: Callable[[str], Path], tmp_path: Path, name: str, workers: int
 ) -> None:

@@ -40,13 +40,27 @@ MODELS |= {
     "LSTM-CNN, speech": _SPEECH,
     "joint": JointNetwork(_TEXT, _SPEECH, units=8),
 }
-CASES = pytest.mark.parametrize("name", MODELS)
+SLOW = {  # of each, every part is in a model beside it
+    "text, mean",
+    "text, max",
+    "audio, final",
+    "emotion, valid",
+    "emotion, utterances",
+    "LSTM-CNN, text",
+    "CNN, speech",
+}
+CASES = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
+)
 
 
 @functools.cache
 def built(name):
-    model = MODELS[name].build(INPUTS, OUTPUTS, rngs=nnx.Rngs(params=jax.random.key(1)))
-    return nnx.split(model)
+    def build():
+        return MODELS[name].build(INPUTS, OUTPUTS, rngs=nnx.Rngs(params=jax.random.key(1)))
+
+    graphdef, _ = nnx.split(nnx.eval_shape(build))
+    return graphdef, jax.jit(lambda: nnx.state(build()))()  # one program, not one for each operation
 
 
 @functools.cache

@@ -58,6 +58,7 @@ def test_every_system_has_examples_that_its_model_takes(name):
         assert system.model.takes()[feature] == {1: "sequence", 2: "sequences"}[mask.ndim - 1]
 
 
+@pytest.mark.slow
 def test_the_engine_and_the_bare_step_train_alike():
     looped = engine.Engine(SMALL, 2, config.Mapping(mapper="loop"), devices=jax.devices()[:1])
     bare = engine.Bare(SMALL)
@@ -74,6 +75,7 @@ def test_the_engine_and_the_bare_step_train_alike():
     assert shapes == jax.tree.map(lambda x: x.shape[1:], loop)
 
 
+@pytest.mark.slow
 def test_command_line(tmp_path):
     """`python -m jaxdep.benchmark`, but that the ceiling is taken from a small matrix product, not from seconds of it."""
     script = """
@@ -96,7 +98,10 @@ def test_command_line(tmp_path):
 
 @pytest.mark.parametrize(
     ("argument", "words"),
-    [("--seeds=1,a", "--seeds"), ("--systems=x", "there is no 'x'; there are bilstm")],
+    [
+        pytest.param("--seeds=1,a", "--seeds", marks=pytest.mark.slow),
+        ("--systems=x", "there is no 'x'; there are bilstm"),
+    ],
 )
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(argument, words):
     command = [sys.executable, "-m", "jaxdep.benchmark", argument]

@@ -159,7 +159,8 @@ def test_a_broken_corpus_is_one_line_and_exit_code_1(jaxdep_main, place, fault):
 
 
 @pytest.mark.parametrize(
-    ("broken", "named"), [(silent_wav, "silent from start to end"), (nan_wav, "is NaN or infinite")]
+    ("broken", "named"),
+    [pytest.param(silent_wav, "silent from start to end", marks=pytest.mark.slow), (nan_wav, "is NaN or infinite")],
 )
 def test_samples_that_cannot_be_used_are_named_and_leave_no_features(jaxdep_main, place, broken, named):
     broken(place / "data" / "daic_woz")
@@ -181,7 +182,7 @@ def test_the_corpus_mended_the_same_command_finishes(jaxdep_main, place):
     assert "synthetic" in ended.out.lower()
 
 
-@pytest.mark.parametrize("fault", ["no corpus", "truncated wav"])
+@pytest.mark.parametrize("fault", [pytest.param("no corpus", marks=pytest.mark.slow), "truncated wav"])
 def test_a_process_of_its_own_ends_the_same_way(place, fault):
     broken, named = BROKEN[fault]
     broken(place / "data" / "daic_woz")
@@ -227,8 +228,8 @@ def test_a_full_disk_while_shards_are_written_leaves_none_and_the_same_command_f
 @pytest.mark.parametrize(
     ("lost", "free_bytes", "named"),
     [
-        ("config.json", 100, "w/config.json"),
-        ("stages", 100, "w/stages/majority/stage.json"),
+        pytest.param("config.json", 100, "w/config.json", marks=pytest.mark.slow),
+        pytest.param("stages", 100, "w/stages/majority/stage.json", marks=pytest.mark.slow),
         ("stages/majority/predictions.csv", 1000, "w"),  # the page is larger than this
     ],
 )
@@ -277,7 +278,9 @@ def test_a_folder_without_permission_is_named(jaxdep_main, place, flag):
     assert "closed/inner" in ended.complaint
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "description"])
+@pytest.mark.parametrize(
+    "damage", ["flipped", *(pytest.param(damage, marks=pytest.mark.slow) for damage in ("cut", "gone", "description"))]
+)
 def test_damaged_features_are_refused_and_once_deleted_made_again(jaxdep_main, place, damage):
     assert jaxdep_main(*arguments(), cwd=place).code == 0
     (folder,) = (place / "features" / "daic_woz").iterdir()

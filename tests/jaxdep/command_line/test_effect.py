@@ -6,6 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow  # two stand-ins of 120 sessions
+
 SEEDS = 6
 CONFIG = f"""
 from input_pipeline.batching import Arrangement

@@ -94,7 +94,12 @@ def test_a_misspelt_field_is_found_when_the_file_is_the_next_argument(jaxdep_mai
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [((), "--config"), (("--config=tiny.py",), "--workdir"), (("--workdir=w",), "--config")]
+    ("arguments", "named"),
+    [
+        ((), "--config"),
+        pytest.param(("--config=tiny.py",), "--workdir", marks=pytest.mark.slow),
+        pytest.param(("--workdir=w",), "--config", marks=pytest.mark.slow),
+    ],
 )
 def test_a_flag_that_must_be_there_is_named(tiny, cache, arguments, named):
     ended = run(*arguments, cwd=tiny, cache=cache)

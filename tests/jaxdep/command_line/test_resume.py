@@ -48,6 +48,7 @@ PLAN = (
     Kill("report", "w/report/**/*", 0.0),
     Kill("report", "w/report/**/*", 0.05),
 )
+PLANS = {"at every phase": PLAN, "at the hardest": tuple(PLAN[place] for place in (2, 5, 7, 8, 10))}
 
 
 @pytest.fixture
@@ -65,7 +66,10 @@ def start(folder: Path, cache: Path) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "jaxdep.main", *COMMAND],
             cwd=folder,
-            env=os.environ | ENVIRONMENT | {"XDG_CACHE_HOME": str(cache)},
+            # A program that was being kept when the process was killed is no good for other tests.
+            env=os.environ
+            | ENVIRONMENT
+            | {"XDG_CACHE_HOME": str(cache), "JAX_COMPILATION_CACHE_DIR": str(cache / "xla")},
             stdout=out,
             stderr=err,
         )
@@ -94,12 +98,13 @@ def strike(kill: Kill, folder: Path, cache: Path, rng: random.Random) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-def test_killed_at_every_phase_the_run_ends_as_if_nobody_had_touched_it(places, cache):
+@pytest.mark.parametrize("plan", [pytest.param("at every phase", marks=pytest.mark.slow), "at the hardest"])
+def test_killed_the_run_ends_as_if_nobody_had_touched_it(plan, places, cache):
     killed, undisturbed = places
     rng = random.Random(20260)
-    struck = [kill.phase for kill in PLAN if strike(kill, killed, cache, rng)]
-    assert len(struck) >= 10
-    assert set(struck) >= {"extraction", "stage", "compilation", "training", "prediction", "report"}
+    struck = [kill.phase for kill in PLANS[plan] if strike(kill, killed, cache, rng)]
+    assert len(struck) >= len(PLANS[plan]) - 2  # a run may end before it is struck
+    assert set(struck) >= {kill.phase for kill in PLANS[plan]} - {"start", "finish"}
     for folder, process in [(folder, start(folder, cache)) for folder in places]:
         assert process.wait(timeout=120) == 0, (folder / "err.txt").read_text()
     went_on_after = re.findall(r"text: going on after epoch (\d+) of 30", (killed / "out.txt").read_text())

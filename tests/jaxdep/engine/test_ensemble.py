@@ -89,7 +89,12 @@ def eleven(make_examples, mean_model, fit, quick_compilation):
     return fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+SLOW = {"loop", "pmap", "vmap on 8 devices"}
+
+
+@pytest.mark.parametrize(
+    "layout", [pytest.param(layout, marks=[pytest.mark.slow] if layout in SLOW else []) for layout in LAYOUTS]
+)
 def test_layout_of_the_seeds_changes_no_result(layout, eleven, make_examples, mean_model, fit, assert_same_seed):
     options = {"count": 11, **LAYOUTS[layout]}
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), **options)
@@ -125,9 +130,9 @@ def unpacked(stopping):
 @pytest.mark.parametrize(
     ("options", "lanes"),
     [
-        ({"mapper": "vmap"}, {11, 6, 3, 2, 1}),
+        pytest.param({"mapper": "vmap"}, {11, 6, 3, 2, 1}, marks=pytest.mark.slow),
         ({"mapper": "vmap", "devices": 3}, {12, 6, 3}),
-        ({"mapper": "map", "group": 4}, {11, 6, 3, 2, 1}),
+        pytest.param({"mapper": "map", "group": 4}, {11, 6, 3, 2, 1}, marks=pytest.mark.slow),
         ({"mapper": "map", "devices": 3}, {12}),
     ],
 )
@@ -189,13 +194,13 @@ def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples
     np.testing.assert_allclose(run.test_predictions, eleven.test_predictions, atol=1e-5)
 
 
-def test_batches_shared_by_devices_give_the_same_as_whole_ones(make_examples, fit, assert_same_seed):
+@pytest.mark.parametrize("shards", [pytest.param(2, marks=pytest.mark.slow), 8])
+def test_batches_shared_by_devices_give_the_same_as_whole_ones(shards, make_examples, fit, assert_same_seed):
     """20 examples train: the last batch of 8 is half full, so that the last devices' shares of it are empty."""
     whole = fit(make_examples(), count=2)
-    for shards in (2, 8):
-        shared = fit(make_examples(), count=2, data_shards=shards, devices=8)
-        for seed in range(2):
-            assert_same_seed(shared, seed, whole, seed)
+    shared = fit(make_examples(), count=2, data_shards=shards, devices=8)
+    for seed in range(2):
+        assert_same_seed(shared, seed, whole, seed)
 
 
 @pytest.mark.parametrize("varying", config.STREAMS)
@@ -231,10 +236,10 @@ def test_no_stream_varies_and_all_seeds_are_equal(make_examples, mean_model, fit
     [
         ("dropout", 0.0, 8, config.Splits(), True),
         ("dropout", 0.5, 8, config.Splits(), False),
-        ("split", 0.0, 8, config.Splits(), True),
+        pytest.param("split", 0.0, 8, config.Splits(), True, marks=pytest.mark.slow),
         ("split", 0.0, 8, DRAWN, False),
         ("order", 0.0, 8, config.Splits(), False),
-        ("init", 0.0, 8, config.Splits(), False),
+        pytest.param("init", 0.0, 8, config.Splits(), False, marks=pytest.mark.slow),
     ],
 )
 def test_a_stream_acts_only_where_it_is_used(
@@ -257,7 +262,9 @@ def compilations():
     return found
 
 
-@pytest.mark.parametrize("mapper", ["vmap", "map", "loop", "pmap"])
+@pytest.mark.parametrize(
+    "mapper", ["vmap", "map", *(pytest.param(m, marks=pytest.mark.slow) for m in ("loop", "pmap"))]
+)
 def test_further_epochs_compile_nothing(mapper, compilations, make_examples, make_ensemble):
     ensemble = make_ensemble(make_examples(), count=3, mapper=mapper, devices=2)
     states, _ = ensemble.run(ensemble.init(), 0, 3)

@@ -29,7 +29,10 @@ def compare(found, expected, assert_same_seed):
 
 CASES = {
     "buckets and windows": ({"buckets": 2, "windows": 2}, {}),
-    "drawn splits, seeds that do not divide": ({"buckets": 2}, {"splits": DRAWN, "devices": 2, "count": 3}),
+    "drawn splits, seeds that do not divide": (
+        {"buckets": 2, "windows": 2},
+        {"splits": DRAWN, "devices": 2, "count": 3},
+    ),
     "seeds that do not divide": ({}, {"devices": 2, "count": 3}),
     "one order for all": ({}, {"vary": ONE_ORDER, "devices": 2, "count": 3}),
     "no validation": ({}, {"splits": WITHOUT_VALIDATION}),
@@ -39,7 +42,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = {"buckets and windows", "seeds that do not divide", "no validation", "loop"}  # each is part of another
+CASES_MARKED = [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else []) for case in CASES]
+
+
+@pytest.mark.parametrize("case", CASES_MARKED)
 def test_streamed_training_is_the_resident_one(case, make_examples, mean_model, fit, assert_same_seed):
     shape, options = CASES[case]
     examples = make_examples(**shape)

@@ -170,7 +170,8 @@ TWO_TASKS = {"depressed": config.Task(), "score": config.Task(loss="huber", weig
 
 
 @pytest.mark.parametrize(
-    ("monitor", "best"), [("f1", np.argmax), ("score_pearson", np.argmax), ("score_mae", np.argmin)]
+    ("monitor", "best"),
+    [("f1", np.argmax), pytest.param("score_pearson", np.argmax, marks=pytest.mark.slow), ("score_mae", np.argmin)],
 )
 def test_the_best_epoch_is_the_best_by_the_monitored_metric(monitor, best, make_examples, fit):
     schedule = config.Training(epochs=6, batch_size=8, epochs_per_call=6, monitor=monitor)

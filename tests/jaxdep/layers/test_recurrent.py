@@ -9,6 +9,8 @@ from jax import lax
 
 from jaxdep.models.layers.recurrent import GRU, LSTM, BiGRU, BiLSTM, gru_scan, lstm_scan
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 BATCH, FRAMES, FEATURES, HIDDEN = 3, 7, 5, 4
 LENGTHS = np.array([7, 3, 1])
 
@@ -115,7 +117,7 @@ def test_padding_changes_neither_output_nor_gradient(layer, layers, x, mask):
 
 
 @pytest.mark.parametrize(("layer", "layers"), [(LSTM, 1), (BiLSTM, 2), (BiGRU, 2)])
-@pytest.mark.parametrize("time_chunk", [1, 3, FRAMES])
+@pytest.mark.parametrize("time_chunk", [3, *(pytest.param(chunk, marks=pytest.mark.slow) for chunk in (1, FRAMES))])
 def test_chunks_of_time_change_neither_output_nor_gradient(layer, layers, time_chunk, x, mask):
     """Three frames do not divide the seven."""
 

@@ -18,7 +18,7 @@ def _mask(frames, lengths):
     return jnp.arange(frames)[None, :] < jnp.array(lengths)[:, None]
 
 
-@pytest.mark.parametrize("taps", [((-1, 2), (-3, 3), (-7, 2)), TSB_TAB_TAPS])
+@pytest.mark.parametrize("taps", [pytest.param(((-1, 2), (-3, 3), (-7, 2)), marks=pytest.mark.slow), TSB_TAB_TAPS])
 @pytest.mark.parametrize(
     ("splice_edges", "tap_edges", "frames"),
     [("replicate", "valid", 100), ("valid", "valid", 96), ("replicate", "replicate", 118)],
