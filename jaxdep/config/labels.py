@@ -32,11 +32,11 @@ class Labels:
         """Its classes; none where it is a score."""
         return tuple(self.classes.get(label, ()))
 
-    def check_label(self, field: str, label: str, known: Iterable[str] | None = None) -> None:
-        """Raises ConfigError where the corpus has no such label, or none among `known`."""
-        known = self.names if known is None else list(known)
+    def check_label(self, field: str, label: str, *, with_classes: bool = False) -> None:
+        """Raises ConfigError where the corpus has no such label, or where it is a score and must not be one."""
+        known = list(self.classes) if with_classes else self.names
         if label not in known:
-            what = "label" if known == self.names else "label with classes"
+            what = "label with classes" if with_classes else "label"
             raise ConfigError(f"{field}: {self.corpus} has no {what} {label!r}; {_there_are(label, known)}")
 
     def check_task(self, label: str, task: Task) -> None:

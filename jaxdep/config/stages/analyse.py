@@ -36,7 +36,7 @@ class AnalyseStage(StageConfig):
             raise ConfigError(f"of: two of these stages have one label, {names}; give each its own")
 
     def check_labels(self, labels: Labels) -> None:
-        labels.check_label("group_by", self.group_by, labels.classes)
+        labels.check_label("group_by", self.group_by, with_classes=True)
 
     def results(self, stages: Mapping[str, StageConfig]) -> dict[str, Any]:
         return super().results(stages) | labels_of(self.needs(), stages)

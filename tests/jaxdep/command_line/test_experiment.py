@@ -292,8 +292,8 @@ def test_a_value_that_no_run_can_have_is_one_line_that_names_it(jaxdep_main, use
         ("training.monitor=f2", "config.stages.text.training.monitor: no metric is called 'f2'; did you mean"),
         ("model.feature=video", "config.stages.text.model: it takes the feature 'video', the data has text"),
         (
-            "data.classes={'sad': ('no', 'yes')}",
-            "config.stages.text.tasks: manifest:talk.csv has no label 'depressed'; ",
+            "tasks.depressed.loss=huber",
+            "config.stages.text.tasks.depressed.loss: 'huber' does not fit a label that has",
         ),
         ("data.corpus=daic_wos", "'daic_wos' is no corpus; known are "),
     ],

@@ -300,11 +300,8 @@ def test_an_extraction_that_was_killed_is_made_again_with_the_same_report(workdi
 
 
 def test_a_corpus_that_is_not_there_is_told_before_anything_trains(workdir, jaxdep_main):
-    gone = (
-        "--config.stages.chat.data.corpus=manifest:gone.csv",
-        "--config.stages.attention.data.corpus=manifest:gone.csv",
-    )
-    ended = jaxdep_main("--config=transfer.py", "--workdir=gone", *gone, cwd=workdir.parent)
+    gone = "--config.stages.logistic.data.corpus=manifest:gone.csv"
+    ended = jaxdep_main("--config=transfer.py", "--workdir=gone", gone, cwd=workdir.parent)
     assert ended.code == 1
     assert "gone.csv: no such manifest" in ended.complaint
     assert not (workdir.parent / "gone").exists()
