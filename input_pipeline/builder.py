@@ -38,7 +38,7 @@ class Description:
     """What the shards of one folder hold; the content of its `feature_set.json`.
 
     Attributes:
-        feature: the feature's config, as `Config.as_dict` gives it.
+        feature: the feature's config, as `Config.compact` gives it: a field that is added later makes no other shards.
         version: of the feature's arithmetic.
         fingerprint: a digest of the recordings, their labels, the feature and its version, and the files that it reads.
         tasks: the tasks that any recording has a label of.
@@ -119,7 +119,7 @@ def find(features_dir: Path, corpus_name: str, feature: Computed) -> Path | None
     found = []
     for folder in sorted((features_dir / corpus_name).glob(f"{feature.kind}-*")):
         description = describe(folder)
-        if description.feature == _as_json(feature.as_dict()) and description.version == feature.version:
+        if description.feature == _as_json(feature.compact()) and description.version == feature.version:
             found.append((description.file_format != "array_record", folder, description.fingerprint))
     if len({digest for _, _, digest in found}) > 1:
         names = ", ".join(folder.name for _, folder, _ in found)
@@ -270,13 +270,13 @@ def _describe(
     content = digests | {
         "classes": {task: list(names) for task, names in corpus.classes.items()},
         "synthetic": corpus.synthetic,
-        "feature": _as_json(feature.as_dict()),
+        "feature": _as_json(feature.compact()),
         "version": feature.version,
     }
     return Description(
         corpus=corpus.name,
         synthetic=corpus.synthetic,
-        feature=_as_json(feature.as_dict()),
+        feature=_as_json(feature.compact()),
         version=feature.version,
         dim=feature.dim,
         fingerprint=hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest(),

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+from input_pipeline.config import defaults
 from input_pipeline.errors import DataError
 
 PARTICIPANT = "participant"
 INTERVIEWER = "interviewer"
+_NEVER = object()  # the default of a field that has none
 SYNTHETIC_MARKER = "SYNTHETIC.json"  # a stand-in corpus carries this file in its root folder
 
 
@@ -153,8 +155,14 @@ class Corpus(ABC):
 
 
 def fingerprint(recording: Recording, content: str = "") -> str:
-    """A digest of all that a feature can depend on: the recording's fields, and `content`, of the files that it reads."""
-    fields = dataclasses.asdict(recording) | {"audio": content, "tracks": sorted(recording.tracks)}
+    """A digest of all that a feature can depend on: the recording's fields, and `content`, of the files that it reads.
+
+    What a reader leaves at its default does not stand in it, so that a field that readers learn to fill changes nothing
+    for corpora that do not have it.
+    """
+    unsaid = defaults(recording)
+    told = {name: value for name, value in dataclasses.asdict(recording).items() if value != unsaid.get(name, _NEVER)}
+    fields = told | {"audio": content, "tracks": sorted(recording.tracks)}
     return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -179,7 +179,7 @@ def _write_features(
     content = {"stage": stage.record["fingerprint"], "seed": seed, "of": config.of}
     description = dataclasses.replace(
         description,
-        feature=Extracted(stage=stage.name).as_dict(),
+        feature=Extracted(stage=stage.name).compact(),
         version=Extracted.version,
         dim=layers[0].shape[1],
         fingerprint=hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest(),

@@ -11,8 +11,8 @@ import pytest
 from input_pipeline.batching import Arrangement, arrange, read
 from input_pipeline.builder import ensure, find
 from input_pipeline.errors import DataError
-from input_pipeline.features import Computed, Encoders, PerRecording, RecordingFeature
-from input_pipeline.recording import Corpus, Recording, Scanned, Segment
+from input_pipeline.features import Computed, Encoders, LogMel, PerRecording, RecordingFeature
+from input_pipeline.recording import Corpus, Recording, Scanned, Segment, fingerprint
 
 SECONDS = {"p0": (1.0, 2.0), "p1": (3.0,), "p2": (0.5, 0.5, 4.0)}
 
@@ -144,3 +144,14 @@ def test_a_class_without_what_every_feature_says_cannot_be_made():
 
     with pytest.raises(TypeError, match=r"dim.*extract|extract.*dim"):
         Unfinished()
+
+
+def test_a_field_that_is_added_later_makes_no_shards_anew():
+    @dataclasses.dataclass(frozen=True)
+    class Later(Recording):
+        topic: str = ""
+
+    given = {"id": "r", "participant": "p", "split": "train", "segments": (), "labels": {"x": 1.0}}
+    assert fingerprint(Later(**given)) == fingerprint(Recording(**given))
+    assert fingerprint(Later(**given, topic="weather")) != fingerprint(Recording(**given))
+    assert set(LogMel(deltas=2).compact()) == {"type", "deltas"}
