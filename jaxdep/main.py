@@ -14,7 +14,7 @@ from rich.console import Console
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from jaxdep.engine.devices import cache_folder, use_compilation_cache, use_every_core
+from jaxdep.engine.devices import cache_folder, hush_compiler, use_compilation_cache, use_every_core
 from jaxdep.experiment.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
 
 
@@ -55,5 +55,6 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    hush_compiler()
     flags.mark_flag_as_required("config")
     app.run(main, flags_parser=parse_flags)

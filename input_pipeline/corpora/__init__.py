@@ -1,22 +1,24 @@
 """The corpora by name: `open_corpus` finds the reader and the folder, or says in one line what is missing."""
 
 import difflib
+import pkgutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from input_pipeline.corpora.cmu_mosei import CmuMosei
-from input_pipeline.corpora.daic_woz import DaicWoz
-from input_pipeline.corpora.e_daic import EDaic
-from input_pipeline.corpora.emodb import EmoDb
-from input_pipeline.corpora.iemocap import Iemocap
 from input_pipeline.corpora.manifest import Manifest, manifest_label_types, manifest_name
-from input_pipeline.corpora.topical_chat import TopicalChat
 from input_pipeline.errors import DataError
 from input_pipeline.recording import Corpus, LabelTypes
 
-CORPORA: dict[str, type[Corpus]] = {
-    reader.name: reader for reader in (CmuMosei, DaicWoz, EDaic, EmoDb, Iemocap, TopicalChat)
-}
+READERS = (
+    "cmu_mosei:CmuMosei",
+    "daic_woz:DaicWoz",
+    "e_daic:EDaic",
+    "emodb:EmoDb",
+    "iemocap:Iemocap",
+    "topical_chat:TopicalChat",
+)
+_CLASSES: list[type[Corpus]] = [pkgutil.resolve_name(f"{__name__}.{reader}") for reader in READERS]
+CORPORA = {reader.name: reader for reader in _CLASSES}
 MANIFEST = "manifest:"  # before the path of a manifest, where a corpus's name is asked for
 
 

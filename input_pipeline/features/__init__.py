@@ -1,23 +1,17 @@
-"""Features of recordings: each a typed config that knows its arithmetic, from `Recording`s to frames and lengths."""
+"""Features of recordings: each a typed config that knows its arithmetic, from `Recording`s to frames and lengths.
 
-from input_pipeline.features.base import Computed, Encoders, Feature, PerRecording, RecordingFeature
-from input_pipeline.features.extracted import Extracted
-from input_pipeline.features.fbank import LogMel
-from input_pipeline.features.segmentation import Segmentation
-from input_pipeline.features.text import Encoder, Sentences, TextFeature
-from input_pipeline.features.words import Words
+This file lists them, a line each: what is imported here can be named in configs.
+"""
 
-__all__ = [
-    "Computed",
-    "Encoder",
-    "Encoders",
-    "Extracted",
-    "Feature",
-    "LogMel",
-    "PerRecording",
-    "RecordingFeature",
-    "Segmentation",
-    "Sentences",
-    "TextFeature",
-    "Words",
-]
+from input_pipeline.features.base import Computed as Computed
+from input_pipeline.features.base import Encoders as Encoders
+from input_pipeline.features.base import Feature as Feature
+from input_pipeline.features.base import PerRecording as PerRecording
+from input_pipeline.features.base import RecordingFeature as RecordingFeature
+from input_pipeline.features.extracted import Extracted as Extracted
+from input_pipeline.features.fbank import LogMel as LogMel
+from input_pipeline.features.segmentation import Segmentation as Segmentation
+from input_pipeline.features.text import Encoder as Encoder
+from input_pipeline.features.text import Sentences as Sentences
+from input_pipeline.features.text import TextFeature as TextFeature
+from input_pipeline.features.words import Words as Words

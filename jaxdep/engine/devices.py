@@ -6,6 +6,15 @@ from pathlib import Path
 import joblib
 
 
+def hush_compiler() -> None:
+    """Keeps XLA's log off the terminal; to be called before JAX is imported. What fails is an exception all the same.
+
+    XLA of jax 0.10 complains of every program that it takes from the cache, though nothing is wrong with it: of machine
+    features that are tuning hints of the compiler's own.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
 def cache_folder() -> Path:
     """The folder of the user's cache that is jaxdep's."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdep"

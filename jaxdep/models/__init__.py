@@ -5,9 +5,10 @@ axis. Its config is a dataclass with a `build` method, so that a config file cho
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
+import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -66,6 +67,11 @@ class Step(NamedTuple):
 def key_of(step: Step | None) -> PRNGKeyArray | None:
     """The key of what a model draws, or None in evaluation, where nothing is drawn."""
     return None if step is None else step.key
+
+
+def keys_of(step: Step | None, count: int) -> Sequence[PRNGKeyArray | None]:
+    """As `key_of`, for a model that draws at several places, each with a key of its own."""
+    return [None] * count if step is None else list(jax.random.split(step.key, count))
 
 
 class Model(Protocol):

@@ -18,7 +18,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of
+from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of, keys_of
 from jaxdep.models.layers.convolution import Convolution
 from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout, linear
@@ -229,9 +229,8 @@ class JointModel(nnx.Module):
         self.heads = make_heads(config.units, outputs, config.initializer, rngs)
 
     def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
-        key = key_of(step)
         config = self.config
-        text_key, speech_key, joint_key = [None] * 3 if key is None else jax.random.split(key, 3)
+        text_key, speech_key, joint_key = keys_of(step, 3)
         text = self.text(features[config.text.feature], text_key)
         speech = self.speech(features[config.speech.feature], speech_key)
         joint = jax.nn.relu(self.dense(jnp.concatenate([text, speech], axis=-1)))

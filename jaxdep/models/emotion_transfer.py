@@ -16,7 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from input_pipeline.config import ConfigError
-from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of
+from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of, keys_of
 from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, penalty
 from jaxdep.models.layers.convolution import Edges
 from jaxdep.models.layers.decision import head_outputs, make_heads
@@ -236,10 +236,9 @@ class TwoLevelModel(nnx.Module):
         self.heads = make_heads(_pooled_dim(config.pooling, config.segment_hidden), outputs, config.initializer, rngs)
 
     def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
-        key = key_of(step)
         values, mask = features[self.config.feature]  # [B, U, T, D]
         rate, pooling = self.config.dropout, self.config.pooling
-        segment_key, session_key = (None, None) if key is None else jax.random.split(key)
+        segment_key, session_key = keys_of(step, 2)
         frame_mask = mask.reshape(-1, mask.shape[-1])  # [B U, T]
         states, final = self.frames(values.reshape(*frame_mask.shape, -1), frame_mask)
         segments = pool_states(pooling, states, final, frame_mask).reshape(*mask.shape[:2], -1)  # [B, U, 2H]
@@ -329,9 +328,8 @@ class EmotionModel(nnx.Module):
         return {name: branch for name, branch in (("audio", self.audio), ("text", self.text)) if branch is not None}
 
     def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
-        key = key_of(step)
         n = len(self.branches)
-        keys = [None] * 2 * n if key is None else list(jax.random.split(key, 2 * n))
+        keys = keys_of(step, 2 * n)
         vectors, dropped, penalties, attention = [], [], [], {}
         for (name, branch), branch_key, output_key in zip(self.branches.items(), keys[:n], keys[n:], strict=True):
             config = branch.config

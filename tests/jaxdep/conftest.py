@@ -139,9 +139,8 @@ class NormModule(nnx.Module):
 
     def __call__(self, features, *, step=None):
         values, mask = features["audio"]
-        pooled = jnp.tanh(self.hidden(masked_mean(self.frames(values, mask, step), mask)))
-        pooled = self.pooled(pooled, jnp.ones(len(values), bool) if step is None else step.valid, step)
-        pooled = dropout(pooled, self.dropout, key_of(step))
+        pooled = jnp.tanh(self.hidden(masked_mean(self.frames(values, step, mask), mask)))
+        pooled = dropout(self.pooled(pooled, step), self.dropout, key_of(step))
         return Outputs({task: head(pooled) for task, head in self.heads.items()}, jnp.zeros(len(pooled)), {})
 
 

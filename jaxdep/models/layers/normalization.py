@@ -23,14 +23,18 @@ class BatchNorm(nnx.Module):
         self.scale, self.bias = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.zeros(channels))
         self.mean, self.variance = nnx.BatchStat(jnp.zeros(channels)), nnx.BatchStat(jnp.ones(channels))
 
-    def __call__(self, x: Float[Array, "*cells C"], mask: Bool[Array, "*cells"], step: Step | None) -> Array:
+    def __call__(
+        self, x: Float[Array, "*cells C"], step: Step | None, mask: Bool[Array, "*cells"] | None = None
+    ) -> Float[Array, "*cells C"]:
         """The normalised cells, zero where `mask` is False.
 
         Args:
-            mask: the cells that count. Of features it is their own mask, which is False in examples that only fill up a
-                batch; of anything else, combine it with `Step.valid`.
+            mask: the cells that count. Of a feature it is its own mask, which is False in examples that only fill up a
+                batch. Without one, x is [B, C] and all of the batch's valid examples count.
         """
         x = x.astype(jnp.float32)
+        if mask is None:
+            mask = jnp.ones(x.shape[:-1], bool) if step is None else step.valid
         if step is None:
             mean, variance = self.mean[...], self.variance[...]
         else:
