@@ -1,9 +1,10 @@
 """Every test runs with eight virtual CPU devices, strict broadcasting, NaN-safe defaults, and XLA's quicker compiler.
 
-Most of the suite's time is XLA's compilation of small programs. It is made quicker in three ways that leave what is fused
-and the arithmetic as they are: LLVM's costly passes are left out; where the installed XLA still has two ways of emitting
-a fusion on a CPU, the quicker one is taken; and a program that one test, worker or process has compiled is there for the
-others. Tests of parity and of real data run without any of it. What the environment sets already stays:
+Most of the suite's time is XLA's compilation of small programs. It is made quicker in ways that leave what is fused and
+the arithmetic as they are: LLVM's costly passes are left out; where the installed XLA still has two ways of emitting a
+fusion on a CPU, the quicker one is taken; a program is not cut up for several threads, of which the other worker would
+have to give one; and what one test, worker or process has compiled is there for the others. Tests of parity and of real
+data run without any of it. What the environment sets already stays:
 `XLA_FLAGS=--xla_cpu_use_fusion_emitters=true JAX_DISABLE_MOST_OPTIMIZATIONS=0 python -m pytest` compiles as users do.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 import jax
 import pytest
 
-EMITTERS = "xla_cpu_use_fusion_emitters"
+QUICK = {"xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
 OTHERS = ("parity", "realdata")  # marks, and the folders of what has them
 
 
@@ -33,10 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Settings in the environment, where xdist's workers and the processes of the tests find them."""
     if hasattr(config, "workerinput") or config.option.markexpr in OTHERS:
         return
-    given = os.environ.get("XLA_FLAGS", "")
-    flags = f"{given} --{EMITTERS}=false".lstrip()
-    if EMITTERS not in given and takes(flags):  # before XLA starts, which reads them once
-        os.environ["XLA_FLAGS"] = flags
+    for name, value in QUICK.items():
+        given = os.environ.get("XLA_FLAGS", "")
+        flags = f"{given} --{name}={value}".lstrip()
+        if name not in given and takes(flags):
+            os.environ["XLA_FLAGS"] = flags  # before XLA starts, which reads them once
     programs = tempfile.TemporaryDirectory(prefix="jaxdep-programs-")
     config.add_cleanup(programs.cleanup)
     for name, value in {
