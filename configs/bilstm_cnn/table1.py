@@ -15,6 +15,7 @@ from jaxdep.config import (
     Experiment,
     Mapping,
     Optimizer,
+    Published,
     Seeds,
     StageConfig,
     StandIn,
@@ -25,7 +26,6 @@ from jaxdep.config import (
 )
 from jaxdep.models import ModelConfig
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
-from jaxdep.report import Published
 
 SOURCE = "Xu, Deep Learning-Based Cross-Modal Emotion Recognition for Predicting Potential Depression Patients"
 TASKS = {"depressed": Task()}

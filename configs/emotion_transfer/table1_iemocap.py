@@ -15,6 +15,7 @@ from jaxdep.config import (
     Data,
     Experiment,
     Further,
+    Published,
     Splits,
     StageConfig,
     StandIn,
@@ -23,7 +24,6 @@ from jaxdep.config import (
     trivial_baselines,
 )
 from jaxdep.models import ModelConfig
-from jaxdep.report import Published
 
 SECTION = "Table 1(a). Emotion recognition on IEMOCAP"
 SOURCE = "Wu et al. 2022, Table 1(a)"

@@ -13,6 +13,7 @@ from jaxdep.config import (
     Data,
     Experiment,
     Further,
+    Published,
     Splits,
     StageConfig,
     StandIn,
@@ -20,7 +21,6 @@ from jaxdep.config import (
     TrainStage,
     trivial_baselines,
 )
-from jaxdep.report import Published
 
 SECTION = "Table 1(b). Sentiment recognition on CMU-MOSEI"
 SOURCE = "Wu et al. 2022, Table 1(b)"

@@ -17,6 +17,7 @@ from jaxdep.config import (
     Experiment,
     ExtractStage,
     Optimizer,
+    Published,
     StageConfig,
     Task,
     Training,
@@ -24,7 +25,6 @@ from jaxdep.config import (
     trivial_baselines,
 )
 from jaxdep.models.emotion_transfer import DirectText
-from jaxdep.report import Published
 
 SECTION = "Table 2. Depression from emotion features"
 SOURCE = "Wu et al. 2022, Table 2"

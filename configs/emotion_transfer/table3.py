@@ -15,9 +15,8 @@ from configs.emotion_transfer import _shared as shared
 from configs.emotion_transfer import table2
 from input_pipeline.batching import Arrangement
 from input_pipeline.features import LogMel
-from jaxdep.config import Data, EvaluateStage, Experiment, FuseStage, StabilityStage, StageConfig, TrainStage
+from jaxdep.config import Data, EvaluateStage, Experiment, FuseStage, Published, StabilityStage, StageConfig, TrainStage
 from jaxdep.models.emotion_transfer import DirectAudio
-from jaxdep.report import Published
 
 SECTION = "Table 3. Three modalities and their vote"
 SOURCE = "Wu et al. 2022, Table 3"

@@ -8,11 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from input_pipeline.config import ConfigError
-from jaxdep.config.published import Published
 from jaxdep.config.rows import Exhibit, Row
 from jaxdep.files import write_text
-
-__all__ = ["Exhibit", "Published", "Report", "Row", "write"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,8 @@ from itertools import groupby
 import jinja2
 from markupsafe import Markup
 
-from jaxdep.report import Report, Row, table
+from jaxdep.config.rows import Row
+from jaxdep.report import Report, table
 from jaxdep.report.exhibits import Shown
 from jaxdep.report.figures import Drawing
 from jaxdep.report.scores import RowScores

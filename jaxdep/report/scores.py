@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from jaxdep.report import Row
+from jaxdep.config.rows import Row
 from jaxdep.report.csv_files import numbers, read_csv, refuse
 from jaxdep.statistics import metrics
 

@@ -13,7 +13,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from jaxdep.report import Published, Report
+from jaxdep.config import Published
+from jaxdep.report import Report
 from jaxdep.report.scores import RowScores
 from jaxdep.statistics import metrics, stability
 

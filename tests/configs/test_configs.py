@@ -13,9 +13,8 @@ import jaxdep
 from input_pipeline.config import ConfigError
 from input_pipeline.corpora import label_types
 from input_pipeline.features import Sentences
-from jaxdep.config import Experiment, ScoredStage, StageConfig, TrainStage
+from jaxdep.config import Experiment, Published, ScoredStage, StageConfig, TrainStage
 from jaxdep.config.labels import Labels
-from jaxdep.report import Published
 from jaxdep.statistics.metrics import names
 
 metric_names = functools.cache(names)

@@ -8,8 +8,8 @@ from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
+from jaxdep.config import Published
 from jaxdep.config.labels import Labels
-from jaxdep.config.published import Published
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 from jaxdep.statistics import metrics
 

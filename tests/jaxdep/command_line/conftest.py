@@ -23,7 +23,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features import Sentences
 from jaxdep.config import BaselineStage, Data, Experiment, Mapping, Seeds, Task, Training, TrainStage
 from jaxdep.models.emotion_transfer import DirectText
-from jaxdep.config.published import Published
+from jaxdep.config import Published
 
 
 def get_config(variant: str = "") -> Experiment:

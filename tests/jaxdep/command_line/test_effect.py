@@ -16,7 +16,7 @@ from jaxdep.config import (
     BaselineStage, Data, Experiment, Mapping, Optimizer, Seeds, StandIn, Task, Training, TrainStage,
 )
 from jaxdep.models.emotion_transfer import DirectText
-from jaxdep.config.published import Published
+from jaxdep.config import Published
 
 
 def get_config(effect):

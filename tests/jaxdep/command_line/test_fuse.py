@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxdep.report import Row, scores
+from jaxdep.config.rows import Row
+from jaxdep.report import scores
 
 CONFIG = """
 from input_pipeline.batching import Arrangement

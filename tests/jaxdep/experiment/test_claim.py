@@ -9,7 +9,7 @@ from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
-from jaxdep.config.published import Published
+from jaxdep.config import Published
 from jaxdep.experiment import claim
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 

@@ -20,8 +20,9 @@ from rich.console import Console
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import report
+from jaxdep.config.rows import Exhibit
 from jaxdep.config.stages.case_study import CASE_STUDY
-from jaxdep.report import Exhibit, Report, exhibits
+from jaxdep.report import Report, exhibits
 from jaxdep.report.exhibits import Shown, attention, case_study
 
 EXHIBITS = ("profile", "case_study", "attention", "conflicts", "stability")

@@ -18,7 +18,9 @@ from rich.console import Console
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import report
-from jaxdep.report import Published, Report, Row, figures, scores, table
+from jaxdep.config import Published
+from jaxdep.config.rows import Row
+from jaxdep.report import Report, figures, scores, table
 
 COLUMNS = "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std"  # the contract
 PAPER = Published("f1", max=0.828, avg=0.771, std=0.027, source="Wu et al. 2022, Table 3")

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from input_pipeline.config import ConfigError
 from jaxdep import report
-from jaxdep.report import Report, Row, scores, table
+from jaxdep.config.rows import Row
+from jaxdep.report import Report, scores, table
 
 HEADINGS = ("Table 2. <Emotion> features", "Table 3. Modalities")
 

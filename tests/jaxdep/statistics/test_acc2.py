@@ -7,7 +7,8 @@ import pytest
 
 from input_pipeline.corpora import cmu_mosei
 from input_pipeline.corpora.cmu_mosei import CmuMosei
-from jaxdep.report import Row, scores
+from jaxdep.config.rows import Row
+from jaxdep.report import scores
 from jaxdep.stages import StageRun
 
 SENTIMENT = (-2.0, -0.5, 0.0, 0.0, 1.0)
