@@ -271,6 +271,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(corpus, tmp_path):
 
 
 @pytest.mark.slow  # tests/jaxdep/command_line/test_resume.py kills there too
+@pytest.mark.slow
 def test_a_kill_while_writing_leaves_nothing_that_is_taken_for_features(corpus, tmp_path):
     script = f"""
         import dataclasses, importlib.util, os

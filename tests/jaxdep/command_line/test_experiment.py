@@ -232,6 +232,7 @@ def test_a_changed_corpus_runs_the_stages_again(jaxdep_main, used):
     assert all(after > before[stage] for stage, after in times(used).items())
 
 
+@pytest.mark.slow
 def test_more_seeds_leave_the_first_ones_as_they_were(jaxdep_main, used):
     before = pd.read_csv(used / "w/stages/text/predictions.csv")
     ended = jaxdep_main(*COMMAND, "--config.seeds.count=5", "--overwrite", cwd=used)

@@ -127,6 +127,7 @@ def test_a_reliability_diagram_is_drawn_of_all_seeds_decisions(workdir):
     assert bins.confidence.sum() == pytest.approx(found[["p_healthy", "p_depressed"]].max(axis=1).sum())
 
 
+@pytest.mark.slow
 def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
     again = ("--config=fuse.py", "--workdir=f", "--overwrite", "--config.stages.b.training.epochs=1")
     ended = jaxdep_main(*again, cwd=workdir.parent)

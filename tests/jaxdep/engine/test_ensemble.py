@@ -25,7 +25,10 @@ SYSTEMS = {
 }
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(s, marks=[pytest.mark.slow] * (s == "audio, drawn splits")) for s in SYSTEMS],
+)
 def twenty(request, make_examples, fit, quick_compilation):
     """Twenty seeds of a system on eight devices, and a function that trains others of its seeds."""
     model, shape, splits = SYSTEMS[request.param]
@@ -56,12 +59,14 @@ def test_the_program_has_no_collective_and_no_convolution(twenty):
     assert_no_collective_and_no_convolution(twenty[0].ensemble)
 
 
+@pytest.mark.slow
 def test_nor_has_the_program_of_the_mapper_map(make_examples, make_ensemble):
     model, shape, splits = SYSTEMS["emotion, windows, drawn splits"]
     ensemble = make_ensemble(make_examples(**shape), model, count=16, mapper="map", splits=splits, devices=8)
     assert_no_collective_and_no_convolution(ensemble)
 
 
+@pytest.mark.slow
 def test_a_seed_alone_is_the_same_where_drawn_splits_fill_the_buckets_differently(
     make_examples, mean_model, fit, assert_same_seed
 ):

@@ -56,6 +56,7 @@ def test_streamed_training_is_the_resident_one(case, make_examples, mean_model, 
     compare(found, fit(examples, mean_model(dropout=rate), **options), assert_same_seed)
 
 
+@pytest.mark.slow
 def test_seeds_that_stop_early(make_examples, mean_model, fit, assert_same_seed):
     """Most seeds stop while others train on, so that packed lanes are streamed too."""
     schedule = config.Training(epochs=12, batch_size=8, epochs_per_call=2, patience=2)
