@@ -23,8 +23,8 @@ def main(argv: list[str]) -> None:
     del argv  # parse_flags has refused what is no flag
     logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
     use_every_core(CONFIG.value.seeds.count, CONFIG.value.mapping.data_shards)
-    from jaxdep import experiment  # after the devices are chosen
-    from jaxdep.engine.choices import Choices
+    from jaxdep.engine.choices import Choices  # after the devices are chosen
+    from jaxdep.experiment.run import run
     from jaxdep.models import encoders
     from jaxdep.stages.sources import Sources
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     )
     command = shlex.join(["python", "-m", "jaxdep.main", *sys.argv[1:]])
     try:
-        experiment.run(
+        run(
             CONFIG.value,
             Path(WORKDIR.value),
             sources,

@@ -26,7 +26,7 @@ from jaxdep.benchmark import engine, measure, report
 from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.devices import cache_folder, use_every_core
-from jaxdep.experiment import environment
+from jaxdep.experiment.versions import environment
 
 _OPTIONS = flags.FLAGS
 _DTYPES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}  # by precision

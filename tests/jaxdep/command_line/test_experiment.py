@@ -15,7 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorflow.compat.v1.io import tf_record_iterator
 
 import jaxdep
-from jaxdep import experiment
+from jaxdep.experiment import versions
 from jaxdep.report.table import COLUMNS
 
 ROOT = Path(jaxdep.__file__).parents[1]
@@ -87,7 +87,7 @@ def test_environment_json_says_what_a_run_depends_on_and_no_time_or_place(finish
 def test_the_revision_is_that_of_the_checkout():
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12"]
     commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert experiment.environment()["revision"] in (commit, f"{commit}-dirty")
+    assert versions.environment()["revision"] in (commit, f"{commit}-dirty")
 
 
 def test_metrics_csv_holds_every_seed_and_epoch_once(finished):

@@ -139,3 +139,10 @@ def test_overrides_reach_the_run(jaxdep_main, tiny):
     page = (tiny / "w" / "report" / "report.md").read_text()
     assert "Another title" in page
     assert "python -m jaxdep.main --config=tiny.py:baseline --workdir=w '--config.title=Another title'" in page
+
+
+def test_worker_processes_import_the_main_module_in_no_time():
+    """Each process that extracts features imports it again."""
+    told = "import sys, jaxdep.main; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"jax", "tensorflow", "pandas", "matplotlib", "jaxdep.config"} & set(found)

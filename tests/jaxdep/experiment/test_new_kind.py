@@ -16,9 +16,10 @@ from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features import LogMel
-from jaxdep import config, experiment
+from jaxdep import config
 from jaxdep.config.rows import CsvFile
 from jaxdep.config.stages.base import ScoredStage
+from jaxdep.experiment.run import run as run_experiment
 from jaxdep.report import exhibits
 from jaxdep.report.exhibits.parts import ExhibitKind, Grid, Part, read_rows
 
@@ -90,7 +91,7 @@ def coin(**options):
 
 
 def run(frozen, workdir: Path, sources: SmallSources, **options) -> str:
-    experiment.run(frozen, workdir, sources, command="command", **options)
+    run_experiment(frozen, workdir, sources, command="command", **options)
     return sources.console.file.getvalue()
 
 

@@ -1,0 +1,168 @@
+"""Runs the stages of an experiment in order inside a workdir, and makes its report. A finished stage is not run twice.
+
+No kind of stage is known here: each says itself what runs it, what it needs, and what it shows.
+"""
+
+import functools
+import hashlib
+import json
+import pkgutil
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from input_pipeline.batching import Examples
+from input_pipeline.config import ConfigError
+from input_pipeline.corpora import label_types
+from jaxdep import report
+from jaxdep.config import Data, Experiment, StageConfig
+from jaxdep.config.labels import Labels
+from jaxdep.config.stages.base import Finished
+from jaxdep.engine.choices import Choices
+from jaxdep.experiment import claim
+from jaxdep.experiment.versions import environment
+from jaxdep.files import read_json, write_json
+from jaxdep.stages import StageRun
+from jaxdep.stages.sources import Sources
+from jaxdep.statistics import metrics
+
+_metrics_of = functools.cache(metrics.names)  # traced anew it takes tens of milliseconds, of every row
+
+
+def run(
+    experiment: Experiment,
+    workdir: Path,
+    sources: Sources,
+    *,
+    command: str,
+    overwrite: bool = False,
+    choices: Choices | None = None,
+) -> None:
+    """Runs what of the experiment is not finished in `workdir`, and writes the report.
+
+    Args:
+        experiment: frozen.
+        command: the line that makes this run, for the page.
+        overwrite: takes a workdir of another config; stages that are the same in both are kept.
+        choices: where the mapper `auto` remembers what was quickest; it measures each time without.
+
+    Raises:
+        ConfigError: the workdir holds another config; the message shows the difference. Or a stage asks for what its
+            corpus does not have, which is told before anything is computed.
+        DataError: the data cannot be used.
+    """
+    console = sources.console
+    claim.check(workdir, experiment, overwrite)
+    for name, stage in experiment.stages.items():
+        _check_labels(name, stage, _declared(stage.data))
+    for stage in experiment.stages.values():  # what is wrong with a corpus is told before hours of training
+        sources.prepare(stage.data)
+    for name in experiment.stages:
+        sources.forget_all_but(_data_to_come(name, experiment), workdir / "stages")
+        _run_stage(name, experiment, workdir, sources, choices)
+    claim.take(workdir, experiment)
+    started = time.perf_counter()
+    report.write(_report(experiment, workdir, command), workdir, console)
+    console.print(
+        f"report: {workdir / 'report' / 'report.html'} ({time.perf_counter() - started:.1f} s)", highlight=False
+    )
+
+
+def _declared(data: Data) -> Labels:
+    """The labels that the corpus may have, whether it is here or not."""
+    types = label_types(data.corpus, data.classes, data.scores)
+    return Labels(data.corpus, types.classes, types.scores, _metrics_of)
+
+
+def _found(data: Data, examples: Examples) -> Labels:
+    """The labels that the prepared features have. Of a corpus that is not here they may be those of other days."""
+    scores = [name for name in examples.labels if name not in examples.classes]
+    return Labels(data.corpus, examples.classes, scores, _metrics_of)
+
+
+def _check_labels(name: str, stage: StageConfig, labels: Labels) -> None:
+    try:
+        stage.check_labels(labels)
+    except ConfigError as error:
+        raise ConfigError(f"config.stages.{name}.{error}") from None
+
+
+def _data_to_come(name: str, experiment: Experiment) -> list[Data]:
+    """What this stage and those after it read, also of the stages that they need."""
+    names = list(experiment.stages)
+    stages = [experiment.stages[one] for one in names[names.index(name) :]]
+    stages += [experiment.stages[needed] for stage in stages for needed in stage.needs()]
+    return [stage.data for stage in stages]
+
+
+def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Sources, choices: Choices | None) -> None:
+    config, folder = experiment.stages[name], workdir / "stages" / name
+    started = time.perf_counter()
+    examples = sources.examples(config.data, folder.parent)
+    prepare_s = time.perf_counter() - started
+    _check_labels(name, config, _found(config.data, examples))
+    stage = StageRun(
+        name,
+        folder,
+        examples,
+        experiment.seeds,
+        experiment.mapping,
+        sources.console,
+        sources,
+        experiment.stages,
+        choices,
+    )
+    needed = [stage.other(name).record["fingerprint"] for name in config.needs()]
+    fingerprint = _fingerprint(config, experiment, examples, needed)
+    record = stage.record
+    if record.get("fingerprint") == fingerprint and record.get("status") == "finished":
+        sources.console.print(f"{name}: finished before")
+        return
+    claim.take(workdir, experiment)
+    if record.get("fingerprint") != fingerprint:
+        (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
+        if folder.exists():
+            shutil.rmtree(folder)
+        stage.remember(
+            status="running",
+            fingerprint=fingerprint,
+            synthetic=examples.synthetic,
+            padding_waste=examples.padding_waste,
+            classes=examples.classes,
+            prepare_s=prepare_s,
+        )
+    write_json(workdir / "environment.json", environment())
+    pkgutil.resolve_name(config.runner)(config, stage)
+    stage.remember(status="finished")
+    sources.console.print(f"{name}: finished in {time.perf_counter() - started:.1f} s")
+
+
+def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples, needed: Sequence[str]) -> str:
+    """A digest of what a stage's results depend on: not of how they are laid on devices, saved, or shown."""
+    whole = {
+        "config": config.results(experiment.stages),
+        "seeds": experiment.seeds.compact(),
+        "features": examples.fingerprints,
+        "needs": list(needed),
+    }
+    return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _report(experiment: Experiment, workdir: Path, command: str) -> report.Report:
+    records = {name: read_json(workdir / "stages" / name / "stage.json") for name in experiment.stages}
+    sections = list(dict.fromkeys(stage.section for stage in experiment.stages.values()))
+    in_order = sorted(experiment.stages.items(), key=lambda item: sections.index(item[1].section))
+    finished = [(stage, Finished(name, experiment.stages, records)) for name, stage in in_order]
+    return report.Report(
+        title=experiment.title,
+        description=experiment.description,
+        system=experiment.system,
+        rows=tuple(row for stage, of_stage in finished for row in stage.table_rows(of_stage)),
+        synthetic=any(record["synthetic"] for record in records.values()),
+        environment=read_json(workdir / "environment.json"),
+        command=command,
+        config=experiment.as_dict(),
+        source=experiment.source,
+        exhibits=tuple(one for stage, of_stage in finished for one in stage.exhibits(of_stage)),
+    )
