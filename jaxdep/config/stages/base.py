@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from input_pipeline.config import Config, ConfigError
-from input_pipeline.features import Extracted
 from jaxdep.config.labels import Labels
 from jaxdep.config.published import Published
 from jaxdep.config.rows import Exhibit, Row
@@ -41,7 +40,7 @@ class StageConfig(Config):
 
     def needs(self) -> tuple[str, ...]:
         """The stages whose results this one reads."""
-        return tuple(feature.stage for feature in self.data.features.values() if isinstance(feature, Extracted))
+        return tuple(feature.stage for feature in self.data.extracted.values())
 
     def check_need(self, needed: str, source: "StageConfig") -> None:
         """Raises ConfigError where one of the stages that it needs is not what it can use."""
