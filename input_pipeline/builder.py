@@ -25,7 +25,7 @@ from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
 from input_pipeline.features import Computed, Encoders, RecordingFeature
 from input_pipeline.progress import progress
-from input_pipeline.recording import Corpus, Recording, Segment, digest_file, fingerprint
+from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
 from input_pipeline.scratch import scratch_folder
 
 FileFormat = Literal["tfrecord", "array_record"]
@@ -263,7 +263,7 @@ def _describe(
     try:
         digests = {
             "recordings": _digests(recordings, corpus.name, feature),
-            "checkpoint": _files_digest(feature.files()),
+            "checkpoint": digest_files(feature.files()),
         }
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}); restore the file") from None
@@ -311,15 +311,6 @@ def _files_read(feature: Computed, recording: Recording) -> list[Path]:
 def _digest_of_file(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest_file(digest, path)
-    return digest.hexdigest()
-
-
-def _files_digest(paths: Sequence[Path]) -> str:
-    """Of the content of the files, and of those that lie in folders among them."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
-        for file in [inner for inner in sorted(path.iterdir()) if inner.is_file()] if path.is_dir() else [path]:
-            digest_file(digest, file)
     return digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -171,3 +171,12 @@ def digest_file(digest: "hashlib.blake2b", path: Path) -> None:
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """A digest of the content of files, and of those that lie in folders among them."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        for file in [inner for inner in sorted(path.iterdir()) if inner.is_file()] if path.is_dir() else [path]:
+            digest_file(digest, file)
+    return digest.hexdigest()

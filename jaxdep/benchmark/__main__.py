@@ -109,7 +109,7 @@ def _time(name: str, count: int, ceiling: float) -> report.Row:
         step_s={candidate: timed.median(candidate) / STEPS for candidate in candidates},
         ratios={candidate: timed.ratio(candidate, "jaxdep") for candidate in candidates if candidate != "jaxdep"},
         compile_s=ours.ensemble.compile_s,
-        memory_bytes=ours.ensemble.memory_bytes,
+        memory_bytes=ours.ensemble.memory_bytes(),
         step_flops=engine.step_flops(system),
         ceiling=ceiling,
         overhead=_overhead(system, count) if _OPTIONS.overhead else None,

@@ -12,7 +12,8 @@ from jaxdep import config
 from jaxdep.benchmark.systems import OPTIMIZER, SPLITS, TASK, System
 from jaxdep.engine import training
 from jaxdep.engine.choices import Choices
-from jaxdep.engine.ensemble import Ensemble, seed_keys
+from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.lanes import seed_keys
 from jaxdep.engine.program import Program, SeedState
 from jaxdep.engine.resident import Resident, SeedData, Viewer
 
@@ -83,7 +84,7 @@ def one_seed(system: System) -> tuple[SeedData, Resident]:
     viewer = _viewer(system)
     view = viewer.view(0)
     keys = jax.tree.map(lambda key: key[0], seed_keys(config.Seeds(count=1)))
-    data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights)))
+    data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights, {})))
     return data, Resident(jax.tree.map(jnp.asarray, viewer.resident()), jax.random.key(0))
 
 

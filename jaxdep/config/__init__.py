@@ -10,6 +10,8 @@ from jaxdep.config.experiment import Experiment as Experiment
 from jaxdep.config.published import Published as Published
 from jaxdep.config.settings import STREAMS as STREAMS
 from jaxdep.config.settings import Data as Data
+from jaxdep.config.settings import Folds as Folds
+from jaxdep.config.settings import Frozen as Frozen
 from jaxdep.config.settings import Mapping as Mapping
 from jaxdep.config.settings import Optimizer as Optimizer
 from jaxdep.config.settings import Seeds as Seeds
@@ -31,4 +33,5 @@ from jaxdep.config.stages.missing import Missing as Missing
 from jaxdep.config.stages.profile import ProfileStage as ProfileStage
 from jaxdep.config.stages.stability import StabilityStage as StabilityStage
 from jaxdep.config.stages.train import Further as Further
+from jaxdep.config.stages.train import Start as Start
 from jaxdep.config.stages.train import TrainStage as TrainStage

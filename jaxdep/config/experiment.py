@@ -2,10 +2,13 @@
 
 import copy
 import dataclasses
+import re
 
 from input_pipeline.config import Config, ConfigError
 from jaxdep.config.settings import Mapping, Seeds
 from jaxdep.config.stages.base import StageConfig
+from jaxdep.config.stages.train import TrainStage
+from jaxdep.config.sweep import changed, in_lanes, name_of
 
 
 @dataclasses.dataclass
@@ -24,6 +27,30 @@ class Experiment(Config):
     def __post_init__(self) -> None:
         """Gives every stage its own copy of what they share, so that overriding one stage leaves the others alone."""
         self.stages = {name: copy.deepcopy(stage) for name, stage in self.stages.items()}
+
+    def sweep(self, name: str, field: str, values: tuple[str, ...]) -> None:
+        """Tries several values of a stage's field: in one program where it can be, else in further stages behind it.
+
+        The stage itself keeps the value that it has; those that are made of it are called after theirs.
+
+        Raises:
+            ConfigError: there is no such stage or field, or a value does not fit it.
+        """
+        if name not in self.stages:
+            raise ConfigError(f"stages: there is no {name!r}; there are {', '.join(self.stages)}")
+        found: dict[str, StageConfig] = {}
+        for known, stage in self.stages.items():
+            found[known] = stage
+            if known != name and not known.startswith(f"{name}__"):
+                continue
+            stages = {name_of({field: value}): changed(stage, {field: value}) for value in values}
+            if isinstance(stage, TrainStage) and in_lanes(field):
+                stage.sweep = {**stage.sweep, field: values}
+                continue
+            for told, other in stages.items():
+                other.label = f"{stage.label}, {told}"
+                found[f"{known}__{re.sub('[^A-Za-z0-9]+', '_', told)}"] = other
+        self.stages = found
 
     def check(self) -> None:
         if not self.stages:

@@ -7,6 +7,7 @@ from jaxdep.config.published import Published
 
 PREDICTIONS = "predictions.csv"
 WINDOW_PREDICTIONS = "predictions_windows.csv"
+VARIANT_PREDICTIONS = "predictions_variants.csv"
 
 
 def predictions_file(label: str, first_task: str) -> str:
@@ -41,6 +42,7 @@ class Row:
         predictions: the stage's file of decisions that are scored.
         section: heading of the table that the row stands in, where a report has several ("Table 2. Emotion features").
             Rows are compared within a section only.
+        variant: where the file has several, whose decisions are scored.
         target: the label that the decisions are compared with; rows of different targets are not compared either.
     """
 
@@ -56,6 +58,7 @@ class Row:
     baseline: bool = False
     predictions: str = PREDICTIONS
     section: str = ""
+    variant: str = ""
     target: str = ""
 
     def __post_init__(self) -> None:

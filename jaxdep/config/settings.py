@@ -5,7 +5,7 @@ import math
 from typing import Literal
 
 from input_pipeline.batching import Arrangement
-from input_pipeline.config import Config, ConfigError
+from input_pipeline.config import Config, ConfigError, defaults
 from input_pipeline.features import Computed, Extracted, Feature
 
 STREAMS = ("init", "order", "dropout", "split")
@@ -69,6 +69,34 @@ class Mapping(Config):
 
 
 @dataclasses.dataclass
+class Folds(Config):
+    """Cross-validation: each fold tests other groups of participants, until everybody was tested once.
+
+    All folds of all seeds train at once, and a seed's decisions on the folds' test groups are scored together.
+
+    Attributes:
+        by: what is never divided: `participant`, `split` (a name of the corpus's own splits), or a metadatum of the
+            corpus. With `count` 0 each such group is a fold of its own: leave one out.
+        count: folds of about as many groups each, drawn once, for all seeds alike; they are stratified by the first
+            task's label where each group is of one class.
+        seed: of that draw.
+        validate: whether the fold before the tested one (of the first: the last) validates. Without, and without a
+            `validation_fraction`, nobody does.
+    """
+
+    by: str = "participant"
+    count: int = 0
+    seed: int = 0
+    validate: bool = True
+
+    def check(self) -> None:
+        if self.count < 0 or self.count == 1:
+            raise ConfigError(f"count: two folds or more, or 0 for each group its own, found {self.count}")
+        if self.seed < 0:
+            raise ConfigError(f"seed: 0 or more, found {self.seed}")
+
+
+@dataclasses.dataclass
 class Splits(Config):
     """Who trains, who validates, who is reported: always whole participants.
 
@@ -79,6 +107,7 @@ class Splits(Config):
         test: reported only.
         validation_fraction: if validation is empty, this share of the training participants, drawn by each seed's
             `split` stream, and stratified by the first task's label where each participant is of one class.
+        folds: in place of the names above, which are then left as they are: cross-validation over all participants.
     """
 
     by: Literal["split", "participant"] = "split"
@@ -86,18 +115,35 @@ class Splits(Config):
     validation: tuple[str, ...] = ("dev",)
     test: tuple[str, ...] = ("test",)
     validation_fraction: float = 0.0
+    folds: Folds | None = None
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether somebody validates."""
+        named = self.validation if self.folds is None else self.folds.validate
+        return bool(named or self.validation_fraction)
 
     def check(self) -> None:
         if not 0 <= self.validation_fraction < 1:
             raise ConfigError(
                 f"validation_fraction: a share of the training participants, found {self.validation_fraction}"
             )
+        if self.folds is not None:
+            self._check_folds(self.folds)
+            return
         if self.validation and self.validation_fraction:
             raise ConfigError("validation_fraction: give either it or the names in `validation`, not both")
         parts = [*self.train, *self.validation, *self.test]
         twice = sorted({name for name in parts if parts.count(name) > 1})
         if twice:
             raise ConfigError(f"test: {twice[0]!r} is listed twice; nobody may stand in two splits")
+
+    def _check_folds(self, folds: Folds) -> None:
+        for name in ("by", "train", "validation", "test"):
+            if getattr(self, name) not in (defaults(self)[name], ()):
+                raise ConfigError(f"{name}: folds take in everybody; leave it out, found {getattr(self, name)!r}")
+        if folds.validate and self.validation_fraction:
+            raise ConfigError("validation_fraction: give either it or folds.validate, not both")
 
 
 @dataclasses.dataclass
@@ -213,6 +259,34 @@ class Optimizer(Config):
 
 
 @dataclasses.dataclass
+class Frozen(Config):
+    """A part of the model that stands still in some epochs: no gradient, no update, no change of its statistics.
+
+    What lies below it, between it and the features, is not computed backwards then. Its dropout and the batch
+    statistics it normalises by go on as in training.
+
+    Attributes:
+        part: the path of its parameters from the top of the model, `image` or `image.stem`.
+        first: the first epoch in which it stands still, from 0 on.
+        until: the first epoch after that in which it learns again (0: never).
+    """
+
+    part: str = ""
+    first: int = 0
+    until: int = 0
+
+    def check(self) -> None:
+        if not self.part:
+            raise ConfigError("part: name a part of the model, as its parameters are called")
+        if self.first < 0 or (self.until and self.until <= self.first):
+            raise ConfigError(f"until: an epoch after the first, {self.first}, or 0 for never, found {self.until}")
+
+    def stands_in(self, epoch: int) -> bool:
+        """Whether the part stands still in that epoch."""
+        return self.first <= epoch and not 0 < self.until <= epoch
+
+
+@dataclasses.dataclass
 class Training(Config):
     """The schedule of one seed.
 
@@ -224,6 +298,9 @@ class Training(Config):
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
             never), down to `plateau_floor` times the first. Newbob, as HTK and Kaldi have it, is a patience of 1.
         plateau_threshold: for the learning rate alone, an improvement counts from this share of the best value on.
+        frozen: parts of the model that stand still in some epochs. Between two epochs where this changes lies the border
+            of a phase, and each phase is compiled once.
+        penalty_weight: of the model's own penalty in the loss, on top of what the model's config weighs it by.
         epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
         checkpoint_every_s: seconds between two checkpoints at least (0: after every call).
     """
@@ -237,6 +314,8 @@ class Training(Config):
     plateau_factor: float = 0.5
     plateau_floor: float = 1e-3
     plateau_threshold: float = 0.0
+    penalty_weight: float = 1.0
+    frozen: tuple[Frozen, ...] = ()
     epochs_per_call: int = 5
     checkpoint_every_s: float = 20.0
 
@@ -247,8 +326,24 @@ class Training(Config):
         for name in ("patience", "plateau_patience", "checkpoint_every_s"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
+        parts = [one.part for one in self.frozen]
+        for part in parts:
+            inner = [other for other in parts if other.startswith(f"{part}.")]
+            if inner:
+                raise ConfigError(f"frozen: {inner[0]!r} lies in {part!r}; name parts that lie apart")
         if not 0 <= self.plateau_threshold < 1:
             raise ConfigError(f"plateau_threshold: a share from 0 to below 1, found {self.plateau_threshold}")
+        if not 0 <= self.penalty_weight < math.inf:
+            raise ConfigError(f"penalty_weight: a number of 0 or more, found {self.penalty_weight}")
         for name in ("plateau_factor", "plateau_floor"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"{name}: a share above 0 and up to 1, found {getattr(self, name)}")
+
+    def frozen_in(self, epoch: int) -> tuple[str, ...]:
+        """The parts that stand still in an epoch."""
+        return tuple(dict.fromkeys(one.part for one in self.frozen if one.stands_in(epoch)))
+
+    def call_after(self, epoch: int) -> int:
+        """The epoch before which the call that begins with `epoch` ends: no call reaches over the border of a phase."""
+        borders = [border for one in self.frozen for border in (one.first, one.until) if border > epoch]
+        return min([epoch + self.epochs_per_call, self.epochs, *borders])

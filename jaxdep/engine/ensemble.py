@@ -1,4 +1,4 @@
-"""MANY seeds: their keys, how they are laid on the devices, and their state. The only place where the seed axis exists.
+"""MANY seeds: how they are laid on the devices, and their state. What stands side by side there, lanes.py tells.
 
 A program of one seed (training.py) is lifted over [S, ...] by a mapper (config.Mapping) and sharded over the `seed`
 axis of a ('seed', 'data') mesh of all devices. A seed's result does not depend on the mapper, the number of devices,
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -24,9 +23,10 @@ from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
 from jaxdep.engine.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
+from jaxdep.engine.lanes import Variant, lane_data, lane_views, lanes_of, seed_keys
 from jaxdep.engine.mappers import COMPILERS, Lift, Lifted
 from jaxdep.engine.program import Decisions, Program, SeedState, Tree
-from jaxdep.engine.resident import Part, SeedData, SeedKeys, View, Viewer, joined
+from jaxdep.engine.resident import SeedData, Viewer, joined
 from jaxdep.models import Masked, Outputs
 
 Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed
@@ -45,18 +45,6 @@ class Outcome(NamedTuple):
     best_epoch: Any
 
 
-def seed_keys(seeds: config.Seeds) -> SeedKeys:
-    """The four streams of each seed, [S]; a stream that does not vary is seed 0's for all."""
-    root = jax.random.key(seeds.root, impl="threefry2x32")
-    ids = jnp.arange(seeds.first, seeds.first + seeds.count)
-
-    def stream(index: int, name: str) -> PRNGKeyArray:
-        of_ids = ids if name in seeds.vary else jnp.zeros_like(ids)
-        return jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(root, seed), index))(of_ids)
-
-    return SeedKeys(*(stream(index, name) for index, name in enumerate(config.STREAMS)))
-
-
 def make_mesh(data_shards: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """The ('seed', 'data') mesh over the devices (all, unless given). Raises ConfigError where they do not divide."""
     devices = jax.devices() if devices is None else devices
@@ -67,14 +55,16 @@ def make_mesh(data_shards: int, devices: Sequence[jax.Device] | None = None) -> 
 
 
 class Ensemble:
-    """All seeds of one program over one set of examples.
+    """All seeds of one program over one set of examples, in all folds and variants: the lanes of the seed axis.
+
+    A seed is spoken of below where a lane is meant, since mostly they are one.
 
     Seeds that have ended are left out of the calls that follow, as far as the mapper's cost depends on them: under
     `vmap`, and where features are streamed, the others are packed into half of the lanes, a quarter, and so on; where
     ended seeds cost nothing anyway, the others are only dealt out evenly among the devices.
 
     Attributes:
-        ids: [S], the global ids.
+        lanes: what stands where on the seed axis.
         units: by seed, by part, what the seed's predictions stand for.
         timings: of each mapper that `auto` tried, now or when the choice was remembered.
     """
@@ -86,6 +76,7 @@ class Ensemble:
         seeds: config.Seeds,
         mapping: config.Mapping,
         *,
+        variants: Sequence[Variant] = (),
         devices: Sequence[jax.Device] | None = None,
         remembered: str | None = None,
         choices: Choices | None = None,
@@ -93,21 +84,23 @@ class Ensemble:
         """Places the data on the devices, and chooses the mapper. What is used is compiled at its first use.
 
         Args:
+            variants: of the hyperparameters; without any there is one, of the viewer's tasks.
             devices: all of them, unless given.
             remembered: the mapper that `auto` chose for this run before; it is then not measured again.
             choices: where `auto` looks up and keeps what it chose for such a program on such devices.
         """
-        self.ids = np.arange(seeds.first, seeds.first + seeds.count)
+        variants = variants or (Variant(viewer.tasks, {}),)
+        self.lanes = lanes_of(seeds, viewer.folds, len(variants))
         self.timings: dict[str, Timing] = {}
         self._program, self._viewer, self._mapping, self._choices = program, viewer, mapping, choices
         self._mesh = make_mesh(mapping.data_shards, devices)
         self._by_seed = NamedSharding(self._mesh, PartitionSpec("seed"))
         n_shards = self._mesh.shape["seed"]
-        self._n_padded = -(-len(self.ids) // n_shards) * n_shards
-        keys = seed_keys(seeds)
-        views = [viewer.view(int(seed)) for seed in np.asarray(jax.vmap(jax.random.bits)(keys.split))]
+        self._n_padded = -(-len(self.lanes) // n_shards) * n_shards
+        keys = seed_keys(seeds, [lane.seed for lane in self.lanes])
+        views = lane_views(self.lanes, keys, viewer, variants)
         self.units = [view.units for view in views]
-        own, self._common = _apart(keys, views, one_order="order" not in seeds.vary)
+        own, self._common = lane_data(self.lanes, keys, views, variants, one_order="order" not in seeds.vary)
         self._seeds = self._put(own)
         positions = views[0].parts["train"].positions
         self._steps = sum(-(-len(rows) // program.batch_size) for rows in positions)  # in an epoch, about
@@ -118,7 +111,7 @@ class Ensemble:
         self._packed: tuple[np.ndarray, SeedData] | None = None
         self._lift: Lift
         self._init: Lifted | None = None
-        self._trainers: dict[int, Trainer] = {}  # by the number of lanes
+        self._trainers: dict[tuple[int, tuple[str, ...]], Trainer] = {}  # by the number of lanes and what is frozen
         mapper = self._choose(mapping.mapper, remembered)
         if not self._trainers:
             self._lift = self._lift_by(mapper)
@@ -129,8 +122,13 @@ class Ensemble:
             self._init = self._compile_init(self._lift)
         return self._end_padding(self._init(None, *self._init_arguments))
 
-    def run(self, states: SeedState, first_epoch: int, n_epochs: int) -> tuple[SeedState, dict[str, np.ndarray]]:
+    def run(
+        self, states: SeedState, first_epoch: int, n_epochs: int, frozen: tuple[str, ...] = ()
+    ) -> tuple[SeedState, dict[str, np.ndarray]]:
         """Trains `n_epochs` epochs, at most the `epochs_per_call` of the program; `states` is donated.
+
+        Args:
+            frozen: the parts of the model that stand still; other parts are another phase, which is compiled anew.
 
         Returns:
             The new states, and by "split/metric" [S, n_epochs] values, NaN where a seed had ended before.
@@ -138,11 +136,11 @@ class Ensemble:
         epochs = (first_epoch, n_epochs, _ALL_STEPS)
         lanes = self._lanes(states)
         if lanes is None:
-            states, history = self._trainer_of(self._n_padded).run(states, self._seeds, *epochs)
+            states, history = self._trainer_of(self._n_padded, frozen).run(states, self._seeds, *epochs)
             return states, {name: values[:, :n_epochs] for name, values in self._fetch(history).items()}
         if self._packed is None or not np.array_equal(self._packed[0], lanes):
             self._packed = lanes, _take(self._by_seed, self._seeds, lanes)
-        trainer, is_all = self._trainer_of(len(lanes)), len(lanes) == self._n_padded
+        trainer, is_all = self._trainer_of(len(lanes), frozen), len(lanes) == self._n_padded
         taken = (_reorder if is_all else _take)(self._by_seed, states, lanes)
         trained, history = trainer.run(taken, self._packed[1], *epochs)
         rows = {name: np.full((self._n_padded, n_epochs), np.nan, np.float32) for name in history}
@@ -152,15 +150,14 @@ class Ensemble:
             states = _reorder(self._by_seed, trained, np.argsort(lanes))
         else:
             states = _give_back(self._by_seed, states, lanes, trained)
-        return states, {name: values[: len(self.ids)] for name, values in rows.items()}
+        return states, {name: values[: len(self.lanes)] for name, values in rows.items()}
 
     def predict(self, states: SeedState, part: str) -> dict[str, Decisions]:
         """By task, the decisions on that part, [S, ...]: of the units in the order of `units`, of examples in `rows`'."""
         return self._fetch(self._feed.predict(self._lift, states, self._seeds, part))
 
-    def responder(self, states: SeedState, seed: int) -> Responder:
-        """The trained model of the seed with this global id, for features of whatever examples, [B, ...]."""
-        lane = int(np.flatnonzero(self.ids == seed)[0])
+    def responder(self, states: SeedState, lane: int) -> Responder:
+        """The trained model of a lane, by its place, for features of whatever examples, [B, ...]."""
         state, own = jax.tree.map(lambda x: x[lane], (self.fetch(states), self._seeds))
         normalizers = jax.device_get(joined(own, self._common).normalizers)
         return jax.jit(partial(self._program.respond, state, normalizers))
@@ -175,7 +172,7 @@ class Ensemble:
             )
         ]
         rows = np.atleast_2d(np.concatenate(by_bucket, axis=-1))
-        return np.broadcast_to(rows[: len(self.ids)], (len(self.ids), rows.shape[1]))
+        return np.broadcast_to(rows[: len(self.lanes)], (len(self.lanes), rows.shape[1]))
 
     def fetch(self, states: SeedState) -> SeedState:
         """The states as numpy arrays of their own, [S, ...], whatever the devices: what a checkpoint holds."""
@@ -183,12 +180,16 @@ class Ensemble:
 
     def restore(self, states: SeedState) -> SeedState:
         """What `fetch` gave, back on this ensemble's devices."""
-        chex.assert_tree_shape_prefix(states, (len(self.ids),))
+        chex.assert_tree_shape_prefix(states, (len(self.lanes),))
         return self._end_padding(self._put(states))
 
     def outcome(self, states: SeedState) -> Outcome:
         """What became of each seed."""
         return self._fetch(Outcome(states.stopped, states.diverged, states.best.epoch))
+
+    def weights(self, states: SeedState) -> tuple[Tree, Tree]:
+        """The (params, statistics) of the reported epoch of each seed, as numpy arrays, [S, ...]."""
+        return self._fetch(jax.vmap(self._program.selected)(states))
 
     def all_ended(self, states: SeedState) -> bool:
         """Whether no seed would train any more."""
@@ -212,18 +213,22 @@ class Ensemble:
     def abstract_states(self) -> SeedState:
         """Shapes and types of what `fetch` gives."""
         shapes = jax.eval_shape(jax.vmap(lambda own: self._program.init(seed=joined(own, self._common))), self._seeds)
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.ids), *x.shape[1:]), x.dtype), shapes)
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.lanes), *x.shape[1:]), x.dtype), shapes)
 
     @property
-    def trainers(self) -> Mapping[int, Trainer]:
-        """What is compiled to train, by the number of lanes: for all seeds, and for those that were left."""
-        self._trainer_of(self._n_padded)
+    def trainers(self) -> Mapping[tuple[int, tuple[str, ...]], Trainer]:
+        """What is compiled to train, by the number of lanes (all seeds', and those that were left) and what is frozen."""
+        if not self._trainers:
+            self._trainer_of(self._n_padded)
         return self._trainers
 
-    @property
-    def memory_bytes(self) -> int | None:
-        """What training needs on one device, by the compiler's plan: features, states, and what a step keeps."""
-        return self._trainer_of(self._n_padded).memory_bytes
+    def memory_bytes(self, frozen: tuple[str, ...] = ()) -> int | None:
+        """What training needs on one device, by the compiler's plan: features, states, and what a step keeps.
+
+        Args:
+            frozen: in the phase in which these parts of the model stand still.
+        """
+        return self._trainer_of(self._n_padded, frozen).memory_bytes
 
     @property
     def streams(self) -> bool:
@@ -255,18 +260,18 @@ class Ensemble:
     def _compile_init(self, lift: Lift) -> Lifted:
         return lift(self._program.init, None, *self._init_arguments)
 
-    def _compile_trainer(self, lift: Lift, lanes: int) -> Trainer:
+    def _compile_trainer(self, lift: Lift, lanes: int, frozen: tuple[str, ...] = ()) -> Trainer:
         def of_lanes(tree: Tree) -> Tree:
             return jax.tree.map(
                 lambda x: jax.ShapeDtypeStruct((lanes, *x.shape[1:]), x.dtype, sharding=self._by_seed), tree
             )
 
-        return self._feed.trainer(lift, of_lanes(self.abstract_states), of_lanes(self._seeds))
+        return self._feed.trainer(lift, of_lanes(self.abstract_states), of_lanes(self._seeds), frozen)
 
-    def _trainer_of(self, lanes: int) -> Trainer:
-        if lanes not in self._trainers:
-            self._trainers[lanes] = self._compile_trainer(self._lift, lanes)
-        return self._trainers[lanes]
+    def _trainer_of(self, lanes: int, frozen: tuple[str, ...] = ()) -> Trainer:
+        if (lanes, frozen) not in self._trainers:
+            self._trainers[lanes, frozen] = self._compile_trainer(self._lift, lanes, frozen)
+        return self._trainers[lanes, frozen]
 
     def _lanes(self, states: SeedState) -> np.ndarray | None:
         """Which seeds the next call trains, in the order of the devices; None for all of them where they lie.
@@ -325,7 +330,7 @@ class Ensemble:
                     raise
             self.timings[mapper] = Timing(lift.compile_s, epoch_s)
             if epoch_s < quickest:
-                quickest, self._lift, self._init, self._trainers = epoch_s, lift, init, {self._n_padded: trainer}
+                quickest, self._lift, self._init, self._trainers = epoch_s, lift, init, {(self._n_padded, ()): trainer}
         if not self._trainers:
             raise ConfigError("config.mapping.mapper: no mapper fits the device's memory; train fewer seeds at a time")
         return self.mapper
@@ -350,18 +355,18 @@ class Ensemble:
 
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
-        index = np.minimum(np.arange(self._n_padded), len(self.ids) - 1)
+        index = np.minimum(np.arange(self._n_padded), len(self.lanes) - 1)
         return jax.tree.map(lambda x: jax.device_put(x[index], self._by_seed), tree)
 
     def _end_padding(self, states: SeedState) -> SeedState:
         """Marks the repeated seeds as ended, so that they cost as little as the mapper allows."""
-        is_padding = np.arange(self._n_padded) >= len(self.ids)
+        is_padding = np.arange(self._n_padded) >= len(self.lanes)
         stopped = jax.device_put(np.asarray(states.stopped) | is_padding, states.stopped.sharding)
         return states._replace(stopped=stopped)
 
     def _fetch(self, tree: Tree) -> Tree:
         # On a CPU the host's view of an array is the device's buffer, which a later donation would overwrite: copy.
-        return jax.tree.map(lambda x: np.array(x[: len(self.ids)]), jax.device_get(tree))
+        return jax.tree.map(lambda x: np.array(x[: len(self.lanes)]), jax.device_get(tree))
 
 
 def _taken(sharding: NamedSharding, tree: Tree, lanes: np.ndarray) -> Tree:
@@ -385,44 +390,3 @@ def _memory_limit(mesh: Mesh) -> float:
     if device.platform == "cpu" and hasattr(os, "sysconf"):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / mesh.size
     return float((device.memory_stats() or {}).get("bytes_limit", np.inf))
-
-
-def _apart(keys: SeedKeys, views: Sequence[View], one_order: bool) -> tuple[SeedData, SeedData]:
-    """What differs between the seeds, [S, ...], and what is the same for all, on the way to `resident.joined`.
-
-    So seeds that train on the same batches in one order read each batch once: the compiler sees one array, not S.
-    """
-    nothing: Any = None
-    order = jax.tree.map(lambda key: key[0], keys.order) if one_order else nothing
-    common_keys = SeedKeys(nothing, order, nothing, nothing)
-    own_keys = keys._replace(order=nothing) if one_order else keys
-    if any(view is not views[0] for view in views):
-        return SeedData(own_keys, *_stack_views(views)), SeedData(common_keys, nothing, nothing, nothing)
-    view = views[0]
-    common = SeedData(common_keys, view.parts, view.normalizers, view.class_weights)
-    return SeedData(own_keys, nothing, nothing, nothing), common
-
-
-def _stack_views(views: Sequence[View]) -> tuple[Tree, Tree, Tree]:
-    """Parts, normalizers and class weights as [S, ...]; parts that differ in length are filled up as not valid."""
-    first = views[0]
-    parts = {}
-    for name in first.parts:
-        of_seeds = [view.parts[name] for view in views]
-        buckets = range(len(first.parts[name].positions))
-        parts[name] = Part(
-            positions=tuple(_stack([part.positions[b] for part in of_seeds], 0) for b in buckets),
-            valid=tuple(_stack([part.valid[b] for part in of_seeds], False) for b in buckets),
-            units=tuple(_stack([part.units[b] for part in of_seeds], 0) for b in buckets),
-            targets={
-                task: _stack([part.targets[task] for part in of_seeds], -1 if target.dtype.kind == "i" else np.nan)
-                for task, target in first.parts[name].targets.items()
-            },
-        )
-    alike = jax.tree.map(lambda *x: np.stack(x), *((view.normalizers, view.class_weights) for view in views))
-    return parts, *alike
-
-
-def _stack(arrays: Sequence[Any], fill: float) -> Any:
-    longest = max(map(len, arrays))
-    return np.stack([np.pad(array, (0, longest - len(array)), constant_values=fill) for array in arrays])

@@ -86,8 +86,8 @@ class Feed(ABC):
         """What of a bucket lies on the devices."""
 
     @abstractmethod
-    def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
-        """Compiles training for states and seeds of such shapes."""
+    def trainer(self, lift: Lift, states: SeedState, seeds: SeedData, frozen: tuple[str, ...] = ()) -> Trainer:
+        """Compiles training for states and seeds of such shapes, in a phase in which these parts stand still."""
 
     @abstractmethod
     def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
@@ -102,8 +102,8 @@ class ResidentFeed(Feed):
     def _placed(self, bucket: ResidentBucket) -> ResidentBucket:
         return bucket
 
-    def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
-        fn = partial(self._program.run_epochs, side_by_side=lift.side_by_side)
+    def trainer(self, lift: Lift, states: SeedState, seeds: SeedData, frozen: tuple[str, ...] = ()) -> Trainer:
+        fn = partial(self._program.run_epochs, frozen=frozen, side_by_side=lift.side_by_side)
         compiled = lift(fn, states, {"seed": seeds}, self._epochs(0, 1, 1), donate=True)
 
         def run(states: SeedState, seeds: SeedData, first: int, count: int, max_steps: int) -> Tree:
@@ -157,12 +157,12 @@ class StreamedFeed(Feed):
     def _placed(self, bucket: ResidentBucket) -> ResidentBucket:
         return ResidentBucket({}, bucket.targets)
 
-    def trainer(self, lift: Lift, states: SeedState, seeds: SeedData) -> Trainer:
+    def trainer(self, lift: Lift, states: SeedState, seeds: SeedData, frozen: tuple[str, ...] = ()) -> Trainer:
         n_lanes, own, shared = len(jax.tree.leaves(states)[0]), {"seed": seeds}, self._epoch(0)
         begun = self._lanes(jax.vmap(self._program.begin), states)
         order = lift(self._program.order, None, own, shared)
         begin = lift(self._program.begin, states, {}, {})
-        learn = [self._learn(lift, bucket, begun, seeds) for bucket in range(len(self._features))]
+        learn = [self._learn(lift, bucket, begun, seeds, frozen) for bucket in range(len(self._features))]
         score = self._scorer(lift, (begun.params, begun.statistics), seeds, "validation")
         logits = self._logit_shapes(n_lanes, seeds, "validation")
         finish = lift(self._program.finish, states, {**own, "learned": begun, "logits": logits}, shared, donate=True)
@@ -199,7 +199,7 @@ class StreamedFeed(Feed):
     def _epoch(self, number: int) -> dict[str, Tree]:
         return {"seed": self._common, "resident": self.resident, "epoch": np.int32(number)}
 
-    def _learn(self, lift: Lift, bucket: int, begun: Learned, seeds: SeedData) -> Lifted:
+    def _learn(self, lift: Lift, bucket: int, begun: Learned, seeds: SeedData, frozen: tuple[str, ...]) -> Lifted:
         n_lanes, size = len(begun.loss_sum), self._program.batch_size
         rows = self._lanes(
             lambda: Rows(jnp.zeros((n_lanes, size), int), jnp.ones((n_lanes, size), bool), jnp.zeros(n_lanes, int))
@@ -208,7 +208,8 @@ class StreamedFeed(Feed):
 
         def step(learned: Learned, **arguments: Tree) -> tuple[Learned, jax.Array]:
             """The step, and a number that is there when it is done and that no later step takes over."""
-            learned = self._program.learn(learned, bucket=bucket, side_by_side=lift.side_by_side, **arguments)
+            static: dict[str, Any] = {"bucket": bucket, "frozen": frozen, "side_by_side": lift.side_by_side}
+            learned = self._program.learn(learned, **static, **arguments)
             return learned, learned.examples + 0
 
         return lift(step, begun, {"seed": seeds, "rows": rows, **own}, {**self._epoch(0), **every}, donate=True)

@@ -47,9 +47,11 @@ def batch_loss(
     targets: Mapping[str, Num[Array, " batch"]],
     weight: Float[Array, " batch"],
     class_weights: Mapping[str, Float[Array, " classes"]],
+    *,
+    penalty_weight: float = 1.0,
     data_axis: str | None = None,
 ) -> Float[Array, ""]:
-    """The objective: tasks' weighted means, summed by task weight, plus the mean penalty.
+    """The objective: tasks' weighted means, summed by task weight, plus the mean of the model's weighted penalty.
 
     Where a batch is shared by the devices of `data_axis` the value is this device's part of the sum: the parts, and
     their gradients, add up to the whole.
@@ -57,7 +59,7 @@ def batch_loss(
     Args:
         weight: [B], 0 for the examples that only fill up the last batch.
     """
-    total = _mean(outputs.penalty, weight, data_axis)
+    total = penalty_weight * _mean(outputs.penalty, weight, data_axis)
     for name, task in tasks.items():
         loss, label_weight = example_losses(task, outputs.logits[name], targets[name], class_weights[name])
         total = total + task.weight * _mean(loss, weight * label_weight, data_axis)

@@ -104,12 +104,14 @@ class Program(Protocol):
         first_epoch: Int[Scalar, ""],
         n_epochs: Int[Scalar, ""],
         max_steps: Int[Scalar, ""],
+        frozen: tuple[str, ...] = (),
         side_by_side: bool = False,
     ) -> tuple[SeedState, dict[str, Array]]:
         """Trains `n_epochs` epochs, at most `epochs_per_call`.
 
         Args:
             max_steps: a limit on steps an epoch, for timing. Like the other numbers dynamic: one compilation serves all.
+            frozen: the parts of the model that stand still, by the paths of their parameters.
             side_by_side: whether several seeds are computed as one, as under vmap.
 
         Returns:
@@ -143,9 +145,10 @@ class Program(Protocol):
         rows: Rows,
         features: Mapping[str, Masked],
         epoch: Int[Scalar, ""],
+        frozen: tuple[str, ...] = (),
         side_by_side: bool = False,
     ) -> Learned:
-        """One step on a batch of that bucket."""
+        """One step on a batch of that bucket; `frozen` as in `run_epochs`."""
 
     def score(
         self, weights: tuple[Tree, Tree], *, seed: SeedData, features: Mapping[str, Masked]

@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
 
 from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import Splits, Task
-from jaxdep.engine.splits import assign
+from jaxdep.engine.splits import assign, divided
 from jaxdep.models import Masked
 
 
@@ -48,16 +48,20 @@ class Normalizer(NamedTuple):
 
 
 class SeedData(NamedTuple):
-    """All of the data that may differ between seeds.
+    """All of the data that may differ between lanes.
 
-    Held for all seeds it is two such tuples: in one the fields, [S, ...], that do differ, in the other those that are
+    Held for all lanes it is two such tuples: in one the fields, [S, ...], that do differ, in the other those that are
     the same for all, once; a field is None in one of them.
+
+    Attributes:
+        settings: hyperparameters, by their path in the stage's config, of which each lane has its own value.
     """
 
     keys: SeedKeys
     parts: Mapping[str, Part]
     normalizers: Mapping[str, Normalizer]
     class_weights: Mapping[str, Float[Array, " classes"]]
+    settings: Mapping[str, Float[Scalar, ""]]
 
 
 def joined(own: SeedData, common: SeedData) -> SeedData:
@@ -99,45 +103,58 @@ class Units:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One seed's splits, still as numpy arrays and without keys.
+    """One seed's splits in one fold, still as numpy arrays and without keys.
 
     Attributes:
         parts, normalizers, class_weights: as in `SeedData`.
         units: by part, what its decisions stand for.
+        train: the training examples, as indices into the example axis.
     """
 
     parts: Mapping[str, Part]
     normalizers: Mapping[str, Normalizer]
     class_weights: Mapping[str, Float[Array, " classes"]]
     units: Mapping[str, Units]
+    train: Int[np.ndarray, " n"]
 
 
 class Viewer:
     """Makes the views of the seeds over one set of examples; what all views share is computed once.
+
+    Attributes:
+        folds: how many; 1 where there is no cross-validation.
 
     Args:
         tasks: by the name of a label of the corpus; the first one stratifies a drawn validation split.
         unnormalized: features that are not standardised by each seed's training split.
 
     Raises:
-        ConfigError: a task has no label in the corpus, or a loss that does not fit it.
+        ConfigError: a task has no label in the corpus, or a loss that does not fit it; or there are no such folds.
+        DataError: a participant stands in two folds.
     """
 
     def __init__(
         self, examples: Examples, tasks: Mapping[str, Task], splits: Splits, unnormalized: Collection[str] = ()
     ):
         _check_tasks(examples, tasks)
-        self.examples, self.tasks, self.splits, self.unnormalized = examples, tasks, splits, unnormalized
+        self.examples, self.tasks, self.unnormalized = examples, tasks, unnormalized
+        self._splits = divided(examples, splits, self._first_labels)
+        self.folds = len(self._splits)
         self._moments = {name: _example_moments(examples, name) for name in examples.buckets[0].features}
         self._place = _places(examples)
-        self._views: dict[int, View] = {}
+        self._views: dict[tuple[int, int], View] = {}
 
-    def view(self, split_seed: int) -> View:
+    def view(self, split_seed: int, fold: int = 0) -> View:
         """The view of a seed whose `split` stream draws `split_seed`; raises DataError as `splits.assign` does."""
-        draw = split_seed if self.splits.validation_fraction else 0  # listed splits are the same for all seeds
-        if draw not in self._views:
-            self._views[draw] = self._make_view(draw)
-        return self._views[draw]
+        # Listed splits are the same for all seeds.
+        draw = split_seed if self._splits[fold].validation_fraction else 0
+        if (draw, fold) not in self._views:
+            self._views[draw, fold] = self._make_view(draw, fold)
+        return self._views[draw, fold]
+
+    def weighted(self, view: View, tasks: Mapping[str, Task]) -> View:
+        """The view where the same tasks weigh their classes otherwise."""
+        return dataclasses.replace(view, class_weights=self._class_weights(tasks, view.train))
 
     def resident(self) -> tuple[ResidentBucket, ...]:
         """The features and targets of all examples, bucket by bucket, as numpy arrays."""
@@ -148,16 +165,20 @@ class Viewer:
 
         return tuple(of_bucket(bucket.features, bucket.rows) for bucket in self.examples.buckets)
 
-    def _make_view(self, split_seed: int) -> View:
-        stratify_by = self.examples.labels[next(iter(self.tasks))]
-        rows = assign(self.examples, self.splits, stratify_by, split_seed)
+    @property
+    def _first_labels(self) -> np.ndarray:
+        return self.examples.labels[next(iter(self.tasks))]
+
+    def _make_view(self, split_seed: int, fold: int) -> View:
+        rows = assign(self.examples, self._splits[fold], self._first_labels, split_seed)
         self._check_labelled(rows)
         units = {name: self._units(part_rows) for name, part_rows in rows.items()}
         return View(
             parts={name: self._part(rows[name], units[name]) for name in rows},
             normalizers={name: self._normalizer(name, rows["train"]) for name in self._moments},
-            class_weights={name: self._class_weights(name, rows["train"]) for name in self.tasks},
+            class_weights=self._class_weights(self.tasks, rows["train"]),
             units=units,
+            train=rows["train"],
         )
 
     def _check_labelled(self, rows: Mapping[str, np.ndarray]) -> None:
@@ -200,18 +221,21 @@ class Viewer:
         mean, scale = mean.astype(np.float32), (1 / deviation).astype(np.float32)
         return Normalizer(mean, scale)
 
-    def _class_weights(self, task: str, rows: np.ndarray) -> Any:
+    def _class_weights(self, tasks: Mapping[str, Task], rows: np.ndarray) -> dict[str, Any]:
+        return {name: self._class_weights_of(name, task, rows) for name, task in tasks.items()}
+
+    def _class_weights_of(self, name: str, task: Task, rows: np.ndarray) -> Any:
         """N / (C N_c) over the training examples that have the label (scikit-learn's "balanced")."""
-        if task not in self.examples.classes:
+        if name not in self.examples.classes:
             return np.ones(1, np.float32)
-        labels = self.examples.labels[task][rows]
-        counts = np.bincount(labels[labels >= 0], minlength=len(self.examples.classes[task]))
-        if self.tasks[task].class_weights == "equal":
+        labels = self.examples.labels[name][rows]
+        counts = np.bincount(labels[labels >= 0], minlength=len(self.examples.classes[name]))
+        if task.class_weights == "equal":
             return np.ones(len(counts), np.float32)
         if (counts == 0).any():
-            missing = self.examples.classes[task][int(counts.argmin())]
+            missing = self.examples.classes[name][int(counts.argmin())]
             raise DataError(
-                f"tasks.{task}: the training split has no example of class {missing!r}; set class_weights='equal'"
+                f"tasks.{name}: the training split has no example of class {missing!r}; set class_weights='equal'"
             )
         return (counts.sum() / (len(counts) * counts)).astype(np.float32)
 

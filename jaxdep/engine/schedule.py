@@ -1,16 +1,25 @@
 """How gradients become steps, and what an epoch's score changes: the best so far, the learning rate, the end."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
 from jaxdep.config import Optimizer, Training
+from jaxdep.engine.phases import by_parts
 from jaxdep.engine.program import Best, SeedState
 
 
-def make_transform(config: Optimizer) -> optax.GradientTransformation:
-    """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale."""
+def make_transform(config: Optimizer, parts: Sequence[str] = ()) -> optax.GradientTransformation:
+    """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale.
+
+    The config's numbers may be traced, as those are that differ between lanes.
+
+    Args:
+        parts: of the model, which stand still at times; the gradient's norm is that of all that learns.
+    """
     rate = config.learning_rate
     steps = {
         "adam": lambda: optax.adam(rate),
@@ -18,10 +27,18 @@ def make_transform(config: Optimizer) -> optax.GradientTransformation:
         "sgd": lambda: optax.sgd(rate, momentum=config.momentum or None),
         "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
     }
-    chain = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    if config.weight_decay and config.name != "adamw":
+    clip = [] if _is_off(config.clip_norm) else [optax.clip_by_global_norm(config.clip_norm)]
+    chain = []
+    if not _is_off(config.weight_decay) and config.name != "adamw":
         chain.append(optax.add_decayed_weights(config.weight_decay))
-    return optax.chain(*chain, steps[config.name]())
+    if not parts:
+        return optax.chain(*clip, *chain, steps[config.name]())
+    return optax.chain(*clip, by_parts(optax.chain(*chain, steps[config.name]()), parts))
+
+
+def _is_off(value: float) -> bool:
+    """Whether a number of the config is 0; one that is traced, since it differs between lanes, may be anything."""
+    return not isinstance(value, jax.core.Tracer) and value == 0
 
 
 def judged(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:

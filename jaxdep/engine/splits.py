@@ -1,12 +1,15 @@
 """Who trains, who validates, who is tested: always whole participants."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int, Num
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, StratifiedShuffleSplit
 
 from input_pipeline.batching import Examples
+from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from jaxdep.config import Splits
+from jaxdep.config import Folds, Splits
 
 PARTS = ("train", "validation", "test")
 
@@ -40,6 +43,71 @@ def assign(
         raise DataError(f"splits.train: {splits.train!r} leaves no example to train on")
     _check_disjoint(examples, parts)
     return {part: rows for part, rows in parts.items() if rows.size}
+
+
+def divided(examples: Examples, splits: Splits, labels: Num[np.ndarray, " N"]) -> tuple[Splits, ...]:
+    """The splits of each fold, with its participants by name; where there are no folds the splits as they are.
+
+    Args:
+        labels: by which drawn folds are stratified, if they are classes and each group is of one.
+
+    Raises:
+        ConfigError: the corpus has no such groups, or too few of them.
+        DataError: a participant stands in two groups.
+    """
+    folds = splits.folds
+    if folds is None:
+        return (splits,)
+    group_of = _groups(examples, folds)
+    names, first, of_example = np.unique(group_of, return_index=True, return_inverse=True)
+    count, least = folds.count or len(names), 3 if folds.validate else 2
+    if not least <= count <= len(names):
+        found = f"{count} folds of {len(names)}" if folds.count else f"{len(names)}"
+        raise ConfigError(f"splits.folds: {found} groups by {folds.by!r}; at least {least} folds of a group are needed")
+    tested = [[name] for name in names]
+    if folds.count:
+        is_class = labels.dtype.kind == "i" and bool((labels == labels[first][of_example]).all())
+        method = (StratifiedKFold if is_class else KFold)(folds.count, shuffle=True, random_state=folds.seed)
+        tested = [names[chosen] for _, chosen in method.split(names, labels[first] if is_class else None)]
+    people = [tuple(np.unique(examples.participants[np.isin(group_of, group)]).tolist()) for group in tested]
+    return tuple(_of_fold(index, people, splits) for index in range(count))
+
+
+def examples_tested(examples: Examples, splits: Splits, labels: Num[np.ndarray, " N"]) -> Int[np.ndarray, " n"]:
+    """The examples that are tested, in any fold; raises as `divided` and `assign`."""
+    nobody = np.zeros(0, int)
+    of_folds = [assign(examples, fold, labels, 0).get("test", nobody) for fold in divided(examples, splits, labels)]
+    return np.unique(np.concatenate(of_folds))
+
+
+def _groups(examples: Examples, folds: Folds) -> np.ndarray:
+    """The group of each example."""
+    known = {"participant": examples.participants, "split": examples.splits} | examples.metadata
+    if folds.by not in known:
+        raise ConfigError(f"splits.folds.by: the corpus has no {folds.by!r}; there are {', '.join(known)}")
+    groups = known[folds.by]
+    seen: dict[str, str] = {}
+    for participant, group in dict.fromkeys(zip(examples.participants.tolist(), groups.tolist(), strict=True)):
+        if group == "":
+            raise DataError(f"splits.folds.by: participant {participant!r} has no {folds.by!r}")
+        if seen.setdefault(participant, group) != group:
+            raise DataError(
+                f"splits.folds.by: participant {participant!r} stands in both {seen[participant]!r} and {group!r}; "
+                "divide by participant"
+            )
+    return groups
+
+
+def _of_fold(index: int, people: Sequence[tuple[str, ...]], splits: Splits) -> Splits:
+    validation = people[index - 1] if splits.folds is not None and splits.folds.validate else ()
+    rest = [name for group in people for name in group if name not in (*people[index], *validation)]
+    return Splits(
+        by="participant",
+        train=tuple(rest),
+        validation=validation,
+        test=people[index],
+        validation_fraction=splits.validation_fraction,
+    )
 
 
 def _draw(

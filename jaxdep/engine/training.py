@@ -20,8 +20,9 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
 
 from input_pipeline.config import ConfigError
 from jaxdep.config import Optimizer, Task, Training
-from jaxdep.engine import evaluation
+from jaxdep.engine import evaluation, phases
 from jaxdep.engine.epochs import Order, Rows, batches, fold_in, shuffled
+from jaxdep.engine.lanes import tuned
 from jaxdep.engine.objectives import MISSING, batch_loss
 from jaxdep.engine.program import Best, Decisions, Learned, Program, SeedState, Tree
 from jaxdep.engine.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
@@ -39,6 +40,7 @@ def build(
     training: Training,
     *,
     recorded: Collection[str] = (),
+    varied: Collection[str] = (),
     data_axis: str | None = None,
     data_shards: int = 1,
 ) -> Program:
@@ -49,6 +51,7 @@ def build(
         classes: by task with classes, their names.
         training: what it monitors is a metric; `TrainStage.check_labels` sees to that.
         recorded: validation metrics that enter the history besides the loss and the monitored one.
+        varied: the paths of the hyperparameters that are read from `SeedData.settings`.
         data_axis, data_shards: the mesh axis over which one seed's batches are shared, and its size.
 
     Raises:
@@ -59,12 +62,14 @@ def build(
     outputs = {name: len(classes[name]) if name in classes else 1 for name in tasks}
     recorded = frozenset({"loss", training.monitor, *recorded})
     return _Learner(
-        identity=repr((model, inputs, outputs, tasks, optimizer, training.batch_size, sorted(recorded))),
+        identity=repr(
+            (model, inputs, outputs, tasks, optimizer, training.batch_size, sorted(recorded), sorted(varied))
+        ),
         outputs=outputs,
         make=lambda key: model.build(inputs, outputs, rngs=nnx.Rngs(params=key)),
         classes=classes,
         tasks=tasks,
-        transform=make_transform(optimizer),
+        optimizer=optimizer,
         training=training,
         recorded=recorded,
         data_axis=data_axis if data_shards > 1 else None,
@@ -92,7 +97,7 @@ class _Learner:
     make: Callable[[PRNGKeyArray], nnx.Module]
     classes: Mapping[str, tuple[str, ...]]
     tasks: Mapping[str, Task]
-    transform: optax.GradientTransformation
+    optimizer: Optimizer
     training: Training
     recorded: frozenset[str]
     data_axis: str | None
@@ -119,10 +124,11 @@ class _Learner:
     def init(self, *, seed: SeedData) -> SeedState:
         _, *states = nnx.split(self.make(seed.keys.init), nnx.Param, ...)
         params, statistics = map(nnx.to_pure_dict, states)
+        phases.check_parts([one.part for one in self.training.frozen], params, statistics)
         return SeedState(
             params=params,
             statistics=statistics,
-            opt_state=self.transform.init(params),
+            opt_state=self._transform(seed).init(params),
             learning_rate_scale=jnp.float32(1),
             best=Best(params, statistics, jnp.int32(-1), jnp.float32(jnp.inf)),
             waited=jnp.int32(0),
@@ -140,10 +146,11 @@ class _Learner:
         first_epoch: Int[Scalar, ""],
         n_epochs: Int[Scalar, ""],
         max_steps: Int[Scalar, ""],
+        frozen: tuple[str, ...] = (),
         side_by_side: bool = False,
     ) -> tuple[SeedState, dict[str, Array]]:
         def run(state: SeedState, epoch: Array) -> tuple[SeedState, dict[str, Array]]:
-            return self._epoch(state, seed, resident, epoch, max_steps, side_by_side)
+            return self._epoch(state, seed, resident, epoch, max_steps, frozen, side_by_side)
 
         names = list(jax.eval_shape(run, state, first_epoch)[1])
         nothing = dict.fromkeys(names, jnp.float32(jnp.nan))
@@ -189,10 +196,11 @@ class _Learner:
         rows: Rows,
         features: Mapping[str, Masked],
         epoch: Int[Scalar, ""],
+        frozen: tuple[str, ...] = (),
         side_by_side: bool = False,
     ) -> Learned:
         shared = {name: Masked(*map(self._share, feature)) for name, feature in features.items()}
-        return self._learn(bucket, learned, seed, resident, rows, shared, epoch, side_by_side)
+        return self._learn(bucket, learned, seed, resident, rows, shared, epoch, frozen, side_by_side)
 
     def score(
         self, weights: tuple[Tree, Tree], *, seed: SeedData, features: Mapping[str, Masked]
@@ -217,7 +225,7 @@ class _Learner:
         score = worst = loss
         if logits is not None:
             part = seed.parts["validation"]
-            found = evaluation.measured(self.tasks, logits, part, resident, seed.class_weights, self.classes)
+            found = evaluation.measured(self._tasks(seed), logits, part, resident, seed.class_weights, self.classes)
             # The compiler drops the metrics that nobody asked for; some cost seconds of compilation.
             row |= {f"validation/{name}": value for name, value in found.items() if name in self.recorded}
             score = found[self.training.monitor] * (1 if self.lower_is_better else -1)
@@ -242,9 +250,10 @@ class _Learner:
         resident: Resident,
         epoch: Array,
         max_steps: Array,
+        frozen: tuple[str, ...],
         side_by_side: bool,
     ) -> tuple[SeedState, dict[str, Array]]:
-        learned, logits = self._train(state, seed, resident, epoch, max_steps, side_by_side), None
+        learned, logits = self._train(state, seed, resident, epoch, max_steps, frozen, side_by_side), None
         if "validation" in seed.parts:
             logits = self._logits((learned.params, learned.statistics), seed, resident, seed.parts["validation"])
         return self.finish(state, learned=learned, seed=seed, resident=resident, logits=logits, epoch=epoch)
@@ -256,6 +265,7 @@ class _Learner:
         resident: Resident,
         epoch: Array,
         max_steps: Array,
+        frozen: tuple[str, ...],
         side_by_side: bool,
     ) -> Learned:
         order = self.order(seed=seed, resident=resident, epoch=epoch)
@@ -263,7 +273,7 @@ class _Learner:
         def update(bucket: int, learned: Learned, place: Array) -> Learned:
             rows = Rows(order.positions[bucket][place], order.valid[bucket][place], place)
             features = _gathered(resident.buckets[bucket], self._share(rows.positions))
-            return self._learn(bucket, learned, seed, resident, rows, features, epoch, side_by_side)
+            return self._learn(bucket, learned, seed, resident, rows, features, epoch, frozen, side_by_side)
 
         branches = [partial(update, bucket) for bucket in range(len(order.positions))]
 
@@ -282,6 +292,7 @@ class _Learner:
         rows: Rows,
         features: Mapping[str, Masked],
         epoch: Array,
+        frozen: tuple[str, ...],
         side_by_side: bool,
     ) -> Learned:
         """One step; `features` are those of this device's share of the batch."""
@@ -296,33 +307,54 @@ class _Learner:
                 for task, values in resident.buckets[bucket].targets.items()
             }
             batch = _Batch(_normalized(features, seed.normalizers, valid), targets, valid)
-            return self._update(learned, batch, seed, key)
+            return self._update(learned, batch, seed, key, frozen)
 
         # A seed's own split may leave a batch without any example, and a seed may have ended: then nothing moves.
         return _unless(~rows.valid.any() | learned.ended, step, lambda learned: learned, learned, side_by_side)
 
-    def _update(self, learned: Learned, batch: _Batch, seed: SeedData, key: PRNGKeyArray) -> Learned:
+    def _update(
+        self, learned: Learned, batch: _Batch, seed: SeedData, key: PRNGKeyArray, frozen: tuple[str, ...]
+    ) -> Learned:
         weight = batch.valid.astype(jnp.float32)
+        moving, still = phases.apart(learned.params, frozen)
 
-        def objective(params: Tree) -> tuple[Array, Tree]:
+        def objective(moving: Tree) -> tuple[Array, Tree]:
             step = Step(key, batch.valid, self.data_axis)
+            params = phases.together(moving, still)
             outputs, statistics = self._apply(params, learned.statistics, batch.features, step)
-            loss = batch_loss(self.tasks, outputs, batch.targets, weight, seed.class_weights, self.data_axis)
+            loss = batch_loss(
+                self._tasks(seed),
+                outputs,
+                batch.targets,
+                weight,
+                seed.class_weights,
+                penalty_weight=tuned(self.training, seed.settings, "training").penalty_weight,
+                data_axis=self.data_axis,
+            )
             return loss, statistics
 
-        (loss, statistics), gradient = jax.value_and_grad(objective, has_aux=True)(learned.params)
+        (loss, statistics), gradient = jax.value_and_grad(objective, has_aux=True)(moving)
         examples = weight.sum()
         if self.data_axis is not None:
             loss, gradient, examples = lax.psum((loss, gradient, examples), self.data_axis)
-        updates, opt_state = self.transform.update(gradient, learned.opt_state, learned.params)
+        gradient = phases.together(gradient, jax.tree.map(jnp.zeros_like, still))
+        updates, opt_state = self._transform(seed).update(gradient, learned.opt_state, learned.params)
         scale = learned.learning_rate_scale
+        params = jax.tree.map(lambda param, move: param + scale * move, learned.params, updates)
         return learned._replace(
-            params=jax.tree.map(lambda param, move: param + scale * move, learned.params, updates),
-            statistics=statistics,
-            opt_state=opt_state,
+            params=phases.held(params, learned.params, frozen),
+            statistics=phases.held(statistics, learned.statistics, frozen),
+            opt_state=phases.held(opt_state, learned.opt_state, frozen),
             loss_sum=learned.loss_sum + loss * examples,
             examples=learned.examples + examples,
         )
+
+    def _transform(self, seed: SeedData) -> optax.GradientTransformation:
+        parts = tuple(dict.fromkeys(one.part for one in self.training.frozen))
+        return make_transform(tuned(self.optimizer, seed.settings, "optimizer"), parts)
+
+    def _tasks(self, seed: SeedData) -> dict[str, Task]:
+        return {name: tuned(task, seed.settings, f"tasks.{name}") for name, task in self.tasks.items()}
 
     def _apply(
         self, params: Tree, statistics: Tree, features: Mapping[str, Masked], step: Step | None

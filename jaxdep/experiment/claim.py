@@ -16,13 +16,24 @@ def check(workdir: Path, experiment: Experiment, overwrite: bool) -> None:
     before = read_json(workdir / "config.json")
     if before is None or overwrite:
         return
-    lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(before, experiment)]
+    found = list(differences(before, experiment))
+    if _has_only_more_seeds(before, experiment):
+        found = [one for one in found if one[0] not in ("config.seeds.first", "config.seeds.count")]
+    lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in found]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], f"and {len(lines) - _SHOWN} more"]
     if lines:
         raise ConfigError(
             f"{workdir} holds another config ({'; '.join(lines)}); choose another --workdir, or --overwrite it"
         )
+
+
+def _has_only_more_seeds(before: Any, experiment: Experiment) -> bool:
+    """Whether all seeds that were asked for before are asked for now: further ones join those that are trained."""
+    seeds = experiment.seeds
+    then = defaults(seeds) | (before.get("seeds", {}) if isinstance(before, dict) else {})
+    first, count = then["first"], then["count"]
+    return bool(seeds.first <= first and first + count <= seeds.first + seeds.count)
 
 
 def take(workdir: Path, experiment: Experiment) -> None:

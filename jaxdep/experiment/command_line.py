@@ -22,6 +22,13 @@ DATA_DIR = flags.DEFINE_string("data_dir", "data", "Holds one folder a corpus, b
 FEATURES_DIR = flags.DEFINE_string(
     "features_dir", None, "Holds the prepared features; by default a folder of the user's cache."
 )
+SWEEP = flags.DEFINE_multi_string(
+    "sweep",
+    [],
+    "Values to try, all with each other where it is given several times: config.stages.NAME.FIELD=VALUE,VALUE,... . Those "
+    "of the optimiser and the weights in the loss train as one program, and the best by validation is reported; "
+    "of any other field each value becomes a stage of its own.",
+)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Take a workdir that holds another config.")
 
 
@@ -75,7 +82,18 @@ def _freeze(config: object, file: str | None) -> None:
     if not isinstance(config, Experiment):
         found = type(config).__name__
         raise ConfigError(f"--config={file}: its get_config() gives {found}, an Experiment is expected")
+    for sweep in SWEEP.value:
+        config.sweep(*_field_and_values(sweep))
     config.freeze()
+
+
+def _field_and_values(sweep: str) -> tuple[str, str, tuple[str, ...]]:
+    """The stage, the path below it and the values of "config.stages.NAME.PATH=VALUE,VALUE"."""
+    path, equals, values = sweep.partition("=")
+    config, stages, name, field, *_ = [*path.split(".", 3), "", "", "", ""]
+    if (config, stages) != ("config", "stages") or not (name and field and equals and values):
+        raise ConfigError(f"--sweep={sweep}: expected config.stages.NAME.FIELD=VALUE,VALUE,...")
+    return name, field, tuple(value.strip() for value in values.split(","))
 
 
 def _wrong_path(argv: list[str], file: str | None) -> str | None:

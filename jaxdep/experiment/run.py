@@ -9,14 +9,16 @@ import json
 import pkgutil
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from input_pipeline.corpora import label_types
+from input_pipeline.recording import digest_files
 from jaxdep import report
-from jaxdep.config import Data, Experiment, StageConfig
+from jaxdep.config import Data, Experiment, Seeds, StageConfig
 from jaxdep.config.labels import Labels
 from jaxdep.config.stages.base import Finished
 from jaxdep.engine.choices import Choices
@@ -113,20 +115,30 @@ def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Source
         experiment.stages,
         choices,
     )
-    needed = [stage.other(name).record["fingerprint"] for name in config.needs()]
-    fingerprint = _fingerprint(config, experiment, examples, needed)
+    needed = [_yields(stage.other(name).record) for name in config.needs()]
+    fingerprint, lasting = (
+        _fingerprint(config, seeds, experiment, examples, needed) for seeds in (experiment.seeds, None)
+    )
+    if config.grows():
+        fingerprint = lasting
+    seeds = experiment.seeds.compact()
     record = stage.record
-    if record.get("fingerprint") == fingerprint and record.get("status") == "finished":
+    is_alike = record.get("fingerprint") == fingerprint
+    if is_alike and record.get("status") == "finished" and record.get("seeds") == seeds:
         sources.console.print(f"{name}: finished before")
         return
     claim.take(workdir, experiment)
-    if record.get("fingerprint") != fingerprint:
+    if is_alike:
+        stage.remember(status="running", seeds=seeds)
+    else:
         (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
         if folder.exists():
             shutil.rmtree(folder)
         stage.remember(
             status="running",
             fingerprint=fingerprint,
+            lasting=lasting,
+            seeds=seeds,
             synthetic=examples.synthetic,
             padding_waste=examples.padding_waste,
             classes=examples.classes,
@@ -138,14 +150,30 @@ def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Source
     sources.console.print(f"{name}: finished in {time.perf_counter() - started:.1f} s")
 
 
-def _fingerprint(config: StageConfig, experiment: Experiment, examples: Examples, needed: Sequence[str]) -> str:
-    """A digest of what a stage's results depend on: not of how they are laid on devices, saved, or shown."""
+def _yields(record: Mapping[str, Any]) -> str:
+    """What other stages that need this one depend on: on all of it, unless its runner says of what they do."""
+    return str(record.get("yields", record["fingerprint"]))
+
+
+def _fingerprint(
+    config: StageConfig, seeds: Seeds | None, experiment: Experiment, examples: Examples, needed: Sequence[str]
+) -> str:
+    """A digest of what a stage's results depend on: not of how they are laid on devices, saved, or shown.
+
+    Args:
+        seeds: None where it is not to depend on which seeds there are, only on what differs between them.
+    """
+    told = experiment.seeds.compact() if seeds is None else seeds.compact()
+    if seeds is None:
+        told = {name: value for name, value in told.items() if name not in ("first", "count")}
     whole = {
         "config": config.results(experiment.stages),
-        "seeds": experiment.seeds.compact(),
+        "seeds": told,
         "features": examples.fingerprints,
         "needs": list(needed),
     }
+    if config.files():
+        whole["files"] = digest_files(config.files())
     return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

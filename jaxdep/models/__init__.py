@@ -6,7 +6,7 @@ axis. Its config is a dataclass with a `build` method, so that a config file cho
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 from flax import nnx
@@ -106,6 +106,18 @@ class ModelConfig(Config):
     def takes(self) -> Mapping[str, Layout]:
         """By the name of a feature that the model takes, how an example of it is laid out."""
         return {}
+
+    def published(self, checkpoint: str) -> Mapping[str, Any]:
+        """What a published checkpoint has for this model: parameters and statistics, nested as in the module.
+
+        Args:
+            checkpoint: a file, a folder or a name on a hub, as the model's file says.
+
+        Raises:
+            ConfigError: no such checkpoints are known to the model.
+            DataError: it is not there, or damaged.
+        """
+        raise ConfigError(f"start: {type(self).__name__} reads no published checkpoint, found {checkpoint!r}")
 
     def build(self, inputs: Mapping[str, int], outputs: Mapping[str, int], *, rngs: nnx.Rngs) -> nnx.Module:
         """Makes the module.

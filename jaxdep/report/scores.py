@@ -55,8 +55,8 @@ def read(row: Row, workdir: Path) -> RowScores:
         ConfigError: the row asks for a metric that the predictions cannot give.
     """
     path = workdir / "stages" / row.stage / row.predictions
-    diverged = _diverged(path.with_name("stage.json"))
-    frame = _predictions(path, row.split, diverged)
+    diverged = _diverged(path.with_name("stage.json"), row.variant)
+    frame = _predictions(path, row, diverged)
     seeds = tuple(int(seed) for seed in np.unique(frame["seed"]))
     found: dict[str, Array] = {}
     counts = examples = bins = None
@@ -134,10 +134,12 @@ def _by_seed(frame: pd.DataFrame, values: np.ndarray) -> tuple[Array, Float[Arra
     return jax.numpy.asarray(table), jax.numpy.asarray(weight)
 
 
-def _predictions(path: Path, split: str, diverged: tuple[int, ...]) -> pd.DataFrame:
+def _predictions(path: Path, row: Row, diverged: tuple[int, ...]) -> pd.DataFrame:
     """The rows of one split and the seeds that did not diverge, ordered by seed and example, text as written."""
-    frame = read_csv(path, _KEYS)
+    split, frame = row.split, read_csv(path, [*_KEYS, "variant"] if row.variant else _KEYS)
     frame["seed"] = numbers(path, frame, "seed", whole=True)
+    if row.variant:
+        frame = frame[frame["variant"] == row.variant]
     found = sorted(frame["split"].unique())
     frame = frame[frame["split"] == split]
     if frame.empty and not diverged:
@@ -149,14 +151,15 @@ def _predictions(path: Path, split: str, diverged: tuple[int, ...]) -> pd.DataFr
     return frame[~frame["seed"].isin(diverged)].sort_values(["seed", "example"], kind="stable")
 
 
-def _diverged(path: Path) -> tuple[int, ...]:
-    """The seeds that stage.json marks as diverged; none where a stage has no such file."""
+def _diverged(path: Path, variant: str) -> tuple[int, ...]:
+    """The seeds that stage.json marks as diverged, of a variant if it is named; none where a stage has no such file."""
     if not path.exists():
         return ()
     try:
         stage: Any = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(sorted(int(seed) for seed in stage.get("diverged", ())))
-    except (ValueError, TypeError, AttributeError) as error:
+        record = stage["variants"][variant] if variant else stage
+        return tuple(sorted(int(seed) for seed in record.get("diverged", ())))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise DataError(
             f"{path}: diverged: expected a JSON object with a list of seeds ({error}); run the stage again"
         ) from None

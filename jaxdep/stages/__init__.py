@@ -16,7 +16,7 @@ from input_pipeline.batching import Examples
 from input_pipeline.errors import DataError
 from jaxdep import config
 from jaxdep.engine.choices import Choices
-from jaxdep.engine.splits import assign
+from jaxdep.engine.splits import examples_tested
 from jaxdep.files import read_json, write_json, write_text
 from jaxdep.stages.sources import Sources
 
@@ -98,7 +98,7 @@ class StageRun:
         assert isinstance(stage, config.ScoredStage)  # others miss nothing
         task = stage.task
         labels = self.examples.labels[task]
-        rows = assign(self.examples, stage.data.splits, labels, 0).get("test", np.zeros(0, int))
+        rows = examples_tested(self.examples, stage.data.splits, labels)
         is_known = labels[rows] >= 0 if task in self.examples.classes else np.isfinite(labels[rows])
         everybody = np.unique(self.examples.participants[rows[is_known]])
         if not everybody.size:

@@ -12,11 +12,11 @@ from input_pipeline.batching import Examples
 from input_pipeline.errors import DataError
 from jaxdep.config import AttentionStage, TrainStage
 from jaxdep.config.stages.attention import ATTENTION, ATTENTION_HEADS
+from jaxdep.engine import splits
 from jaxdep.engine.ensemble import Responder
-from jaxdep.engine.splits import assign
 from jaxdep.models import Masked, ModelConfig
 from jaxdep.stages import StageRun
-from jaxdep.stages.extract import chosen_seed, trained_stage
+from jaxdep.stages.trained import chosen_seed, lane_of, restore, trained_stage
 
 _AT_ONCE = 64
 _ENDING = "_attention"  # of the intermediates that are looked at
@@ -42,15 +42,18 @@ def run(config: AttentionStage, stage: StageRun) -> None:
     trained = stage.stages[config.of]
     assert isinstance(trained, TrainStage)  # AttentionStage.check_need
     source = trained_stage(trained, stage.other(config.of))
-    seed, ensemble, states = chosen_seed(config.seed, trained, source, stage.name)
+    seed = chosen_seed(config.seed, trained, source, f"stages.{stage.name}.seed")
+    ensemble, states = restore(trained, source)
     examples, task = source.examples, trained.task
-    tested = assign(examples, trained.data.splits, examples.labels[task], 0).get("test", np.zeros(0, int))
+    tested = splits.examples_tested(examples, trained.data.splits, examples.labels[task])
     if not tested.size:
         raise DataError(f"stages.{stage.name}: attention is looked at on the test split, and nobody is in it")
     shown = set(tested[np.linspace(0, len(tested) - 1, config.shown).round().astype(int)].tolist())
     rows, heads = [], []
     spare: dict[str, pd.DataFrame] = {}  # should those to be shown have nothing to attend to
-    for found in _attentions(trained.model, examples, tested, ensemble.responder(states, seed)):
+    for found in _attentions(
+        trained.model, examples, tested, ensemble.responder(states, lane_of(seed, ensemble, source))
+    ):
         sharpness = _sharpness(trained.model, found.branch)
         heads.append(_peakedness(found, sharpness))
         if found.row in shown or found.branch not in spare:

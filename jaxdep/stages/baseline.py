@@ -30,15 +30,16 @@ def run(config: BaselineStage, stage: StageRun) -> None:
         DataError: the splits cannot be made, or the baseline needs what the corpus does not tell.
     """
     examples, task = stage.examples, config.task
-    units = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized).view(SEED).units
+    viewer = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized)
     inputs = _inputs(config.kind, examples)
     labels = examples.labels[task][examples.first_rows]
     known = labels >= 0 if task in examples.classes else np.isfinite(labels)
-    train = units["train"].groups[known[units["train"].groups]]
-    model = _MODELS[config.kind]().fit(inputs[train], labels[train])
     tables = [pd.DataFrame(columns=PREDICTION_COLUMNS)]
-    for part in ("validation", "test"):
-        if part in units:
+    for fold in range(viewer.folds):
+        units = viewer.view(SEED, fold).units
+        train = units["train"].groups[known[units["train"].groups]]
+        model = _MODELS[config.kind]().fit(inputs[train], labels[train])
+        for part in [part for part in ("validation", "test") if part in units]:
             groups = units[part].groups
             chosen = model.predict(inputs[groups])
             values = np.eye(len(examples.classes[task]))[chosen] if task in examples.classes else chosen[:, None]

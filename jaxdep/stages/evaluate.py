@@ -7,7 +7,8 @@ import numpy as np
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep.config import EvaluateStage, TrainStage
 from jaxdep.stages import StageRun
-from jaxdep.stages.train import restore, write_predictions
+from jaxdep.stages.predictions import write_predictions
+from jaxdep.stages.trained import restore
 
 
 def run(config: EvaluateStage, stage: StageRun) -> None:
@@ -23,7 +24,8 @@ def run(config: EvaluateStage, stage: StageRun) -> None:
         examples = _masked(examples, missing.of, participants)
         remarks.append(remark)
     source = stage.other(config.of, examples)
-    stage.remember(diverged=source.record["diverged"], remark=" ".join(remarks))
+    inherited = {name: source.record[name] for name in ("diverged", "chosen", "variants")}
+    stage.remember(**inherited, remark=" ".join(remarks))
     changed = dataclasses.replace(stage, examples=examples)
     write_predictions(config.tasks, changed, *restore(trained, source))
 

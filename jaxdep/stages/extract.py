@@ -20,13 +20,11 @@ from input_pipeline.errors import DataError
 from input_pipeline.features import Extracted
 from input_pipeline.progress import progress
 from jaxdep.config import ExtractStage, TrainStage
-from jaxdep.engine.ensemble import Ensemble, Responder
-from jaxdep.engine.program import SeedState
+from jaxdep.engine.ensemble import Responder
 from jaxdep.models import Masked
-from jaxdep.report.scores import read_metrics
 from jaxdep.stages import StageRun
 from jaxdep.stages.sources import FEATURES
-from jaxdep.stages.train import restore
+from jaxdep.stages.trained import chosen_seed, lane_of, restore, trained_stage
 
 OUTPUTS = "outputs.csv"
 KEYS = ["recording", "participant", "split", "segment", "start_s", "stop_s"]  # its columns before the decisions
@@ -50,21 +48,25 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     trained = stage.stages[config.of]
     assert isinstance(trained, TrainStage)  # ExtractStage.check_need
     source = trained_stage(trained, stage.other(config.of))
-    seed, ensemble, states = chosen_seed(config.seed, trained, source, stage.name)
+    seed = chosen_seed(config.seed, trained, source, f"stages.{stage.name}.seed")
+    ensemble, states = restore(trained, source)
     classes = {task: source.examples.classes[task] for task in trained.tasks if task in source.examples.classes}
     sets = stage.sources.feature_sets(config.data, stage.folder.parent)
     recordings = batching.aligned(sets)
     segments = {
         name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.takes()
     }
-    found = _responses(config, stage, ensemble.responder(states, seed), segments, list(classes))
+    found = _responses(
+        config, stage, ensemble.responder(states, lane_of(seed, ensemble, source)), segments, list(classes)
+    )
     first = next(iter(recordings.values()))
     bounds = np.cumsum([len(recording.lengths) for recording in first])[:-1]
     description = next(iter(sets.values())).description
     _write_features(config, stage, seed, description, first, np.split(found.layer, bounds))
     decisions = {task: np.split(values, bounds) for task, values in found.decisions.items()}
     stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
-    stage.remember(seed=seed)
+    # Further seeds may be trained without another one being the best: then nothing that is made of this changes.
+    stage.remember(seed=seed, yields=f"{stage.record['lasting']} of seed {seed}")
 
 
 def read_outputs(stage: StageRun) -> pd.DataFrame:
@@ -75,41 +77,6 @@ def read_outputs(stage: StageRun) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: no outputs ({reason}); delete the stage's folder and run it again") from None
-
-
-def trained_stage(trained: TrainStage, stage: StageRun) -> StageRun:
-    """A stage that trained, over its own examples."""
-    return dataclasses.replace(stage, examples=stage.sources.examples(trained.data, stage.folder.parent))
-
-
-def chosen_seed(
-    seed: int | None, trained: TrainStage, source: StageRun, asking: str
-) -> tuple[int, Ensemble, SeedState]:
-    """The global id of the seed that is meant, with all of the stage's seeds.
-
-    Raises:
-        DataError: it was not trained, or diverged; or none has a validation score to be the best by.
-    """
-    ensemble, states = restore(trained, source)
-    diverged = set(source.record["diverged"])
-    left = [int(one) for one in ensemble.ids if one not in diverged]
-    if seed is not None:
-        if seed not in left:
-            raise DataError(f"stages.{asking}.seed: {source.name!r} has no sound seed {seed}; it has {left}")
-        return seed, ensemble, states
-    monitor = trained.training.monitor
-    history = read_metrics(source.folder / "metrics.csv")
-    history = history[(history["split"] == "validation") & (history["metric"] == monitor)]
-    scores = history.pivot(index="seed", columns="epoch", values="value").reindex(left)
-    if not scores.size or scores.isna().all(axis=None):
-        raise DataError(
-            f"stages.{asking}.seed: {source.name!r} has no validation scores to choose the best seed by; give a number"
-        )
-    best = scores.ffill(axis=1).iloc[:, -1]
-    if trained.training.select == "best":
-        best = scores.min(axis=1) if ensemble.lower_is_better else scores.max(axis=1)
-    place = int(np.nanargmin(best) if ensemble.lower_is_better else np.nanargmax(best))
-    return left[place], ensemble, states
 
 
 class _Segments:
@@ -176,7 +143,7 @@ def _write_features(
     recordings: Sequence[Stored],
     layers: Sequence[Float32[np.ndarray, "U D"]],
 ) -> None:
-    content = {"stage": stage.record["fingerprint"], "seed": seed, "of": config.of}
+    content = {"stage": stage.record["lasting"], "seed": seed, "of": config.of}
     description = dataclasses.replace(
         description,
         feature=Extracted(stage=stage.name).compact(),

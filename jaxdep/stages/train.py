@@ -1,132 +1,77 @@
 """Trains all seeds of one model at once, and writes what each of them learned and predicts."""
 
+import dataclasses
+import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
-from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
-from jaxdep.config import Further, TrainStage
-from jaxdep.config.rows import PREDICTIONS, WINDOW_PREDICTIONS, predictions_file
-from jaxdep.engine import training
+from jaxdep.config import TrainStage
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.program import SeedState
-from jaxdep.engine.resident import Viewer
 from jaxdep.report.tensorboard import write_events
-from jaxdep.stages import PREDICTION_COLUMNS, StageRun
+from jaxdep.stages import StageRun
+from jaxdep.stages.predictions import lane_columns, write_predictions, write_variants
+from jaxdep.stages.start import started
+from jaxdep.stages.trained import checkpoint_folder, empty_history, gathered, make_ensemble, trained_seeds
 
 
 def run(config: TrainStage, stage: StageRun) -> None:
-    """Trains, or goes on from the last checkpoint; writes metrics.csv, predictions.csv, TensorBoard events.
+    """Trains those seeds that are not trained yet, from their last checkpoint on if there is one.
+
+    Writes metrics.csv, predictions.csv, and TensorBoard's events of all seeds; of a sweep those of the variants that were
+    chosen, and beside them metrics_variants.csv and predictions_variants.csv of all.
 
     Raises:
         ConfigError: the monitored metric does not exist, or the devices cannot be laid out as asked.
         DataError: the splits cannot be made of this corpus.
     """
-    ensemble = make_ensemble(config, stage)
-    seconds = _remember_ensemble(stage, ensemble)
-    with Checkpoints(stage.folder / "checkpoints", config.training.checkpoint_every_s) as checkpoints:
-        states, history = _fit(config, stage, ensemble, checkpoints, seconds)
-    _remember_training(stage, ensemble, states, history)
-    _write_metrics(stage, ensemble, history)
+    whole: tuple[Ensemble, SeedState, History] | None = None
+    for seeds in _missing(stage):
+        some = dataclasses.replace(stage.seeds, first=seeds.start, count=len(seeds))
+        ensemble = make_ensemble(config, stage, some)
+        seconds = _remember_ensemble(config, stage, ensemble)
+        with Checkpoints(checkpoint_folder(stage, seeds), config.training.checkpoint_every_s) as checkpoints:
+            states, history = _fit(config, stage, ensemble, checkpoints, seconds)
+        stage.remember(trained=[*stage.record.get("trained", []), [seeds.start, len(seeds)]])
+        if some == stage.seeds:
+            whole = ensemble, states, history
+    if whole is None:
+        ensemble = make_ensemble(config, stage)
+        whole = ensemble, *gathered(config, stage, ensemble)
+    ensemble, states, history = whole
+    chosen = _remember_training(config, stage, ensemble, states, history)
+    _write_metrics(stage, ensemble, history, chosen)
     write_predictions(config.tasks, stage, ensemble, states, further=config.further, score_windows=config.score_windows)
+    if config.sweep:
+        write_variants(config.task, stage, ensemble, states)
 
 
-def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
-    """The seeds that a finished stage trained, over the examples of `stage`, which may be others than they were.
-
-    Raises:
-        DataError: its checkpoint is gone.
-    """
-    ensemble = make_ensemble(config, stage)
-    with Checkpoints(stage.folder / "checkpoints", config.training.checkpoint_every_s) as checkpoints:
-        saved = checkpoints.restore(ensemble.abstract_states, _empty_history(config, ensemble))
-    if saved is None:
-        raise DataError(f"{stage.folder / 'checkpoints'}: holds no checkpoint; delete {stage.folder} and run it again")
-    return ensemble, ensemble.restore(saved[1])
+def _missing(stage: StageRun) -> list[range]:
+    """The seeds that are not trained yet, those in a row together."""
+    done = {seed for seeds in trained_seeds(stage) for seed in seeds}
+    ids = [seed for seed in range(stage.seeds.first, stage.seeds.first + stage.seeds.count) if seed not in done]
+    runs = [list(run) for _, run in itertools.groupby(enumerate(ids), lambda pair: pair[1] - pair[0])]
+    return [range(run[0][1], run[-1][1] + 1) for run in runs]
 
 
-def write_predictions(
-    tasks: Iterable[str],
-    stage: StageRun,
-    ensemble: Ensemble,
-    states: SeedState,
-    *,
-    further: Sequence[Further] = (),
-    score_windows: bool = False,
-) -> None:
-    """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds.
-
-    Args:
-        further: decisions that are compared with another label, in predictions_<label>.csv.
-        score_windows: whether predictions_windows.csv has the first task's decisions on the single examples.
-
-    Raises:
-        ConfigError: the corpus has no such label, or one of another kind.
-    """
-    diverged = set(stage.record["diverged"])
-    kept = [(index, int(seed)) for index, seed in enumerate(ensemble.ids) if seed not in diverged]
-    first = next(iter(tasks))
-    compared = {task: task for task in tasks} | {row.against: row.task for row in further}
-    tables: dict[str, list[pd.DataFrame]] = {}
-    for part in ("validation", "test"):
-        if part not in ensemble.units[0]:
-            continue
-        decided, rows = jax.tree.map(np.asarray, ensemble.predict(states, part)), ensemble.rows(part)
-        for label, task in compared.items():
-            units = decided[task].units
-            nobody = np.zeros(0, int), units[0, :0]
-            of_label = tables.setdefault(predictions_file(label, first), [])
-            of_label.append(stage.predictions(label, part, 0, *nobody))  # the columns, should all seeds have diverged
-            for index, seed in kept:
-                groups = ensemble.units[index][part].groups
-                of_label.append(stage.predictions(label, part, seed, groups, units[index, : len(groups)]))
-        if score_windows:
-            examples = decided[first].examples
-            of_windows = tables.setdefault(WINDOW_PREDICTIONS, [])
-            of_windows.append(stage.window_predictions(first, part, 0, np.zeros(0, int), examples[0, :0]))
-            for index, seed in kept:
-                there = rows[index] >= 0
-                of_windows.append(
-                    stage.window_predictions(first, part, seed, rows[index, there], examples[index, there])
-                )
-    for name, found in (tables or {PREDICTIONS: [pd.DataFrame(columns=PREDICTION_COLUMNS)]}).items():
-        stage.write_csv(name, pd.concat(found, ignore_index=True))
-
-
-def make_ensemble(config: TrainStage, stage: StageRun) -> Ensemble:
-    """The seeds of a stage over its examples."""
-    viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.unnormalized)
-    program = training.build(
-        config.model,
-        {name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()},
-        {task: stage.examples.classes[task] for task in config.tasks if task in stage.examples.classes},
-        config.tasks,
-        config.optimizer,
-        config.training,
-        recorded=config.metrics,
-        data_axis="data",
-        data_shards=stage.mapping.data_shards,
-    )
-    return Ensemble(
-        program, viewer, stage.seeds, stage.mapping, remembered=stage.record.get("mapper"), choices=stage.choices
-    )
-
-
-def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
+def _remember_ensemble(config: TrainStage, stage: StageRun, ensemble: Ensemble) -> float:
     """Notes the mapper, without which a resumed run might round otherwise. Returns the seconds trained before."""
     timings = {mapper: timing._asdict() for mapper, timing in ensemble.timings.items()}
-    record, memory_bytes = stage.record, ensemble.memory_bytes  # compiles
+    record, memory_bytes = stage.record, ensemble.memory_bytes(config.training.frozen_in(0))  # compiles
     stage.remember(
         mapper=ensemble.mapper,
         mapper_timings=timings or record.get("mapper_timings", {}),
         n_devices=jax.device_count(),
         compile_s=ensemble.compile_s,
         streamed=ensemble.streams,
+        lower_is_better=ensemble.lower_is_better,
         memory_gb=None if memory_bytes is None else memory_bytes / 1e9,
     )
     if ensemble.streams:
@@ -137,23 +82,21 @@ def _remember_ensemble(stage: StageRun, ensemble: Ensemble) -> float:
 def _fit(
     config: TrainStage, stage: StageRun, ensemble: Ensemble, checkpoints: Checkpoints, seconds: float
 ) -> tuple[SeedState, History]:
-    epochs, per_call = config.training.epochs, config.training.epochs_per_call
-    history = _empty_history(config, ensemble)
+    epochs = config.training.epochs
+    history = empty_history(config, ensemble, len(ensemble.lanes))
     saved = checkpoints.restore(ensemble.abstract_states, history)
     if saved is None:
-        done, states = 0, ensemble.init()
+        done, states = 0, started(config, stage, ensemble, ensemble.init())
     else:
         done, host_states, history = saved
         states = ensemble.restore(host_states)
         stage.console.print(f"{stage.name}: going on after epoch {done} of {epochs}")
-    calls = [range(first, min(first + per_call, epochs)) for first in range(done, epochs, per_call)]
-    label = f"training {stage.name}, {len(ensemble.ids)} seeds"
-    for call in progress(calls, epochs - done, label, "epochs", size=len):
-        started, compiled_s = time.perf_counter(), ensemble.compile_s
-        states, rows = ensemble.run(states, call.start, len(call))
+    for call in progress(_calls(config, done), epochs - done, _label(stage, ensemble), "epochs", size=len):
+        begun, compiled_s = time.perf_counter(), ensemble.compile_s
+        states, rows = ensemble.run(states, call.start, len(call), config.training.frozen_in(call.start))
         for name, values in rows.items():
             history[name][:, call.start : call.stop] = values
-        seconds += time.perf_counter() - started - (ensemble.compile_s - compiled_s)  # packed seeds compile anew
+        seconds += time.perf_counter() - begun - (ensemble.compile_s - compiled_s)  # packed seeds compile anew
         all_ended = ensemble.all_ended(states)
         if call.stop == epochs or all_ended or checkpoints.due():
             checkpoints.save(call.stop, ensemble.fetch(states), history)
@@ -163,33 +106,102 @@ def _fit(
     return states, history
 
 
-def _empty_history(config: TrainStage, ensemble: Ensemble) -> History:
-    shape = len(ensemble.ids), config.training.epochs
-    return {name: np.full(shape, np.nan, np.float32) for name in ensemble.history_names}
+def _calls(config: TrainStage, done: int) -> list[range]:
+    """The epochs of each call of the compiled program."""
+    calls: list[range] = []
+    while done < config.training.epochs:
+        calls.append(range(done, config.training.call_after(done)))
+        done = calls[-1].stop
+    return calls
 
 
-def _remember_training(stage: StageRun, ensemble: Ensemble, states: SeedState, history: History) -> None:
-    """Notes what became of each seed, and the rate of training: epochs that seeds really ran, by second."""
-    final = ensemble.outcome(states)
+def _label(stage: StageRun, ensemble: Ensemble) -> str:
+    counts = {name: len({getattr(lane, name) for lane in ensemble.lanes}) for name in ("seed", "fold", "variant")}
+    told = " x ".join(f"{count} {name}s" for name, count in counts.items() if count > 1 or name == "seed")
+    return f"training {stage.name}, {told}"
+
+
+def _remember_training(
+    config: TrainStage, stage: StageRun, ensemble: Ensemble, states: SeedState, history: History
+) -> list[int]:
+    """Notes what became of each seed, which variant was chosen in each fold, and the rate of training: epochs that lanes
+    really ran, by second. Returns the choice."""
+    final, lanes = ensemble.outcome(states), ensemble.lanes
+    names = list(config.variants)
+    scores = _validation_scores(config, ensemble, history)
+    sound = np.where(final.diverged, np.nan, scores)
+    folds = sorted({lane.fold for lane in lanes})
+    means = np.array([[_mean(sound, ensemble, fold, variant) for variant in range(len(names))] for fold in folds])
+    worst = np.inf if ensemble.lower_is_better else -np.inf
+    ranked = np.where(np.isfinite(means), means, worst) * (1 if ensemble.lower_is_better else -1)
+    chosen = [int(variant) for variant in ranked.argmin(1)]
+
+    def diverged(wanted: Sequence[int]) -> list[int]:
+        """The seeds that diverged in a fold, under that fold's variant of these."""
+        lost = zip(lanes, final.diverged, strict=True)
+        return sorted({lane.seed for lane, is_lost in lost if is_lost and lane.variant == wanted[lane.fold]})
+
     seed_epochs = int(np.isfinite(history["train/learning_rate_scale"]).sum())
     stage.remember(
         compile_s=ensemble.compile_s,
-        diverged=ensemble.ids[final.diverged].tolist(),
+        chosen=chosen,
+        variants={
+            name: {
+                "diverged": diverged([index] * len(folds)),
+                "validation": [round(float(x), 6) for x in means[:, index]],
+            }
+            for index, name in enumerate(names)
+        },
+        diverged=diverged(chosen),
         stopped_early=int((final.stopped & ~final.diverged).sum()),
         best_epoch=(final.best_epoch + 1).tolist(),  # epochs count from 1, as in metrics.csv
         seed_epochs=seed_epochs,
         seed_epochs_per_s=seed_epochs / max(float(stage.record.get("train_s", 0.0)), 1e-9),
+        remark=_choice(config, names, chosen),
     )
+    return chosen
 
 
-def _write_metrics(stage: StageRun, ensemble: Ensemble, history: History) -> None:
+def _validation_scores(config: TrainStage, ensemble: Ensemble, history: History) -> Float[np.ndarray, " S"]:
+    """The monitored metric of each lane at its reported epoch; NaN without a validation split."""
+    values = history.get(f"validation/{config.training.monitor}")
+    if values is None:
+        return np.full(len(ensemble.lanes), np.nan)
+    frame = pd.DataFrame(values).T
+    if config.training.select == "last":
+        return frame.ffill().iloc[-1].to_numpy()
+    return (frame.min() if ensemble.lower_is_better else frame.max()).to_numpy()
+
+
+def _mean(scores: Float[np.ndarray, " S"], ensemble: Ensemble, fold: int, variant: int) -> float:
+    """Over the seeds that have a score."""
+    found = [x for lane, x in zip(ensemble.lanes, scores, strict=True) if (lane.fold, lane.variant) == (fold, variant)]
+    return float(pd.Series(found, dtype=float).mean())
+
+
+def _choice(config: TrainStage, names: Sequence[str], chosen: Sequence[int]) -> str:
+    if not config.sweep:
+        return ""
+    times = {names[variant]: chosen.count(variant) for variant in sorted(set(chosen))}
+    told = "; ".join(f"{name} in {count} folds" if len(chosen) > 1 else name for name, count in times.items())
+    return f"Of {len(names)} combinations chosen by the mean {config.training.monitor} on validation: {told}."
+
+
+def _write_metrics(stage: StageRun, ensemble: Ensemble, history: History, chosen: Sequence[int]) -> None:
     """metrics.csv (seed, split, epoch, metric, value) and its TensorBoard events; epochs count from 1."""
-    tables = []
+    tables, columns = [], lane_columns(stage, ensemble)
+    seeds = np.array([lane.seed for lane in ensemble.lanes])
     for name, values in history.items():
         split, metric = name.split("/")
-        seed, epoch = np.nonzero(np.isfinite(values))
-        table = pd.DataFrame({"seed": ensemble.ids[seed], "split": split, "epoch": epoch + 1, "metric": metric})
-        tables.append(table.assign(value=values[seed, epoch]))
+        lane, epoch = np.nonzero(np.isfinite(values))
+        table = pd.DataFrame({"seed": seeds[lane], "split": split, "epoch": epoch + 1, "metric": metric})
+        of_rows = columns.iloc[lane].reset_index(drop=True)
+        tables.append(pd.concat([table.assign(value=values[lane, epoch]), of_rows], axis=1))
     metrics = pd.concat(tables, ignore_index=True)
+    if "variant" in metrics:
+        stage.write_csv("metrics_variants.csv", metrics)
+        fold = metrics["fold"] if "fold" in metrics else pd.Series(0, index=metrics.index)
+        names = list(stage.record["variants"])
+        metrics = metrics[metrics["variant"] == fold.map(lambda index: names[chosen[index]])]
     stage.write_csv("metrics.csv", metrics)
     write_events(stage.folder.parent.parent / "tensorboard" / stage.name, metrics)

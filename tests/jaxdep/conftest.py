@@ -17,7 +17,8 @@ from flax import nnx
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.engine import training
-from jaxdep.engine.ensemble import Ensemble, seed_keys
+from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.lanes import seed_keys
 from jaxdep.engine.program import Program, SeedState
 from jaxdep.engine.resident import Resident, SeedData, View, Viewer
 from jaxdep.models import ModelConfig, Outputs, key_of
@@ -169,6 +170,7 @@ def make_program(
     optimizer: config.Optimizer | None = None,
     schedule: config.Training = SCHEDULE,
     recorded: tuple[str, ...] = (),
+    varied: tuple[str, ...] = (),
     data_shards: int = 1,
 ) -> Program:
     return training.build(
@@ -179,6 +181,7 @@ def make_program(
         optimizer or config.Optimizer(learning_rate=0.05),
         schedule,
         recorded=recorded,
+        varied=varied,
         data_axis="data",
         data_shards=data_shards,
     )
@@ -230,7 +233,7 @@ def one_seed(
     viewer = Viewer(examples, tasks, splits or config.Splits(), unnormalized)
     keys = jax.tree.map(lambda key: key[0], seed_keys(config.Seeds(count=1, first=seed)))
     view = viewer.view(seed)
-    data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights)))
+    data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights, {})))
     return data, Resident(jax.tree.map(jnp.asarray, viewer.resident()), jax.random.key(0)), view
 
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from input_pipeline.config import field_names
 from jaxdep.config.rows import CsvFile, Exhibit
 from jaxdep.config.settings import Seeds
-from jaxdep.config.stages.base import Finished, StageConfig, check_alike, check_kind, check_seed, labels_of
-from jaxdep.config.stages.train import TrainStage
+from jaxdep.config.stages.base import Finished, StageConfig, check_alike, check_seed, labels_of
+from jaxdep.config.stages.train import check_one_fold
 
 ATTENTION = CsvFile("attention.csv", ("example", "branch", "head", "sharpness", "position", "weight"))
 ATTENTION_HEADS = CsvFile("attention_heads.csv", ("branch", "head", "sharpness", "peak", "flatness", "examples"))
@@ -34,7 +34,7 @@ class AttentionStage(StageConfig):
         return (*super().needs(), self.of)
 
     def check_need(self, needed: str, source: StageConfig) -> None:
-        check_kind("of", needed, source, TrainStage)
+        check_one_fold("of", needed, source)
         check_alike(self, needed, source, tuple(field_names(self.data)))
 
     def check_within(self, seeds: Seeds, stages: Mapping[str, StageConfig]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from input_pipeline.config import Config, ConfigError
@@ -63,6 +64,14 @@ class StageConfig(Config):
             stages: all of the experiment, for a stage that writes something of the config of others.
         """
         return {name: value for name, value in self.compact().items() if name not in self.only_shown}
+
+    def grows(self) -> bool:
+        """Whether its seeds are trained each by itself, so that further ones join those that are there."""
+        return False
+
+    def files(self) -> tuple[Path, ...]:
+        """The files, beside its data's, on whose content its results depend."""
+        return ()
 
     def epochs_selected(self, stages: Mapping[str, "StageConfig"]) -> bool:
         """Whether epochs were chosen on the validation split."""

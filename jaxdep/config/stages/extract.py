@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from input_pipeline.config import ConfigError
 from jaxdep.config.settings import Seeds
-from jaxdep.config.stages.base import Finished, StageConfig, check_kind, check_seed
-from jaxdep.config.stages.train import TrainStage
+from jaxdep.config.stages.base import Finished, StageConfig, check_seed
+from jaxdep.config.stages.train import TrainStage, check_one_fold
 
 
 @dataclasses.dataclass
@@ -37,7 +37,7 @@ class ExtractStage(StageConfig):
         if needed != self.of:
             super().check_need(needed, source)
             return
-        check_kind("of", needed, source, TrainStage)
+        check_one_fold("of", needed, source)
         assert isinstance(source, TrainStage)
         for name, layout in source.model.takes().items():
             if name not in self.data.features:

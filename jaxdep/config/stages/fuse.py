@@ -72,8 +72,9 @@ class FuseStage(ScoredStage):
         super().check()
         if not self.members or len(set(self.members)) < len(self.members):
             raise ConfigError(f"members: one stage or more, each once, found {self.members!r}")
-        splits = self.data.splits
-        if self.seeds == "best" and not (splits.validation or splits.validation_fraction):
+        if self.data.splits.folds is not None:
+            raise ConfigError("data.splits.folds: what validates one fold is tested in another; folds are not fused")
+        if self.seeds == "best" and not self.data.splits.has_validation:
             raise ConfigError("seeds: the best are chosen on the validation split; there is none")
         check_missing(self.missing, self.members, self.report)
 

@@ -2,14 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from input_pipeline.config import Config, ConfigError
 from jaxdep.config.labels import Labels, nearest
 from jaxdep.config.published import Published
-from jaxdep.config.rows import WINDOW_PREDICTIONS, Row, predictions_file
+from jaxdep.config.rows import VARIANT_PREDICTIONS, WINDOW_PREDICTIONS, Row, predictions_file
 from jaxdep.config.settings import Optimizer, Training
-from jaxdep.config.stages.base import Finished, ScoredStage, StageConfig, target
+from jaxdep.config.stages.base import CORPUS, Finished, ScoredStage, StageConfig, check_alike, check_kind, target
+from jaxdep.config.sweep import IN_LANES, changed, combinations, in_lanes, name_of
 from jaxdep.models import ModelConfig
 
 
@@ -31,10 +33,43 @@ class Further(Config):
 
 
 @dataclasses.dataclass
+class Start(Config):
+    """Parameters and statistics that a model has at the start, in place of those that its own seed draws.
+
+    Attributes:
+        stage: the stage before this one that trained them; its reported epoch counts. Or
+        checkpoint: a published one, by path or name, in a form that the model's config can read (`published`).
+        seed: "each" takes for each seed the same one of that stage, "best" for all that with the best monitored
+            validation metric there; or a seed's number.
+        part: what of the other model is taken, by the path of its parameters; "" is all of it.
+        into: where that stands in this model; "" as in the other one.
+        without: parts of it that are not taken, by their path in the other model: `heads` of another task.
+    """
+
+    stage: str = ""
+    checkpoint: str = ""
+    seed: str = "each"
+    part: str = ""
+    into: str = ""
+    without: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        if bool(self.stage) == bool(self.checkpoint):
+            raise ConfigError(f"stage: name a stage or a checkpoint, one of them, found {self.stage!r}")
+        if self.seed not in ("each", "best") and not self.seed.isdecimal():
+            raise ConfigError(f"seed: each, best, or a seed's number, found {self.seed!r}")
+
+
+@dataclasses.dataclass
 class TrainStage(ScoredStage):
     """Trains one model over all seeds.
 
     Attributes:
+        start: where parameters come from that are not drawn.
+        sweep: hyperparameters, by their path below the stage, of which several values are tried, each combination of them
+            with all seeds and folds, in one program. The combination with the best mean of the monitored validation
+            metric is the one that the row reports, fold by fold; the others are shown beside it. Which fields can
+            differ so, `jaxdep.config.sweep.IN_LANES` tells; the command line's `--sweep` makes stages of all others.
         score_windows: whether the windows that recordings are cut into are scored too, in a row of their own.
         further: rows of other tasks, or of the first one against another label.
     """
@@ -44,11 +79,50 @@ class TrainStage(ScoredStage):
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     training: Training = dataclasses.field(default_factory=Training)
+    start: tuple[Start, ...] = ()
+    sweep: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     score_windows: bool = False
     further: tuple[Further, ...] = ()
 
+    def needs(self) -> tuple[str, ...]:
+        return (*super().needs(), *(one.stage for one in self.start if one.stage))
+
+    def check_need(self, needed: str, source: StageConfig) -> None:
+        if needed not in [one.stage for one in self.start]:
+            super().check_need(needed, source)
+            return
+        check_kind("start", needed, source, TrainStage)
+        assert isinstance(source, TrainStage)
+        if source.data.splits.folds is not None and any(
+            one.seed == "best" for one in self.start if one.stage == needed
+        ):
+            raise ConfigError(f"start: {needed!r} trains folds, each with a best seed of its own; use seed='each'")
+        if self.data.corpus == source.data.corpus:
+            # Whoever is tested here must not have been trained on there.
+            check_alike(self, needed, source, (*CORPUS, "splits"))
+        elif source.data.splits.folds is not None:
+            raise ConfigError(f"start: {needed!r} trains folds of another corpus; there is none for each fold here")
+
+    @property
+    def variants(self) -> "dict[str, TrainStage]":
+        """By name the stage under each combination of `sweep`; without a sweep itself, without a name."""
+        return {name_of(values): changed(self, values) for values in combinations(self.sweep)}
+
     def check(self) -> None:
         super().check()
+        for path, values in self.sweep.items():
+            if not in_lanes(path):
+                raise ConfigError(f"sweep: {path!r} is not one of {', '.join(IN_LANES)}; sweep it by --sweep")
+            if len(set(values)) < max(len(values), 1):
+                raise ConfigError(f"sweep: {path!r} needs values, each once, found {values!r}")
+        if self.sweep and not self.data.splits.has_validation:
+            raise ConfigError("sweep: the values are chosen on the validation split; there is none")
+        for name, stage in self.variants.items() if self.sweep else ():
+            for part in (stage.optimizer, stage.training, *stage.tasks.values()):
+                try:
+                    part.check()
+                except ConfigError as error:
+                    raise ConfigError(f"sweep: {name}: {error}") from None
         for index, row in enumerate(self.further):
             if row.task not in self.tasks:
                 raise ConfigError(f"further[{index}].task: {row.task!r} is none of the tasks {', '.join(self.tasks)}")
@@ -75,13 +149,20 @@ class TrainStage(ScoredStage):
         further = [(row.against, row.task) for row in self.further]
         return super().results(stages) | {"training": training.compact(), "further": further}
 
+    def grows(self) -> bool:
+        return all(one.seed != "best" for one in self.start)  # the best of more seeds may be another
+
+    def files(self) -> tuple[Path, ...]:
+        return tuple(Path(one.checkpoint) for one in self.start if one.checkpoint and Path(one.checkpoint).exists())
+
     def epochs_selected(self, stages: Mapping[str, StageConfig]) -> bool:
-        splits = self.data.splits
-        return self.training.select == "best" and bool(splits.validation or splits.validation_fraction)
+        return self.training.select == "best" and self.data.splits.has_validation
 
     def scored(self, finished: Finished) -> list[Row]:
         """Its recordings, the rows of `further`, and where the config asks for it its windows."""
         (row,) = super().scored(finished)
+        if self.sweep:
+            row = dataclasses.replace(row, selected_on="validation")
         rows = [row]
         for other in self.further:
             changed: dict[str, Any] = {"metrics": other.metrics, "published": other.published, "note": ""}
@@ -94,6 +175,26 @@ class TrainStage(ScoredStage):
             label = f"{self.label}, windows"
             rows.append(dataclasses.replace(row, label=label, predictions=WINDOW_PREDICTIONS, published=(), note=""))
         return rows
+
+    def table_rows(self, finished: Finished) -> list[Row]:
+        """Those of `scored`; and of a sweep each variant, on the split that chose among them too, in a table of their own."""
+        rows = super().table_rows(finished)
+        if not self.sweep:
+            return rows
+        (row, *_) = self.scored(finished)
+        of_sweep = dataclasses.replace(
+            row,
+            section=f"{self.section or self.label}: the values that were tried",
+            predictions=VARIANT_PREDICTIONS,
+            published=(),
+            note="",
+            selected_on=row.selected_on if self.epochs_selected(finished.stages) else "",
+        )
+        return rows + [
+            dataclasses.replace(of_sweep, label=f"{self.label}, {name}", variant=name, split=split)
+            for name in self.variants
+            for split in ("validation", "test")
+        ]
 
     def _check_inputs(self) -> None:
         """The model takes the features that there are, as they are laid out."""
@@ -113,6 +214,12 @@ class TrainStage(ScoredStage):
         monitor = self.training.monitor
         if monitor not in known:
             raise ConfigError(f"training.monitor: no metric is called {monitor!r}; {nearest(monitor, known)}")
-        splits = self.data.splits
-        if monitor != "loss" and not (splits.validation or splits.validation_fraction):
+        if monitor != "loss" and not self.data.splits.has_validation:
             raise ConfigError(f"training.monitor: {monitor!r} needs a validation split; there is none")
+
+
+def check_one_fold(field: str, needed: str, source: StageConfig) -> None:
+    """Raises ConfigError where a field names no stage that trains, or one whose seeds have a model for each fold."""
+    check_kind(field, needed, source, TrainStage)
+    if source.data.splits.folds is not None:
+        raise ConfigError(f"{field}: {needed!r} trains a model for each fold; name a stage without folds")

@@ -22,7 +22,7 @@ COMMAND = (
 # Starting is most of what a killed run costs: one device, and programs that compile in a third of the time.
 # And no revision, which would change when a file is edited meanwhile.
 ENVIRONMENT = {"JAX_NUM_CPU_DEVICES": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "GIT_DIR": os.devnull}
-CHECKPOINTS = "w/stages/text/checkpoints"
+CHECKPOINTS = "w/stages/text/checkpoints/seeds_*"
 FEATURES = "features/*/.*.partial-*"
 
 

@@ -89,7 +89,7 @@ def test_the_parts_of_a_shared_batch_add_up_to_the_whole():
 
     def part(logits, target, weight):
         outputs = Outputs({"t": logits}, jnp.zeros(3), {})
-        return batch_loss({"t": Task()}, outputs, {"t": target}, weight, class_weights, "data")
+        return batch_loss({"t": Task()}, outputs, {"t": target}, weight, class_weights, data_axis="data")
 
     halves = (logits.reshape(2, 3, 2), target.reshape(2, 3), weight.reshape(2, 3))
     parts = jax.vmap(part, axis_name="data")(*halves)
