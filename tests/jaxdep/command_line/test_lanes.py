@@ -93,9 +93,9 @@ def test_the_best_of_a_sweep_by_validation_is_reported_and_the_others_stand_besi
     chosen = predictions(folder / "sweep", "text")
     assert set(chosen["variant"]) == {best}
     pd.testing.assert_frame_equal(chosen, all_of_them[all_of_them["variant"] == best].reset_index(drop=True))
-    report = (folder / "sweep/report/report.md").read_text()
-    assert "Of 2 combinations chosen by the mean loss on validation: learning_rate=0.05." in report
-    assert "Text, learning_rate=1e-7" in report
+    page = (folder / "sweep/report/report.html").read_text()
+    assert "Of 2 combinations chosen by the mean loss on validation: learning_rate=0.05." in page
+    assert "Text, learning_rate=1e-7" in page
     table = pd.read_csv(folder / "sweep/report/table.csv")
     rows = table[table["row"].str.startswith("Text, ")]
     assert set(rows["split"]) == {"validation", "test"}
