@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Shaped
+from jaxtyping import Bool, Float64, Int32, Num, Shaped
 
 from input_pipeline.builder import Description, label_value
 from input_pipeline.config import Config, ConfigError
@@ -29,25 +29,44 @@ __all__ = [
     "aligned",
     "arrange",
     "read",
+    "vectors_of",
 ]
 
 MISSING_CLASS = -1
+
+# What an example of each level is to a model: a `Layout` of jaxdep.models.
+_LAYOUTS: Mapping[str, Literal["vector", "sequence", "sequences", "image", "images"]] = {
+    "segments": "sequence",
+    "frames": "sequence",
+    "segments_frames": "sequences",
+    "windows": "sequence",
+    "vector": "vector",
+    "image": "image",
+    "images": "images",
+}
 
 
 @dataclasses.dataclass
 class Arrangement(Config):
     """How a recording's frames become an example. N examples, U segments, T frames, W frames a window, D dimensions.
 
+    A recording that lacks the feature is masked throughout.
+
     Attributes:
         level: "segments": [N, U, D], one vector a segment, the mean over its frames. "frames": [N, T, D], all frames of
             a recording one after another. "segments_frames": [N, U, T, D]. "windows": [N', W, D], every window of the
             frames one after another is an example of its own, and the examples of a recording are one group. Windows
             are of equally many frames (`window_frames`), or of whole segments (`window_s`); only the latter fit together
-            between features.
+            between features. "vector": [N, D], one vector a recording, the mean over its frames; it stands beside each
+            of the recording's examples where other features cut it into several. "images": [N, F, H, W, C], all images
+            of a recording. "image": [N', H, W, C], every image is an example of its own, and the examples of a recording
+            are one group; beside features that do not cut recordings up, a recording has one image, and beside those of
+            another "image" as many, of the same segments.
         max_segments: of a recording with more segments, so many are kept, evenly spaced from first to last (0: all).
             This comes first, at every level.
         max_frames: of more frames, the first so many are kept (0: all): of the recording ("frames", or windows of
-            frames), of each segment ("segments_frames"), of each window of segments.
+            frames), of each segment ("segments_frames"), of each window of segments. Of more images, so many, evenly
+            spaced from first to last.
         window_frames: W. The last window is moved back so that it ends with the recording; a recording shorter than one
             window gives one, padded.
         hop_frames: frames from the start of one window to that of the next (0: W).
@@ -57,7 +76,7 @@ class Arrangement(Config):
             longest; equal lengths share a bucket, so there may be fewer.
     """
 
-    level: Literal["segments", "frames", "segments_frames", "windows"] = "segments"
+    level: Literal["segments", "frames", "segments_frames", "windows", "vector", "image", "images"] = "segments"
     max_segments: int = 0
     max_frames: int = 0
     window_frames: int = 0
@@ -66,9 +85,9 @@ class Arrangement(Config):
     buckets: int = 1
 
     @property
-    def layout(self) -> Literal["sequence", "sequences"]:
-        """What an example is to a model: vectors in a row, or rows of rows."""
-        return "sequences" if self.level == "segments_frames" else "sequence"
+    def layout(self) -> Literal["vector", "sequence", "sequences", "image", "images"]:
+        """What an example is to a model."""
+        return _LAYOUTS[self.level]
 
     def check(self) -> None:
         for name in ("max_segments", "max_frames", "window_frames", "hop_frames"):
@@ -76,8 +95,10 @@ class Arrangement(Config):
                 raise ConfigError(f"{name}: expected 0 or more, found {getattr(self, name)!r}")
         if self.buckets < 1:
             raise ConfigError(f"buckets: expected 1 or more, found {self.buckets!r}")
-        if self.level == "segments" and self.max_frames:
-            raise ConfigError(f"max_frames: {self.max_frames!r} has no meaning at level 'segments'")
+        if self.level in ("segments", "vector") and self.max_frames:
+            raise ConfigError(f"max_frames: {self.max_frames!r} has no meaning at level {self.level!r}")
+        if self.level in ("vector", "image") and self.buckets > 1:
+            raise ConfigError(f"buckets: examples of level {self.level!r} are all of one size, found {self.buckets!r}")
         if not 0 <= self.window_s < math.inf:
             raise ConfigError(f"window_s: expected a number of seconds, 0 or more, found {self.window_s!r}")
         if self.level != "windows" and (self.window_frames or self.hop_frames or self.window_s):
@@ -92,12 +113,28 @@ class Arrangement(Config):
         if self.window_frames and self.buckets > 1:
             raise ConfigError(f"buckets: windows of frames are all of one length, found {self.buckets!r} buckets")
 
+    def check_frames(self, shape: tuple[int, ...]) -> None:
+        """Raises ConfigError where frames of that shape cannot be arranged so."""
+        wanted, names = (3, "images") if self.level in ("image", "images") else (1, "vectors")
+        if len(shape) != wanted:
+            found = "x".join(map(str, shape))
+            raise ConfigError(f"level: {self.level!r} is of {names}, and a frame of the feature is of shape {found}")
+
 
 class Padded(NamedTuple):
-    """Examples in one array. `values` is zero where `mask` is False; the real cells come first on every axis."""
+    """Examples in one array, of the type that the feature has on disk.
 
-    values: Float32[np.ndarray, "*axes D"]
+    `values` is zero where `mask` is False; the real cells come first on every axis.
+    """
+
+    values: Num[np.ndarray, " *axes_and_frame"]
     mask: Bool[np.ndarray, " *axes"]
+
+
+def vectors_of(values: Num[np.ndarray, "..."], mask: Bool[np.ndarray, "..."]) -> Float64[np.ndarray, "n D"]:
+    """The real vectors of an example, or the real pixels of images; what is stored as uint8 is scaled to 0 ... 1."""
+    vectors = values[mask].reshape(-1, values.shape[-1]).astype(np.float64)
+    return vectors / 255 if values.dtype == np.uint8 else vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +151,8 @@ class Examples:
 
     Attributes:
         buckets: every example stands in exactly one.
-        ids: unique; the recording's id, or of windows `<recording>:<number of the window>`.
+        ids: unique; the recording's id, or of windows `<recording>:<number of the window>`, and so of images where a
+            recording has several.
         groups: which recording an example belongs to, an index into `group_ids`. Decisions are taken a group.
         labels: by task: of a classification task the class's index, -1 where missing; of a score the score, NaN where
             missing.
@@ -164,20 +202,32 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
     The order of examples is that of the first feature set; the buckets are by the length of its examples.
 
     Raises:
-        ConfigError: a feature has no arrangement or the reverse; windows beside another feature; different `buckets`.
-        DataError: the feature sets are not of the same recordings, or differ in their labels.
+        ConfigError: a feature has no arrangement or the reverse, or one that does not fit its frames; windows beside
+            another feature; different `buckets`.
+        DataError: the feature sets are not of the same recordings, or differ in their labels; several images of a
+            recording, each an example, do not fit beside another feature.
     """
     _check_arrangements(sets, arrangements)
     names = list(sets)
-    joined = aligned(sets) if arrangements[names[0]].window_s else _joined(sets)  # {feature: recordings in one order}
+    joined = _joined(sets)  # {feature: recordings in one order}
+    for cut_up in ([name for name in names if arrangements[name].window_s], _of_level(arrangements, "image")):
+        if len(cut_up) > 1:
+            aligned({name: sets[name] for name in cut_up})
     arranged = {name: [_arranged(item, arrangements[name]) for item in joined[name]] for name in names}
-    examples = {name: [example for found in arranged[name] for example in found.examples] for name in names}
-    counts = [len(found.examples) for found in arranged[names[0]]]
+    counts = [max(len(arranged[name][index].examples) for name in names) for index in range(len(joined[names[0]]))]
+    examples = {
+        name: [
+            example
+            for item, found, count in zip(joined[name], arranged[name], counts, strict=True)
+            for example in _beside(name, item, found, count, arrangements[name])
+        ]
+        for name in names
+    }
     groups = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     recordings = [joined[names[0]][group] for group in groups]
     buckets = tuple(
         Bucket(
-            {name: _padded([examples[name][row] for row in rows], arrangements[name].window_frames) for name in names},
+            {name: _padded([examples[name][row] for row in rows], arrangements[name]) for name in names},
             rows,
         )
         for rows in _bucket_rows([example.length for example in examples[names[0]]], arrangements[names[0]].buckets)
@@ -186,7 +236,7 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
     description = sets[names[0]].description
     return Examples(
         buckets=buckets,
-        ids=_ids(joined[names[0]], counts, arrangements[names[0]].level),
+        ids=_ids(joined[names[0]], counts, is_numbered=max(counts) > 1 or bool(_of_level(arrangements, "windows"))),
         participants=np.array([item.participant for item in recordings]),
         splits=np.array([item.split for item in recordings]),
         groups=groups,
@@ -220,9 +270,9 @@ def aligned(sets: Mapping[str, FeatureSet]) -> dict[str, list[Stored]]:
 
 
 class _Example(NamedTuple):
-    """Vectors one after another, and how many: `counts` is one number, or one a segment."""
+    """Frames one after another, and how many: `counts` is one number, or one a segment."""
 
-    values: Float32[np.ndarray, "vectors D"]
+    values: Num[np.ndarray, " frames *shape"]
     counts: Int32[np.ndarray, "*segments"]
 
     @property
@@ -238,10 +288,16 @@ class _Arranged(NamedTuple):
 def _check_arrangements(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangement]) -> None:
     if not sets or set(sets) != set(arrangements):
         raise ConfigError(f"arrangements: given for {sorted(arrangements)}, but the features are {sorted(sets)}")
-    cuts = {(arrangement.window_s, arrangement.max_segments) for arrangement in arrangements.values()}
-    are_windows = any(arrangement.window_s for arrangement in arrangements.values())
-    for name, arrangement in arrangements.items():
-        if len(sets) > 1 and (arrangement.window_frames or (are_windows and len(cuts) > 1)):
+    for name, found in sets.items():
+        try:
+            arrangements[name].check_frames(found.description.shape)
+        except ConfigError as error:
+            raise ConfigError(f"arrangements.{name}.{error}") from None
+    others = {name: arrangements[name] for name in arrangements if arrangements[name].level != "vector"}
+    cuts = {(arrangement.window_s, arrangement.max_segments) for arrangement in others.values()}
+    are_windows = any(arrangement.window_s for arrangement in others.values())
+    for name, arrangement in others.items():
+        if len(others) > 1 and (arrangement.window_frames or (are_windows and len(cuts) > 1)):
             raise ConfigError(
                 f"arrangements.{name}: windows of one feature fit those of another only with the same window_s and "
                 "max_segments for all"
@@ -273,11 +329,22 @@ def _joined(sets: Mapping[str, FeatureSet]) -> dict[str, list[Stored]]:
     return joined
 
 
+def _of_level(arrangements: Mapping[str, Arrangement], level: str) -> list[str]:
+    return [name for name, arrangement in arrangements.items() if arrangement.level == level]
+
+
 def _arranged(recording: Stored, arrangement: Arrangement) -> _Arranged:
     recording, cut = _with_segments(recording, arrangement.max_segments)
     values, lengths, limit = recording.values, recording.lengths, arrangement.max_frames
     if arrangement.level == "segments":
-        return _Arranged([_flat(_means(values, lengths))], cut)
+        return _Arranged([_flat(_means(recording, lengths))], cut)
+    if arrangement.level == "vector":
+        return _Arranged([_flat(_means(recording, lengths.sum(keepdims=True)))], cut)
+    if arrangement.level in ("image", "images"):
+        kept = values[_evenly(len(values), limit)] if 0 < limit < len(values) else values
+        together = arrangement.level == "images" or len(kept) == 0
+        of_examples = [kept] if together else [kept[index : index + 1] for index in range(len(kept))]
+        return _Arranged([_flat(found) for found in of_examples], cut or len(kept) < len(values))
     if arrangement.level == "segments_frames":
         kept = np.minimum(lengths, limit or lengths)
         within = np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -294,8 +361,22 @@ def _arranged(recording: Stored, arrangement: Arrangement) -> _Arranged:
     return _Arranged([_flat(window) for window in _windows(values, arrangement)], cut)
 
 
-def _flat(values: Float32[np.ndarray, "vectors D"]) -> _Example:
+def _flat(values: Num[np.ndarray, " frames *shape"]) -> _Example:
     return _Example(values, np.array(len(values), np.int32))
+
+
+def _beside(name: str, recording: Stored, found: _Arranged, count: int, arrangement: Arrangement) -> Sequence[_Example]:
+    """A recording's examples of one feature, of which there are as many as of all its features together."""
+    examples = found.examples
+    is_lacking = arrangement.level == "image" and len(recording.values) == 0
+    if len(examples) == 1 and (arrangement.level == "vector" or is_lacking):
+        return examples * count
+    if len(examples) != count:
+        raise DataError(
+            f"recording {recording.id}: images that are examples of their own make {count} of it, and the feature {name!r} "
+            f"{len(examples)}; lay them out as 'images', or keep one a recording (max_frames=1)"
+        )
+    return examples
 
 
 def _with_segments(recording: Stored, limit: int) -> tuple[Stored, bool]:
@@ -303,14 +384,23 @@ def _with_segments(recording: Stored, limit: int) -> tuple[Stored, bool]:
     if not 0 < limit < len(lengths):
         return recording, False
     kept = np.zeros(len(lengths), bool)
-    kept[np.linspace(0, len(lengths) - 1, limit).round().astype(int)] = True
+    kept[_evenly(len(lengths), limit)] = True
     of_segments = {name: getattr(recording, name)[kept] for name in ("lengths", "starts_s", "stops_s")}
     return recording._replace(values=recording.values[np.repeat(kept, lengths)], **of_segments), True
 
 
-def _means(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    if len(values) == len(lengths):
+def _evenly(count: int, limit: int) -> Int32[np.ndarray, " limit"]:
+    """Which of `count` are kept of more than `limit`, evenly spaced from first to last."""
+    return np.linspace(0, count - 1, limit).round().astype(np.int32)
+
+
+def _means(recording: Stored, lengths: np.ndarray) -> np.ndarray:
+    """Of each of so many frames one after another the mean; of no frame nothing."""
+    values = recording.values
+    if len(values) in (0, len(lengths)):
         return values
+    if values.dtype != np.float32:
+        raise DataError(f"recording {recording.id}: its {len(values)} frames of {values.dtype} have no mean; use one")
     sums = np.add.reduceat(values, np.cumsum(lengths) - lengths, axis=0, dtype=np.float64)
     return (sums / lengths[:, None]).astype(np.float32)
 
@@ -339,12 +429,14 @@ def _bucket_rows(lengths: Sequence[int], buckets: int) -> list[Int32[np.ndarray,
     return [np.flatnonzero(bucket == index).astype(np.int32) for index in np.unique(bucket)]
 
 
-def _padded(examples: Sequence[_Example], at_least: int) -> Padded:
+def _padded(examples: Sequence[_Example], arrangement: Arrangement) -> Padded:
     counts = np.array([example.counts for example in examples]) if not examples[0].counts.ndim else _matrix(examples)
-    mask = np.arange(max(int(counts.max()), at_least)) < counts[..., None]
-    values = np.zeros((*mask.shape, examples[0].values.shape[1]), np.float32)
-    values[mask] = np.concatenate([example.values for example in examples])
-    return Padded(values, mask)
+    mask = np.arange(max(int(counts.max()), arrangement.window_frames, 1)) < counts[..., None]
+    frames = examples[0].values
+    values = np.zeros((*mask.shape, *frames.shape[1:]), frames.dtype)
+    for example, cells, there in zip(examples, values, mask, strict=True):
+        cells[there] = example.values
+    return Padded(values[:, 0], mask[:, 0]) if arrangement.level in ("vector", "image") else Padded(values, mask)
 
 
 def _matrix(examples: Sequence[_Example]) -> Int32[np.ndarray, "N_b U"]:
@@ -354,8 +446,8 @@ def _matrix(examples: Sequence[_Example]) -> Int32[np.ndarray, "N_b U"]:
     return counts
 
 
-def _ids(recordings: Sequence[Stored], counts: Sequence[int], level: str) -> np.ndarray:
-    if level != "windows":
+def _ids(recordings: Sequence[Stored], counts: Sequence[int], is_numbered: bool) -> np.ndarray:
+    if not is_numbered:
         return np.array([item.id for item in recordings])
     return np.array(
         [f"{item.id}:{index}" for item, count in zip(recordings, counts, strict=True) for index in range(count)]

@@ -23,7 +23,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Computed, Encoders, RecordingFeature
+from input_pipeline.features import Computed, Dtype, Encoders, RecordingFeature
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
 from input_pipeline.scratch import scratch_folder
@@ -40,6 +40,7 @@ class Description:
     Attributes:
         feature: the feature's config, as `Config.compact` gives it: a field that is added later makes no other shards.
         version: of the feature's arithmetic.
+        shape, dtype: of one frame, as the feature says. In files from before images there is `dim` instead.
         fingerprint: a digest of the recordings, their labels, the feature and its version, and the files that it reads.
         tasks: the tasks that any recording has a label of.
         classes: by classification task, its classes in the order of their indices.
@@ -50,12 +51,18 @@ class Description:
     synthetic: bool
     feature: Mapping[str, Any]
     version: int
-    dim: int
+    shape: tuple[int, ...]
     fingerprint: str
     file_format: FileFormat
     tasks: tuple[str, ...]
     classes: Mapping[str, tuple[str, ...]]
     recordings: tuple[str, ...]
+    dtype: Dtype = "float32"
+
+    @property
+    def dim(self) -> int:
+        """The length of a frame's last axis: of a vector its dimension, of an image its channels."""
+        return self.shape[-1]
 
 
 def ensure(
@@ -84,7 +91,7 @@ def ensure(
         return target
     results = extract(feature, recordings, encoders=encoders, workers=workers)
     examples = (
-        _example(recording, feature.segmentation.apply(recording), result)
+        _example(recording, feature.segments(recording), result)
         for recording, result in zip(recordings, results, strict=True)
     )
     store(description, examples, target)
@@ -139,6 +146,7 @@ def describe(folder: Path) -> Description:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         fields["tasks"], fields["recordings"] = tuple(fields["tasks"]), tuple(fields["recordings"])
+        fields["shape"] = tuple(fields["shape"]) if "shape" in fields else (fields.pop("dim"),)
         fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
         return Description(**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -201,8 +209,16 @@ class FeatureShards(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, *, examples: Iterable[dict[str, Any]], dim: int, data_dir: Path, file_format: FileFormat):
-        self._given, self._dim = examples, dim
+    def __init__(
+        self,
+        *,
+        examples: Iterable[dict[str, Any]],
+        shape: tuple[int, ...],
+        dtype: Dtype,
+        data_dir: Path,
+        file_format: FileFormat,
+    ):
+        self._given, self._shape, self._dtype = examples, shape, np.dtype(dtype).type
         super().__init__(data_dir=data_dir, file_format=file_format)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -211,7 +227,7 @@ class FeatureShards(tfds.core.GeneratorBasedBuilder):
 
         texts = {name: tfds.features.Text() for name in ("id", "participant", "split", "labels", "metadata")}
         arrays = {
-            "values": array((None, self._dim), np.float32),
+            "values": array((None, *self._shape), self._dtype),
             "lengths": array((None,), np.int32),
             "starts_s": array((None,), np.float64),
             "stops_s": array((None,), np.float64),
@@ -278,7 +294,8 @@ def _describe(
         synthetic=corpus.synthetic,
         feature=_as_json(feature.compact()),
         version=feature.version,
-        dim=feature.dim,
+        shape=feature.shape,
+        dtype=feature.dtype,
         fingerprint=hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest(),
         file_format=file_format,
         tasks=tuple(sorted({task for recording in recordings for task in recording.labels})),
@@ -346,7 +363,11 @@ def _write(description: Description, examples: _Watched, scratch: Path) -> Path:
         raise DataError(f"{scratch.parent}: writing features needs TensorFlow, which is not installed here") from None
     with quiet():
         shards = FeatureShards(
-            examples=examples, dim=description.dim, data_dir=scratch, file_format=description.file_format
+            examples=examples,
+            shape=description.shape,
+            dtype=description.dtype,
+            data_dir=scratch,
+            file_format=description.file_format,
         )
         try:
             shards.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))

@@ -39,13 +39,15 @@ def extract(
 
 
 def _checked(recording: Recording, feature: Computed, result: RecordingFeature) -> RecordingFeature:
-    shape, n_segments = result.values.shape, len(feature.segmentation.apply(recording))
-    if shape != (result.lengths.sum(), feature.dim) or len(result.lengths) != n_segments or result.lengths.min() < 1:
+    values, lengths, n_segments = result.values, result.lengths, len(feature.segments(recording))
+    fits = values.shape == (lengths.sum(), *feature.shape) and values.dtype == feature.dtype
+    if not fits or len(lengths) != n_segments or (lengths.min() < 1 and lengths.any()):
         raise ValueError(  # a bug of the feature, not of the data
-            f"{type(feature).__name__}.extract gave {len(result.lengths)} segments of {result.lengths.sum()} frames and "
-            f"values {shape} of recording {recording.id}; it has {n_segments} segments, and dim is {feature.dim}"
+            f"{type(feature).__name__} gave {len(lengths)} segments of {lengths.sum()} frames and values {values.shape} "
+            f"{values.dtype} of recording {recording.id}; it has {n_segments} segments, of frames {feature.shape} "
+            f"{feature.dtype}"
         )
-    wrong = ~np.isfinite(result.values).all(axis=1)
+    wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if wrong.any():
         raise DataError(
             f"recording {recording.id}: {feature.kind} is NaN or infinite in frame {int(np.argmax(wrong))} of "

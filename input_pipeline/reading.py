@@ -10,21 +10,24 @@ import numpy as np
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float64, Int32, Num
 
 from input_pipeline.builder import SPLIT, Description, describe, load_tensorflow, quiet
 from input_pipeline.errors import DataError
 
 
 class Stored(NamedTuple):
-    """One recording as it lies in the shards: fields of `recording.Recording` and of `features.RecordingFeature`."""
+    """One recording as it lies in the shards: fields of `recording.Recording` and of `features.RecordingFeature`.
+
+    One that lacks the feature has no frame, in none of its segments.
+    """
 
     id: str
     participant: str
     split: str
     labels: Mapping[str, str | int | float]
     metadata: Mapping[str, str]
-    values: Float32[np.ndarray, "frames dim"]
+    values: Num[np.ndarray, " frames *shape"]
     lengths: Int32[np.ndarray, " segments"]
     starts_s: Float64[np.ndarray, " segments"]
     stops_s: Float64[np.ndarray, " segments"]
@@ -89,6 +92,7 @@ def _stored(example: Mapping[str, Any]) -> Stored:
     texts = {name: example[name].decode() for name in ("id", "participant", "split")}
     dicts = {name: json.loads(example[name]) for name in ("labels", "metadata")}
     arrays = {name: example[name] for name in ("values", "lengths", "starts_s", "stops_s")}
-    if arrays["lengths"].min(initial=1) < 1 or arrays["lengths"].sum() != len(arrays["values"]):
+    lengths = arrays["lengths"]
+    if lengths.sum() != len(arrays["values"]) or (lengths.min(initial=1) < 1 and lengths.any()):
         raise ValueError(f"the segments of {texts['id']} do not add up to its {len(arrays['values'])} frames")
     return Stored(**texts, **dicts, **arrays)

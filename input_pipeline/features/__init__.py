@@ -4,13 +4,16 @@ This file lists them, a line each: what is imported here can be named in configs
 """
 
 from input_pipeline.features.base import Computed as Computed
+from input_pipeline.features.base import Dtype as Dtype
 from input_pipeline.features.base import Encoders as Encoders
 from input_pipeline.features.base import Feature as Feature
 from input_pipeline.features.base import PerRecording as PerRecording
 from input_pipeline.features.base import RecordingFeature as RecordingFeature
 from input_pipeline.features.extracted import Extracted as Extracted
 from input_pipeline.features.fbank import LogMel as LogMel
+from input_pipeline.features.metadata import Metadata as Metadata
 from input_pipeline.features.segmentation import Segmentation as Segmentation
+from input_pipeline.features.spectrogram import SpectrogramImage as SpectrogramImage
 from input_pipeline.features.text import Encoder as Encoder
 from input_pipeline.features.text import Sentences as Sentences
 from input_pipeline.features.text import TextFeature as TextFeature

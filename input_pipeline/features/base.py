@@ -4,29 +4,33 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32, Num
 
 from input_pipeline.config import Config
 from input_pipeline.features.segmentation import Segmentation
-from input_pipeline.recording import Recording
+from input_pipeline.recording import Recording, Segment
 from input_pipeline.workers import map_in_workers
 
 # By name, what makes an encoder from the feature that names it, of those encoders that this package does not have.
 Encoders = Mapping[str, Callable[[Any], Any]]
+
+# Of a feature's numbers: "uint8" are those of images, which mean 0 ... 1 in steps of 1/255; "int32" are indices.
+Dtype = Literal["float32", "uint8", "int32"]
 
 
 class RecordingFeature(NamedTuple):
     """A feature of one recording.
 
     Attributes:
-        values: the frames of all kept segments, one segment after another.
-        lengths: how many of the frames each segment has; at least one.
+        values: the frames of all segments, one segment after another, each of the feature's `shape`.
+        lengths: how many of the frames each segment has; at least one. They are all 0 where the recording lacks the
+            feature: it is masked there.
     """
 
-    values: Float32[np.ndarray, "frames dim"]
+    values: Num[np.ndarray, " frames *shape"]
     lengths: Int32[np.ndarray, " segments"]
 
 
@@ -64,7 +68,27 @@ class Computed(Feature, abc.ABC):
     @property
     @abc.abstractmethod
     def dim(self) -> int:
-        """The length of one frame's vector."""
+        """The length of one frame's last axis: of a vector its dimension, of an image its channels."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one frame: (dim,), or an image's (H, W, dim)."""
+        return (self.dim,)
+
+    @property
+    def dtype(self) -> Dtype:
+        """The type of its numbers."""
+        return "float32"
+
+    def segments(self, recording: Recording) -> tuple[Segment, ...]:
+        """The stretches of a recording whose frames `RecordingFeature.lengths` counts: the kept segments.
+
+        A feature of the recording as a whole gives one stretch.
+
+        Raises:
+            DataError: no segment is kept.
+        """
+        return self.segmentation.apply(recording)
 
     @abc.abstractmethod
     def compute(
@@ -99,7 +123,7 @@ class PerRecording(Computed):
 
     @abc.abstractmethod
     def extract(self, recording: Recording) -> RecordingFeature:
-        """The feature of one recording, whose kept segments are `self.segmentation.apply(recording)`.
+        """The feature of one recording, whose segments are `self.segments(recording)`.
 
         Raises:
             DataError: the recording cannot be used.

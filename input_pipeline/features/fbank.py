@@ -9,14 +9,13 @@ import scipy.sparse
 from jaxtyping import Float, Float64
 
 from input_pipeline.config import ConfigError
-from input_pipeline.errors import DataError
 from input_pipeline.features.base import PerRecording, RecordingFeature
-from input_pipeline.recording import Recording, Segment
+from input_pipeline.features.sound import waveforms
+from input_pipeline.recording import Recording
 
 _FLOOR = 1e-10  # of the filters' power before the logarithm; 16-bit quantisation noise lies near 1e-8
 _MIN_DEVIATION = 1e-5  # a dimension that never changes becomes zero, not noise blown up
 _DELTA_WIDTH = 5  # two frames to each side
-_OVERHANG_S = 0.5  # how far behind the audio's end a segment may start before its times are taken for wrong
 
 
 @dataclasses.dataclass
@@ -85,20 +84,8 @@ class LogMel(PerRecording):
         Raises:
             DataError: there is no audio, it cannot be used, no segment is kept, or one lies behind the audio's end.
         """
-        from input_pipeline import audio  # needs libraries that, as librosa, only an extraction needs
-
-        if recording.audio is None:
-            raise DataError(f"recording {recording.id}: {self.kind} needs audio, and the recording has none")
         segments = self.segmentation.apply(recording)
-        start_s, stop_s = segments[0].start_s, max(segment.stop_s for segment in segments)
-        found = audio.header(recording.audio)
-        # A clip of a long file is read alone where no resampling filter reaches over its ends: the samples are the same.
-        if found.rate_hz == self.rate_hz and stop_s - start_s < found.duration_s / 2 and start_s < found.duration_s:
-            waveform, first = audio.load(recording.audio, self.rate_hz, start_s, stop_s), round(start_s * self.rate_hz)
-        else:
-            waveform, first = audio.load(recording.audio, self.rate_hz), 0
-        waveform = waveform.astype(np.float64)
-        frames = [self.frames(self._cut(waveform, first, segment, recording)) for segment in segments]
+        frames = [self.frames(samples) for samples in waveforms(recording, segments, self.rate_hz, self.kind)]
         if self.normalize == "recording":
             frames = _normalized(frames)
         pooled = [_pooled(segment, self.pool_frames) for segment in frames]
@@ -130,18 +117,6 @@ class LogMel(PerRecording):
 
     def _filters(self) -> tuple[scipy.sparse.csr_array, int]:
         return _mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, round(self.frame_s * self.rate_hz))
-
-    def _cut(
-        self, waveform: Float64[np.ndarray, " samples"], first: int, segment: Segment, recording: Recording
-    ) -> np.ndarray:
-        """The segment's samples, of a waveform whose sample 0 is the audio's sample `first`."""
-        duration_s = (first + len(waveform)) / self.rate_hz
-        if segment.start_s >= duration_s + _OVERHANG_S:
-            raise DataError(
-                f"{recording.audio}: lasts {duration_s:.2f} s, but a segment of recording {recording.id} starts at "
-                f"{segment.start_s:.2f} s; compare the transcript's times with the audio"
-            )
-        return waveform[round(segment.start_s * self.rate_hz) - first : round(segment.stop_s * self.rate_hz) - first]
 
 
 @functools.lru_cache(maxsize=8)

@@ -170,8 +170,9 @@ class Data(Config):
             those that are numbers.
         stand_in: read a synthetic corpus of the same layout instead of the real one, and write it if need be.
         features, arrangements: by feature name, how it is computed, and how it is laid out as an example.
-        unnormalized: features that are taken as they are. Of all others the mean is subtracted and the standard
-            deviation divided out, dimension by dimension, both of each seed's training split alone.
+        unnormalized: features that are taken as they are (images as 0 ... 1). Of all others but indices the mean is
+            subtracted and the standard deviation divided out, dimension by dimension, of images channel by channel, both
+            of each seed's training split alone.
         file_format: of the shards; `array_record` can be read where TensorFlow is not installed.
     """
 
@@ -192,6 +193,11 @@ class Data(Config):
             raise ConfigError(
                 f"arrangements: has {sorted(self.arrangements)}, the features are {sorted(self.features)}"
             )
+        for name, feature in self.computed.items():
+            try:
+                self.arrangements[name].check_frames(feature.shape)
+            except ConfigError as error:
+                raise ConfigError(f"arrangements.{name}.{error}") from None
         for name in self.unnormalized:
             if name not in self.features:
                 raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")

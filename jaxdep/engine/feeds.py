@@ -273,7 +273,7 @@ class StreamedFeed(Feed):
             chosen = rows[0] if alike else rows
             return [array[chosen] for name in self._names for array in self._features[bucket][name]]
 
-        dtypes = ["float32", "bool"] * len(self._names)
+        dtypes = [str(array.dtype) for name in self._names for array in self._features[0][name]]
         sharding = self._everywhere if alike else self._by_seed
         for arrays in stream(gather, len(steps), dtypes):
             placed = jax.device_put(arrays, sharding)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
 
-from input_pipeline.batching import Examples
+from input_pipeline.batching import Examples, vectors_of
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import Splits, Task
@@ -41,7 +41,10 @@ class Part(NamedTuple):
 
 
 class Normalizer(NamedTuple):
-    """Mean and reciprocal standard deviation [D] of a feature over a training split."""
+    """Mean and reciprocal standard deviation of a feature over a training split, by dimension, of an image by channel.
+
+    Of what is stored as uint8 they are those of 0 ... 1; a feature of indices has none.
+    """
 
     mean: Float[Array, " dim"]
     scale: Float[Array, " dim"]
@@ -140,7 +143,9 @@ class Viewer:
         self.examples, self.tasks, self.unnormalized = examples, tasks, unnormalized
         self._splits = divided(examples, splits, self._first_labels)
         self.folds = len(self._splits)
-        self._moments = {name: _example_moments(examples, name) for name in examples.buckets[0].features}
+        features = examples.buckets[0].features
+        self._dims = {name: x.values.shape[-1] for name, x in features.items() if x.values.dtype.kind != "i"}
+        self._moments = {name: _example_moments(examples, name) for name in self._dims if name not in unnormalized}
         self._place = _places(examples)
         self._views: dict[tuple[int, int], View] = {}
 
@@ -175,7 +180,7 @@ class Viewer:
         units = {name: self._units(part_rows) for name, part_rows in rows.items()}
         return View(
             parts={name: self._part(rows[name], units[name]) for name in rows},
-            normalizers={name: self._normalizer(name, rows["train"]) for name in self._moments},
+            normalizers={name: self._normalizer(name, rows["train"]) for name in self._dims},
             class_weights=self._class_weights(self.tasks, rows["train"]),
             units=units,
             train=rows["train"],
@@ -208,12 +213,11 @@ class Viewer:
     def _normalizer(self, feature: str, rows: np.ndarray) -> Normalizer:
         mean: Any
         scale: Any
-        counts, means, squares = (moment[rows] for moment in self._moments[feature])
-        if feature in self.unnormalized:
-            dim = means.shape[1]
-            mean, scale = np.zeros(dim, np.float32), np.ones(dim, np.float32)
+        if feature not in self._moments:
+            mean, scale = np.zeros(self._dims[feature], np.float32), np.ones(self._dims[feature], np.float32)
             return Normalizer(mean, scale)
-        total = counts.sum()
+        counts, means, squares = (moment[rows] for moment in self._moments[feature])
+        total = max(counts.sum(), 1)  # a modality that nobody in training has is all zeros
         mean = counts @ means / total
         variance = (squares.sum(0) + counts @ (means - mean) ** 2) / total
         # A dimension that does not vary in training is only centred: its scale would be noise.
@@ -262,7 +266,7 @@ def _places(examples: Examples) -> Int[np.ndarray, "N 2"]:
 def _example_moments(
     examples: Examples, feature: str
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N D"], Float[np.ndarray, "N D"]]:
-    """Of each example the number of vectors, their mean, and the sum of squares about that mean, in float64.
+    """Of each example the number of vectors (pixels), their mean, and the sum of squares about that mean, in float64.
 
     From these the variance of any set of examples follows without a loss of digits (Chan, Golub and LeVeque 1983,
     "Algorithms for Computing the Sample Variance"), and without a common offset, in which a split would see the others.
@@ -271,7 +275,7 @@ def _example_moments(
     counts, means, squares = np.zeros(n), np.zeros((n, dim)), np.zeros((n, dim))
     for bucket in examples.buckets:
         for row, values, mask in zip(bucket.rows, *bucket.features[feature], strict=True):
-            vectors = values[mask].astype(np.float64)
+            vectors = vectors_of(values, mask)
             if len(vectors):
                 counts[row], means[row] = len(vectors), vectors.mean(0)
                 squares[row] = ((vectors - means[row]) ** 2).sum(0)

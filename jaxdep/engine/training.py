@@ -47,7 +47,7 @@ def build(
     """Makes the program of one seed.
 
     Args:
-        inputs: by feature name, its dimension.
+        inputs: by feature name, the length of its last axis: a vector's dimension, an image's channels.
         classes: by task with classes, their names.
         training: what it monitors is a metric; `TrainStage.check_labels` sees to that.
         recorded: validation metrics that enter the history besides the loss and the monitored one.
@@ -410,14 +410,21 @@ def _gathered(bucket: ResidentBucket, positions: Array) -> dict[str, Masked]:
 def _normalized(
     features: Mapping[str, Masked], normalizers: Mapping[str, Normalizer], valid: Bool[Array, " batch"] | None = None
 ) -> dict[str, Masked]:
-    """Features normalised by the seed's own statistics; padding stays zero, and examples that are not `valid` become it."""
+    """Features normalised by the seed's own statistics; padding stays zero, and examples that are not `valid` become it.
+
+    What is stored as uint8 is scaled to 0 ... 1 first; indices stay as they are.
+    """
 
     def normalized(name: str) -> Masked:
         values, mask = features[name]
         if valid is not None:
             mask = mask & valid.reshape(-1, *(1,) * (mask.ndim - 1))
-        mean, scale = (x.reshape((1,) * (values.ndim - 1) + x.shape) for x in normalizers[name])
         is_there = mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim))
+        if values.dtype == jnp.int32:
+            return Masked(jnp.where(is_there, values, 0), mask)
+        if values.dtype == jnp.uint8:
+            values = values.astype(jnp.float32) / 255
+        mean, scale = (x.reshape((1,) * (values.ndim - 1) + x.shape) for x in normalizers[name])
         return Masked(jnp.where(is_there, (values - mean) * scale, 0.0), mask)
 
     return {name: normalized(name) for name in features}

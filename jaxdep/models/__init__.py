@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from input_pipeline.config import Config, ConfigError, field_names
 
@@ -20,6 +20,7 @@ from input_pipeline.config import Config, ConfigError, field_names
 #   sequences  values [B, U, T, D]     mask [B, U, T]
 #   image      values [B, H, W, C]     mask [B]
 #   images     values [B, F, H, W, C]  mask [B, F]
+# Values are float32, whatever they are on disk, or int32 where they are indices (into a table of vectors).
 Layout = Literal["vector", "sequence", "sequences", "image", "images"]
 
 
@@ -31,7 +32,7 @@ class Masked(NamedTuple):
         mask: False where padded; False throughout for an example without the feature.
     """
 
-    values: Float[Array, " batch *time dim"]
+    values: Num[Array, " batch *axes dim"]
     mask: Bool[Array, " batch *time"]
 
 
@@ -123,7 +124,7 @@ class ModelConfig(Config):
         """Makes the module.
 
         Args:
-            inputs: by feature name, its dimension D.
+            inputs: by feature name, the length of its last axis: a vector's dimension D, an image's channels C.
             outputs: by task, the number of logits.
             rngs: the stream `params` initialises every parameter.
         """

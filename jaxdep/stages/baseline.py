@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from input_pipeline.batching import Examples
+from input_pipeline.batching import Examples, vectors_of
+from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import BaselineStage
 from jaxdep.engine.resident import Viewer
@@ -75,15 +76,21 @@ def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
 
 
 def _mean_and_deviation(examples: Examples, feature: str) -> tuple[Float[np.ndarray, "G D"], Float[np.ndarray, "G D"]]:
-    """Mean and standard deviation of a feature over all vectors of each decision unit."""
-    dim = examples.buckets[0].features[feature].values.shape[-1]
+    """Mean and standard deviation of a feature over all vectors, or pixels, of each decision unit; 0 where it lacks."""
+    example = examples.buckets[0].features[feature].values
+    if example.dtype.kind == "i":
+        raise ConfigError(
+            f"data.features.{feature}: its values are indices, which have no mean; encode them as one_hot"
+        )
+    dim = example.shape[-1]
     count = np.zeros((len(examples.group_ids), 1))
     total, squares = (np.zeros((len(examples.group_ids), dim)) for _ in range(2))
     for bucket in examples.buckets:
         for row, values, mask in zip(bucket.rows, *bucket.features[feature], strict=True):
-            vectors, group = values[mask].astype(np.float64), examples.groups[row]
+            vectors, group = vectors_of(values, mask), examples.groups[row]
             count[group] += len(vectors)
             total[group] += vectors.sum(0)
             squares[group] += (vectors**2).sum(0)
+    count = np.maximum(count, 1)
     mean = total / count
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

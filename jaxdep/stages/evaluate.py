@@ -37,7 +37,7 @@ def _masked(examples: Examples, feature: str, participants: np.ndarray) -> Examp
     def of_bucket(bucket: Bucket) -> Bucket:
         values, mask = bucket.features[feature]
         rest = mask & ~lacks[bucket.rows].reshape(-1, *[1] * (mask.ndim - 1))
-        masked = Padded(np.where(rest[..., None], values, 0), rest)
+        masked = Padded(np.where(rest.reshape(*rest.shape, *[1] * (values.ndim - mask.ndim)), values, 0), rest)
         return dataclasses.replace(bucket, features=bucket.features | {feature: masked})
 
     return dataclasses.replace(examples, buckets=tuple(map(of_bucket, examples.buckets)))

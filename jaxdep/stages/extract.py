@@ -94,9 +94,10 @@ class _Segments:
 
     def padded(self, rows: Int[np.ndarray, " B"]) -> Masked:
         """[B, T, D], T a multiple of `_FRAMES`, so that few shapes are compiled."""
-        longest = -(-int(self.lengths[rows].max()) // _FRAMES) * _FRAMES
+        longest = -(-max(1, int(self.lengths[rows].max())) // _FRAMES) * _FRAMES
         mask: Any = np.arange(longest) < self.lengths[rows, None]
-        values: Any = np.zeros((*mask.shape, self._recordings[0].values.shape[1]), np.float32)
+        frames = self._recordings[0].values
+        values: Any = np.zeros((*mask.shape, *frames.shape[1:]), frames.dtype)
         for place, row in enumerate(rows):
             start, length = self._start[row], self.lengths[row]
             values[place, :length] = self._recordings[self._recording[row]].values[start : start + length]
@@ -148,7 +149,8 @@ def _write_features(
         description,
         feature=Extracted(stage=stage.name).compact(),
         version=Extracted.version,
-        dim=layers[0].shape[1],
+        shape=layers[0].shape[1:],
+        dtype="float32",
         fingerprint=hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest(),
         file_format=config.data.file_format,
     )

@@ -29,7 +29,7 @@ def _stored(index: int, lengths: list[int], **changed) -> Stored:
 
 def _set(*recordings: Stored, synthetic: bool = False, fingerprint: str = "f") -> FeatureSet:
     description = Description(
-        corpus="c", synthetic=synthetic, feature={}, version=1, dim=DIM, fingerprint=fingerprint, file_format="tfrecord",
+        corpus="c", synthetic=synthetic, feature={}, version=1, shape=(DIM,), fingerprint=fingerprint, file_format="tfrecord",
         tasks=("depression", "phq"), classes=CLASSES, recordings=tuple(item.id for item in recordings),
     )  # fmt: skip
     return FeatureSet(description, recordings)

@@ -157,7 +157,7 @@ def _saying(recording, *texts):
 
 
 def test_a_reader_that_stops_early_leaves_no_worker_behind(recordings, in_a_module):
-    feature = in_a_module("quick_worker", "return RecordingFeature(np.ones((2, 80)), np.ones(2, np.int32))")
+    feature = in_a_module("quick_worker", "return RecordingFeature(np.ones((2, 80), np.float32), np.ones(2, np.int32))")
     found = extract(feature, recordings, workers=2, progress=False)
     next(found)
     found.close()

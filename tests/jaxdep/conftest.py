@@ -146,6 +146,36 @@ class NormModule(nnx.Module):
 
 
 @dataclasses.dataclass
+class ImageModel(ModelConfig):
+    """A layer on the pixels of "face", an image or images, their mean, and a vector for "gender", one-hot or an index."""
+
+    layout: str = "image"
+
+    def takes(self):
+        return {"face": self.layout, "gender": "vector"}
+
+    def build(self, inputs, outputs, *, rngs):
+        return ImageModule(inputs, outputs, rngs=rngs)
+
+
+class ImageModule(nnx.Module):
+    def __init__(self, inputs, outputs, *, rngs):
+        self.pixels = linear(inputs["face"], 4, rngs=rngs)
+        self.gender = linear(2, 4, rngs=rngs)
+        self.heads = nnx.Dict({task: linear(4, n, rngs=rngs) for task, n in outputs.items()})
+
+    def __call__(self, features, *, step=None):
+        (pixels, mask), (gender, gender_mask) = features["face"], features["gender"]
+        faces = jnp.where(mask[..., None], jnp.tanh(self.pixels(pixels)).mean((-3, -2)), 0)
+        if mask.ndim > 1:
+            faces = masked_mean(faces, mask)
+        if gender.dtype == jnp.int32:
+            gender = jax.nn.one_hot(gender[:, 0], 2) * gender_mask[:, None]
+        hidden = faces + self.gender(gender)
+        return Outputs({task: head(hidden) for task, head in self.heads.items()}, jnp.zeros(len(hidden)), {})
+
+
+@dataclasses.dataclass
 class Run:
     """An ensemble after training; `final` and `history` are numpy, `states` on the devices."""
 
@@ -266,6 +296,7 @@ _one_seed = _shared(one_seed)
 _assert_same_seed = _shared(assert_same_seed)
 _mean_model = pytest.fixture(scope="session", name="mean_model")(lambda: MeanModel)
 _norm_model = pytest.fixture(scope="session", name="norm_model")(lambda: NormModel)
+_image_model = pytest.fixture(scope="session", name="image_model")(lambda: ImageModel)
 
 
 @pytest.fixture

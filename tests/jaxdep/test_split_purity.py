@@ -39,7 +39,8 @@ MODELS = {
     "joint": JointNetwork(TEXT, SPEECH, units=4),
 }
 QUICK = ("direct text", "emotion, text", "speech")  # the others compile for long
-SHIFTED = [(part, what) for part in ("dev", "test") for what in ("audio", "text", "frames", "depressed", "score")]
+MOVED = ("audio", "text", "frames", "face", "gender", "depressed", "score")
+SHIFTED = [(part, what) for part in ("dev", "test") for what in MOVED]
 
 
 def make(layouts):
@@ -48,6 +49,11 @@ def make(layouts):
     shapes = {"sequence": (FRAMES,), "sequences": (2, FRAMES)}
     features = {}
     for name, layout in layouts.items():
+        if layout not in shapes:
+            face = rng.integers(0, 100, (N, 4, 4, 2)).astype(np.uint8)
+            values = face if layout == "image" else np.eye(2, dtype=np.float32)[np.arange(N) % 2]
+            features[name] = Padded(values, np.ones(N, bool))
+            continue
         mask = np.arange(FRAMES) < rng.integers(3, FRAMES + 1, (N, *shapes[layout][:-1], 1))
         values = rng.normal(size=(*mask.shape, DIM)).astype(np.float32)
         features[name] = Padded(np.where(mask[..., None], values, 0), mask)
@@ -77,17 +83,22 @@ def shifted(examples, part, what):
         return dataclasses.replace(examples, labels=examples.labels | {what: labels})
     (bucket,) = examples.buckets
     values, mask = bucket.features[what]
-    moved = np.where(rows.reshape(-1, *(1,) * mask.ndim) & mask[..., None], values + 100, values)
-    features = bucket.features | {what: Padded(moved.astype(np.float32), mask)}
+    there = rows.reshape(-1, *(1,) * (mask.ndim - 1)) & mask
+    moved = np.where(there.reshape(*there.shape, *(1,) * (values.ndim - mask.ndim)), values + 100, values)
+    features = bucket.features | {what: Padded(moved.astype(values.dtype), mask)}
     return dataclasses.replace(examples, buckets=(Bucket(features, bucket.rows),))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["batch norm", *(pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MODELS)],
+    [
+        "batch norm",
+        "image and metadata",
+        *(pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MODELS),
+    ],
 )
-def test_nothing_of_another_split_enters_training(name, make_program, one_seed, norm_model):
-    model = MODELS.get(name) or norm_model()
+def test_nothing_of_another_split_enters_training(name, make_program, one_seed, norm_model, image_model):
+    model = MODELS.get(name) or {"batch norm": norm_model, "image and metadata": image_model}[name]()
     layouts = model.takes()
     examples = make(layouts)
     program = make_program(examples, model, tasks=TASKS, schedule=SCHEDULE)

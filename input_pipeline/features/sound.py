@@ -1,0 +1,46 @@
+"""The waveform of a recording's segments, as the features of sound take it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from input_pipeline.errors import DataError
+from input_pipeline.recording import Recording, Segment
+
+_OVERHANG_S = 0.5  # how far behind the audio's end a segment may start before its times are taken for wrong
+
+
+def waveforms(
+    recording: Recording, segments: Sequence[Segment], rate_hz: int, kind: str
+) -> list[Float64[np.ndarray, " samples"]]:
+    """The samples of each segment, in -1..1, as one channel at `rate_hz`; those behind the audio's end are missing.
+
+    Args:
+        segments: in order of time, at least one.
+        kind: of the feature that needs them.
+
+    Raises:
+        DataError: there is no audio, it cannot be used, or a segment lies behind its end.
+    """
+    from input_pipeline import audio  # needs libraries that, as librosa, only an extraction needs
+
+    if recording.audio is None:
+        raise DataError(f"recording {recording.id}: {kind} needs audio, and the recording has none")
+    start_s, stop_s = segments[0].start_s, max(segment.stop_s for segment in segments)
+    found = audio.header(recording.audio)
+    # A clip of a long file is read alone where no resampling filter reaches over its ends: the samples are the same.
+    if found.rate_hz == rate_hz and stop_s - start_s < found.duration_s / 2 and start_s < found.duration_s:
+        waveform, first = audio.load(recording.audio, rate_hz, start_s, stop_s), round(start_s * rate_hz)
+    else:
+        waveform, first = audio.load(recording.audio, rate_hz), 0
+    waveform = waveform.astype(np.float64)
+    duration_s = (first + len(waveform)) / rate_hz
+    for segment in segments:
+        if segment.start_s >= duration_s + _OVERHANG_S:
+            raise DataError(
+                f"{recording.audio}: lasts {duration_s:.2f} s, but a segment of recording {recording.id} starts at "
+                f"{segment.start_s:.2f} s; compare the transcript's times with the audio"
+            )
+    bounds = [(round(one.start_s * rate_hz) - first, round(one.stop_s * rate_hz) - first) for one in segments]
+    return [waveform[start:stop] for start, stop in bounds]

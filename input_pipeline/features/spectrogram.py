@@ -1,0 +1,108 @@
+"""Spectrograms as images."""
+
+import dataclasses
+import math
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Num
+
+from input_pipeline.config import ConfigError
+from input_pipeline.features.base import PerRecording, RecordingFeature
+from input_pipeline.features.sound import waveforms
+from input_pipeline.recording import Recording, Segment
+
+_FLOOR = 1e-10  # power up to this is silence
+
+# The colours of the map "jet": at these levels red, green and blue are so, and linear between them.
+_LEVELS = (0.0, 0.125, 0.375, 0.625, 0.875, 1.0)
+_JET = ((0.0, 0.0, 0.0, 1.0, 1.0, 0.5), (0.0, 0.0, 1.0, 1.0, 0.0, 0.0), (0.5, 1.0, 1.0, 0.0, 0.0, 0.0))
+
+
+@dataclasses.dataclass
+class SpectrogramImage(PerRecording):
+    """The spectrogram of each kept segment as an image [size, size, channels], time to the right, frequency upwards.
+
+    A segment is framed without padding or centring, each frame weighted by a periodic Hann window: 1 + (samples - frame)
+    // hop frames; a segment shorter than one frame is padded with zeros at its end. The power in dB of all of its bins,
+    `range_db` down from the image's loudest cell, becomes a level from 0 to 1; what lies lower, or is silence, is 0.
+    The levels are resized linearly, by Pillow, whose filter widens where an image shrinks. One channel is the level;
+    three are its colour on the map "jet", from blue over green to red.
+
+    Attributes:
+        of: "segment": each kept segment's speech is an image. "recording": the speech of all kept segments, joined, is.
+        size: of both sides, in pixels.
+        dtype: "uint8" keeps steps of 1/255 in a quarter of the memory.
+    """
+
+    version: ClassVar[int] = 1
+    kind: ClassVar[str] = "spectrogram_image"
+
+    of: Literal["segment", "recording"] = "segment"
+    size: int = 224
+    channels: Literal[1, 3] = 3
+    frame_s: float = 0.025
+    hop_s: float = 0.010
+    range_db: float = 80.0
+    rate_hz: int = 16000
+    dtype: Literal["uint8", "float32"] = "uint8"
+
+    @property
+    def dim(self) -> int:
+        return self.channels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.size, self.size, self.channels)
+
+    def check(self) -> None:
+        for name in ("size", "rate_hz"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)!r}")
+        for name in ("frame_s", "hop_s"):
+            if not getattr(self, name) * self.rate_hz >= 1:
+                raise ConfigError(
+                    f"{name}: expected one sample or more at {self.rate_hz} Hz, found {getattr(self, name)!r} s"
+                )
+        if not 0 < self.range_db < math.inf:
+            raise ConfigError(f"range_db: expected a number above 0, found {self.range_db!r}")
+
+    def segments(self, recording: Recording) -> tuple[Segment, ...]:
+        """The kept segments, or one from the start of the first to the end of the last."""
+        kept = super().segments(recording)
+        if self.of == "segment":
+            return kept
+        return (Segment(kept[0].start_s, max(segment.stop_s for segment in kept)),)
+
+    def extract(self, recording: Recording) -> RecordingFeature:
+        speech = waveforms(recording, self.segmentation.apply(recording), self.rate_hz, self.kind)
+        if self.of == "recording":
+            speech = [np.concatenate(speech)]
+        images = [self.image(samples) for samples in speech]
+        return RecordingFeature(np.stack(images), np.ones(len(images), np.int32))
+
+    def image(self, samples: Float[np.ndarray, " samples"]) -> Num[np.ndarray, "size size channels"]:
+        """The image of one stretch of a waveform."""
+        from PIL import Image  # as librosa, needed in an extraction alone
+
+        levels = self.levels(samples).astype(np.float32)[::-1]  # the first row of an image is its upper edge
+        resized = Image.fromarray(levels).resize((self.size, self.size), Image.Resampling.BILINEAR)
+        image = np.clip(np.asarray(resized, np.float32), 0, 1)[..., None]
+        if self.channels == 3:
+            image = _coloured(image[..., 0])
+        return np.rint(255 * image).astype(np.uint8) if self.dtype == "uint8" else image
+
+    def levels(self, samples: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "bins frames"]:
+        """The level, 0 ... 1, of each bin, the lowest first, in each frame."""
+        from input_pipeline import audio
+
+        frame, hop = round(self.frame_s * self.rate_hz), round(self.hop_s * self.rate_hz)
+        padded = np.pad(samples.astype(np.float64), (0, max(0, frame - len(samples))))
+        spectrum = audio.load_librosa().stft(padded, n_fft=frame, hop_length=hop, window="hann", center=False)
+        power = spectrum.real**2 + spectrum.imag**2
+        power_db = 10 * np.log10(np.maximum(power, _FLOOR))
+        return np.where(power > _FLOOR, np.clip(1 + (power_db - power_db.max()) / self.range_db, 0, 1), 0)
+
+
+def _coloured(levels: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W 3"]:
+    return np.stack([np.interp(levels, _LEVELS, shades) for shades in _JET], axis=-1).astype(np.float32)
