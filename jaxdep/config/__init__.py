@@ -12,6 +12,7 @@ from jaxdep.config.settings import STREAMS as STREAMS
 from jaxdep.config.settings import Data as Data
 from jaxdep.config.settings import Mapping as Mapping
 from jaxdep.config.settings import Optimizer as Optimizer
+from jaxdep.config.settings import Sampling as Sampling
 from jaxdep.config.settings import Seeds as Seeds
 from jaxdep.config.settings import Splits as Splits
 from jaxdep.config.settings import StandIn as StandIn

@@ -213,6 +213,34 @@ class Optimizer(Config):
 
 
 @dataclasses.dataclass
+class Sampling(Config):
+    """Which of the training examples an epoch has, drawn anew for each by the seed's `order` stream.
+
+    What a seed knows of its whole training split stays so: normalisation, and the class weights of `Task`, which beside
+    classes that are balanced here should be "equal".
+
+    Attributes:
+        per_recording: of each recording so many examples at most, drawn without replacement (0: all).
+        balance: by the class of the first task. "undersample": of what `per_recording` left, each class has as many
+            examples as the rarest, drawn without replacement. "oversample": there are as many examples as were left,
+            equally many of each class (or one more, where they do not divide); those of a class come all equally often,
+            or once more, which is drawn. Either leaves out examples whose class is not known.
+    """
+
+    per_recording: int = 0
+    balance: Literal["none", "undersample", "oversample"] = "none"
+
+    def check(self) -> None:
+        if self.per_recording < 0:
+            raise ConfigError(f"per_recording: 0 or more, found {self.per_recording}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether an epoch is anything else than every example once."""
+        return bool(self.per_recording) or self.balance != "none"
+
+
+@dataclasses.dataclass
 class Training(Config):
     """The schedule of one seed.
 
@@ -226,6 +254,7 @@ class Training(Config):
         plateau_threshold: for the learning rate alone, an improvement counts from this share of the best value on.
         epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
         checkpoint_every_s: seconds between two checkpoints at least (0: after every call).
+        sampling: which examples an epoch has: every one once, unless it says otherwise.
     """
 
     epochs: int = 100
@@ -239,6 +268,7 @@ class Training(Config):
     plateau_threshold: float = 0.0
     epochs_per_call: int = 5
     checkpoint_every_s: float = 20.0
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
 
     def check(self) -> None:
         for name in ("epochs", "batch_size", "epochs_per_call"):
