@@ -170,6 +170,10 @@ class Task(Config):
         weight: in the sum over tasks.
         class_weights: in the loss; "balanced": inversely to their count in the seed's training split.
         huber_delta: where the Huber loss turns from quadratic to linear.
+        unit_decision: what decides on a recording that is cut into several examples: the "mean" of their probabilities or
+            scores, or a "vote", the class of most examples. A vote's probabilities are the shares of the votes, among which
+            the mean is one vote more, as in the fusion of stages: it decides between classes with equally many votes, and
+            can turn no majority.
         center: of a score, added to what the model says: the middle of its scale, so that learning need not find it.
     """
 
@@ -178,8 +182,13 @@ class Task(Config):
     class_weights: Literal["balanced", "equal"] = "balanced"
     huber_delta: float = 1.0
     center: float = 0.0
+    unit_decision: Literal["mean", "vote"] = "mean"
 
     def check(self) -> None:
+        if self.unit_decision == "vote" and self.loss in ("huber", "squared"):
+            raise ConfigError(
+                f"unit_decision: a score has no classes to vote for; take 'mean', found a loss {self.loss!r}"
+            )
         if not 0 <= self.weight < math.inf:
             raise ConfigError(f"weight: a number of 0 or more, found {self.weight}")
         if not math.isfinite(self.center) or (self.center and self.loss == "cross_entropy"):

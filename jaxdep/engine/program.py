@@ -64,7 +64,7 @@ class Decisions(NamedTuple):
 
     Attributes:
         examples: of each example, bucket after bucket; meaningless where `Part.valid` is False.
-        units: of each decision unit, the mean over its examples.
+        units: of each decision unit, what its examples come to (`Task.unit_decision`).
     """
 
     examples: Float[Array, "examples outputs"]

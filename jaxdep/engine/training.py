@@ -248,7 +248,7 @@ class _Learner:
         return after._replace(diverged=state.diverged | ~(finite | learned.ended)), row
 
     def decisions(self, *, logits: Mapping[str, Array], seed: SeedData, part: str) -> dict[str, Decisions]:
-        return evaluation.decisions(logits, seed.parts[part], self.classes)
+        return evaluation.decisions(self.tasks, logits, seed.parts[part], self.classes)
 
     def _epoch(
         self,
