@@ -14,6 +14,7 @@ from jaxdep.config.settings import Folds as Folds
 from jaxdep.config.settings import Frozen as Frozen
 from jaxdep.config.settings import Mapping as Mapping
 from jaxdep.config.settings import Optimizer as Optimizer
+from jaxdep.config.settings import Sampling as Sampling
 from jaxdep.config.settings import Seeds as Seeds
 from jaxdep.config.settings import Splits as Splits
 from jaxdep.config.settings import StandIn as StandIn

@@ -222,6 +222,10 @@ class Task(Config):
         weight: in the sum over tasks.
         class_weights: in the loss; "balanced": inversely to their count in the seed's training split.
         huber_delta: where the Huber loss turns from quadratic to linear.
+        unit_decision: what decides on a recording that is cut into several examples: the "mean" of their probabilities or
+            scores, or a "vote", the class of most examples. A vote's probabilities are the shares of the votes, among which
+            the mean is one vote more, as in the fusion of stages: it decides between classes with equally many votes, and
+            can turn no majority.
         center: of a score, added to what the model says: the middle of its scale, so that learning need not find it.
     """
 
@@ -230,8 +234,13 @@ class Task(Config):
     class_weights: Literal["balanced", "equal"] = "balanced"
     huber_delta: float = 1.0
     center: float = 0.0
+    unit_decision: Literal["mean", "vote"] = "mean"
 
     def check(self) -> None:
+        if self.unit_decision == "vote" and self.loss in ("huber", "squared"):
+            raise ConfigError(
+                f"unit_decision: a score has no classes to vote for; take 'mean', found a loss {self.loss!r}"
+            )
         if not 0 <= self.weight < math.inf:
             raise ConfigError(f"weight: a number of 0 or more, found {self.weight}")
         if not math.isfinite(self.center) or (self.center and self.loss == "cross_entropy"):
@@ -293,6 +302,34 @@ class Frozen(Config):
 
 
 @dataclasses.dataclass
+class Sampling(Config):
+    """Which of the training examples an epoch has, drawn anew for each by the seed's `order` stream.
+
+    What a seed knows of its whole training split stays so: normalisation, and the class weights of `Task`, which beside
+    classes that are balanced here should be "equal".
+
+    Attributes:
+        per_recording: of each recording so many examples at most, drawn without replacement (0: all).
+        balance: by the class of the first task. "undersample": of what `per_recording` left, each class has as many
+            examples as the rarest, drawn without replacement. "oversample": there are as many examples as were left,
+            equally many of each class (or one more, where they do not divide); those of a class come all equally often,
+            or once more, which is drawn. Either leaves out examples whose class is not known.
+    """
+
+    per_recording: int = 0
+    balance: Literal["none", "undersample", "oversample"] = "none"
+
+    def check(self) -> None:
+        if self.per_recording < 0:
+            raise ConfigError(f"per_recording: 0 or more, found {self.per_recording}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether an epoch is anything else than every example once."""
+        return bool(self.per_recording) or self.balance != "none"
+
+
+@dataclasses.dataclass
 class Training(Config):
     """The schedule of one seed.
 
@@ -309,6 +346,7 @@ class Training(Config):
         penalty_weight: of the model's own penalty in the loss, on top of what the model's config weighs it by.
         epochs_per_call: epochs inside one call of the compiled program; between calls the host logs and saves.
         checkpoint_every_s: seconds between two checkpoints at least (0: after every call).
+        sampling: which examples an epoch has: every one once, unless it says otherwise.
     """
 
     epochs: int = 100
@@ -324,6 +362,7 @@ class Training(Config):
     frozen: tuple[Frozen, ...] = ()
     epochs_per_call: int = 5
     checkpoint_every_s: float = 20.0
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
 
     def check(self) -> None:
         for name in ("epochs", "batch_size", "epochs_per_call"):

@@ -34,7 +34,6 @@ Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one 
 AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
 _PROBE_STEPS = 3
 _PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
-_ALL_STEPS = int(np.iinfo(np.int32).max)
 
 
 class Outcome(NamedTuple):
@@ -102,8 +101,9 @@ class Ensemble:
         self.units = [view.units for view in views]
         own, self._common = lane_data(self.lanes, keys, views, variants, one_order="order" not in seeds.vary)
         self._seeds = self._put(own)
-        positions = views[0].parts["train"].positions
-        self._steps = sum(-(-len(rows) // program.batch_size) for rows in positions)  # in an epoch, about
+        different = {id(view): view for view in views}.values()
+        self._places = np.max([program.places(view.parts["train"]) for view in different], axis=0)  # by bucket
+        self._steps = int(self._places.sum())  # in an epoch
         # The order in which buckets alternate belongs to no seed: -1 is nobody's id.
         bucket_key = jax.random.fold_in(jax.random.key(seeds.root, impl="threefry2x32"), np.uint32(2**32 - 1))
         self._buckets = viewer.resident()
@@ -133,7 +133,7 @@ class Ensemble:
         Returns:
             The new states, and by "split/metric" [S, n_epochs] values, NaN where a seed had ended before.
         """
-        epochs = (first_epoch, n_epochs, _ALL_STEPS)
+        epochs = (first_epoch, n_epochs, self._steps)
         lanes = self._lanes(states)
         if lanes is None:
             states, history = self._trainer_of(self._n_padded, frozen).run(states, self._seeds, *epochs)
@@ -248,7 +248,7 @@ class Ensemble:
     def _make_feed(self, bucket_key: PRNGKeyArray) -> Feed:
         limit = self._mapping.resident_gb * 1e9 or _memory_limit(self._mesh) / 2
         kind = ResidentFeed if nbytes(self._buckets) <= limit else StreamedFeed
-        return kind(self._program, self._common, self._mesh, self._buckets, bucket_key)
+        return kind(self._program, self._common, self._mesh, self._buckets, bucket_key, self._places)
 
     def _lift_by(self, mapper: str) -> Lift:
         return Lift(mapper, self._mesh, self._mapping.group)

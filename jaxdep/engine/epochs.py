@@ -36,19 +36,26 @@ class Order(NamedTuple):
     valid: tuple[Bool[Array, "places batch"], ...]
 
 
-def shuffled(part: Part, batch_size: int, order_key: PRNGKeyArray, bucket_key: PRNGKeyArray) -> Order:
-    """Every example of the part once: a permutation of each bucket, the buckets' batches in turn at random.
+def shuffled(
+    part: Part,
+    batch_size: int,
+    order_key: PRNGKeyArray,
+    bucket_key: PRNGKeyArray,
+    places: Int[Array, " buckets"] | None = None,
+) -> Order:
+    """Every valid example of the part once: a permutation of each bucket, the buckets' batches in turn at random.
 
     Args:
         order_key: of this seed and epoch.
         bucket_key: of this epoch; all seeds alternate between the buckets in one order.
+        places: by bucket, the batches that hold any example for some seed; those behind them come last.
     """
     by_bucket = [
         _permuted(jax.random.fold_in(order_key, bucket), positions, valid, batch_size)
         for bucket, (positions, valid) in enumerate(zip(part.positions, part.valid, strict=True))
     ]
     positions, valid = zip(*by_bucket, strict=True)
-    return Order(_plan(bucket_key, list(map(len, positions))), positions, valid)
+    return Order(_plan(bucket_key, list(map(len, positions)), places), positions, valid)
 
 
 def batches(rows: Array, size: int) -> Array:
@@ -70,7 +77,7 @@ def _permuted(key: PRNGKeyArray, positions: Array, valid: Array, size: int) -> t
     return batches(positions[order], size), batches(valid[order], size)
 
 
-def _plan(key: PRNGKeyArray, steps: Sequence[int]) -> Int[Array, "steps 2"]:
+def _plan(key: PRNGKeyArray, steps: Sequence[int], places: Int[Array, " buckets"] | None) -> Int[Array, "steps 2"]:
     """The (bucket, batch of that bucket) of each step; buckets alternate at random, alike for all seeds.
 
     A batch's rank depends on nothing but its bucket and place: seeds with larger splits, which add batches to a bucket,
@@ -80,4 +87,6 @@ def _plan(key: PRNGKeyArray, steps: Sequence[int]) -> Int[Array, "steps 2"]:
     if len(steps) == 1:
         return plan
     rank = jax.vmap(lambda batch: jax.random.uniform(fold_in(key, batch[0], batch[1])))(plan)
+    if places is not None:
+        rank = jnp.where(plan[:, 1] < places[plan[:, 0]], rank, jnp.inf)
     return plan[jnp.argsort(rank)]

@@ -14,7 +14,10 @@ from jaxdep.statistics import metrics
 
 
 def decisions(
-    logits: Mapping[str, Float[Array, "examples outputs"]], part: Part, classes: Collection[str]
+    tasks: Mapping[str, Task],
+    logits: Mapping[str, Float[Array, "examples outputs"]],
+    part: Part,
+    classes: Collection[str],
 ) -> dict[str, Decisions]:
     """By task, what the logits of a part's examples decide; `classes` are the tasks that have some."""
     units, weight = jnp.concatenate(part.units), jnp.concatenate(part.valid).astype(jnp.float32)
@@ -24,7 +27,11 @@ def decisions(
         n_units = part.targets[task].shape[0]
         total = jax.ops.segment_sum(values * weight[:, None], units, n_units)
         count = jax.ops.segment_sum(weight, units, n_units)
-        found[task] = Decisions(values, total / jnp.maximum(count, 1)[:, None])
+        of_units = total / jnp.maximum(count, 1)[:, None]
+        if tasks[task].unit_decision == "vote":
+            ballots = jax.nn.one_hot(metrics.predicted_class(values), values.shape[-1]) * weight[:, None]
+            of_units = (jax.ops.segment_sum(ballots, units, n_units) + of_units) / (count + 1)[:, None]
+        found[task] = Decisions(values, of_units)
     return found
 
 
@@ -37,7 +44,7 @@ def measured(
     classes: Collection[str],
 ) -> dict[str, Float[Array, ""]]:
     """The tasks' losses over a part's examples, and the metrics of its units; later tasks' names are prefixed."""
-    decided, valid = decisions(logits, part, classes), jnp.concatenate(part.valid)
+    decided, valid = decisions(tasks, logits, part, classes), jnp.concatenate(part.valid)
     found = {"loss": jnp.float32(0)}
     for index, (name, task) in enumerate(tasks.items()):
         targets = jnp.concatenate(

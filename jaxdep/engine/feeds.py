@@ -57,6 +57,7 @@ class Feed(ABC):
         common: what of the seeds' data is the same for all; `seeds` is always what is each one's own, [S, ...].
         buckets: all examples, on the host.
         bucket_key: of the order in which batches alternate between the buckets.
+        places: by bucket, the batches that an epoch has of it for any seed at most.
 
     Attributes:
         resident: what lies on every device.
@@ -73,12 +74,13 @@ class Feed(ABC):
         mesh: Mesh,
         buckets: tuple[ResidentBucket, ...],
         bucket_key: PRNGKeyArray,
+        places: np.ndarray,
     ):
         self._program = program
         self._by_seed, self._everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["seed"], []))
         self._common = jax.device_put(common, self._everywhere)
         placed = tuple(map(self._placed, buckets))
-        self.resident = jax.device_put(Resident(placed, bucket_key), self._everywhere)
+        self.resident = jax.device_put(Resident(placed, bucket_key, jnp.asarray(places, jnp.int32)), self._everywhere)
         self._features = [bucket.features for bucket in buckets]
 
     @abstractmethod

@@ -7,10 +7,11 @@ first, and all else by name, so that any argument may be the seed's own or the s
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from jaxdep.engine.epochs import Order, Rows
-from jaxdep.engine.resident import Normalizer, Resident, SeedData
+from jaxdep.engine.resident import Normalizer, Part, Resident, SeedData
 from jaxdep.models import Masked, Outputs
 
 Tree = Any  # a pytree of arrays
@@ -63,7 +64,7 @@ class Decisions(NamedTuple):
 
     Attributes:
         examples: of each example, bucket after bucket; meaningless where `Part.valid` is False.
-        units: of each decision unit, the mean over its examples.
+        units: of each decision unit, what its examples come to (`Task.unit_decision`).
     """
 
     examples: Float[Array, "examples outputs"]
@@ -92,6 +93,13 @@ class Program(Protocol):
     @property
     def lower_is_better(self) -> bool: ...
 
+    def places(self, part: Part) -> Int[np.ndarray, " buckets"]:
+        """By bucket, the batches with any example that an epoch on that part has at most; on the host, of numpy arrays.
+
+        Raises:
+            DataError: the part lacks a class that epochs are to be balanced by.
+        """
+
     def init(self, *, seed: SeedData) -> SeedState:
         """The state before the first epoch."""
 
@@ -110,7 +118,8 @@ class Program(Protocol):
         """Trains `n_epochs` epochs, at most `epochs_per_call`.
 
         Args:
-            max_steps: a limit on steps an epoch, for timing. Like the other numbers dynamic: one compilation serves all.
+            max_steps: a limit on steps an epoch: behind it no seed has an example, or it is for timing. Like the other
+                numbers dynamic: one compilation serves all.
             frozen: the parts of the model that stand still, by the paths of their parameters.
             side_by_side: whether several seeds are computed as one, as under vmap.
 

@@ -85,10 +85,16 @@ class ResidentBucket(NamedTuple):
 
 
 class Resident(NamedTuple):
-    """What all seeds share: the buckets, and the key of the order in which batches alternate between them."""
+    """What all seeds share.
+
+    Attributes:
+        bucket_key: of the order in which batches alternate between the buckets.
+        places: by bucket, the batches that an epoch has of it for any seed at most (None: as many as there are).
+    """
 
     buckets: tuple[ResidentBucket, ...]
     bucket_key: PRNGKeyArray
+    places: Int[Array, " buckets"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

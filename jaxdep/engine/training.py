@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
 
 from input_pipeline.config import ConfigError
-from jaxdep.config import Optimizer, Task, Training
-from jaxdep.engine import evaluation, phases
+from jaxdep.config import Optimizer, Sampling, Task, Training
+from jaxdep.engine import evaluation, phases, sampling
 from jaxdep.engine.epochs import Order, Rows, batches, fold_in, shuffled
 from jaxdep.engine.lanes import tuned
 from jaxdep.engine.objectives import MISSING, batch_loss
@@ -63,7 +64,10 @@ def build(
     recorded = frozenset({"loss", training.monitor, *recorded})
     return _Learner(
         identity=repr(
-            (model, inputs, outputs, tasks, optimizer, training.batch_size, sorted(recorded), sorted(varied))
+            (
+                *(model, inputs, outputs, tasks, optimizer, training.batch_size, training.sampling),
+                *map(sorted, (recorded, varied)),
+            )
         ),
         outputs=outputs,
         make=lambda key: model.build(inputs, outputs, rngs=nnx.Rngs(params=key)),
@@ -115,6 +119,12 @@ class _Learner:
     def lower_is_better(self) -> bool:
         names = [self.training.monitor, *(self.training.monitor.removeprefix(f"{task}_") for task in self.tasks)]
         return "loss" in names or bool(metrics.LOWER_IS_BETTER & set(names))
+
+    @property
+    def _sampled(self) -> tuple[Sampling, str, int]:
+        """How an epoch's examples are drawn, and by the classes of which task, with their number."""
+        first = next(iter(self.tasks))
+        return self.training.sampling, first, len(self.classes.get(first, ()))
 
     @cached_property
     def graphdef(self) -> nnx.GraphDef[nnx.Module]:
@@ -179,7 +189,13 @@ class _Learner:
 
     def order(self, *, seed: SeedData, resident: Resident, epoch: Int[Scalar, ""]) -> Order:
         order_key, bucket_key = (jax.random.fold_in(key, epoch) for key in (seed.keys.order, resident.bucket_key))
-        return shuffled(seed.parts["train"], self.training.batch_size, order_key, bucket_key)
+        part = sampling.drawn(seed.parts["train"], *self._sampled, order_key)
+        return shuffled(part, self.training.batch_size, order_key, bucket_key, resident.places)
+
+    def places(self, part: Part) -> Int[np.ndarray, " buckets"]:
+        sampled, task, _ = self._sampled
+        examples = sampling.most(part, sampled, task, self.classes.get(task, ()))
+        return -(-examples // self.training.batch_size)
 
     def begin(self, state: SeedState) -> Learned:
         ended = state.stopped | state.diverged
@@ -241,7 +257,7 @@ class _Learner:
         return after._replace(diverged=state.diverged | ~(finite | learned.ended)), row
 
     def decisions(self, *, logits: Mapping[str, Array], seed: SeedData, part: str) -> dict[str, Decisions]:
-        return evaluation.decisions(logits, seed.parts[part], self.classes)
+        return evaluation.decisions(self.tasks, logits, seed.parts[part], self.classes)
 
     def _epoch(
         self,

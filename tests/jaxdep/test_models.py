@@ -12,6 +12,7 @@ from flax import nnx
 from input_pipeline.config import ConfigError
 from jaxdep.models import Masked, Step
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
+from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -39,6 +40,7 @@ MODELS |= {
     "CNN, speech": dataclasses.replace(_SPEECH, hidden=0),
     "LSTM-CNN, speech": _SPEECH,
     "joint": JointNetwork(_TEXT, _SPEECH, units=8),
+    "DepAudioNet": DepAudioNet(channels=6, hidden=4, pool=2, dropout=0.3),
 }
 SLOW = {  # of each, every part is in a model beside it
     "text, mean",
@@ -273,6 +275,8 @@ def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(missing):
         (SpeechNetwork(hidden=-1), "hidden: 0 or more"),
         (SpeechNetwork(channels=(8, 0)), "channels: at least 1 each"),
         (SpeechNetwork(channels=(), hidden=0), "hidden: 0 leaves out the LSTM"),
+        (DepAudioNet(kernel=2), "kernel: an odd number of frames, found 2"),
+        (DepAudioNet(layers=0), "layers: at least 1, found 0"),
         (EmotionText(text_dim=0), "text_dim: at least 1"),
         (EmotionText(reach=-1), "reach: 0 or more utterances, found -1"),
         (EmotionAudioText(audio=EmotionAudio(dropout=1.0)), r"config\.audio\.dropout: a rate"),

@@ -14,6 +14,7 @@ import pytest
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
+from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -37,6 +38,7 @@ MODELS = {
     "text": TEXT,
     "speech": SPEECH,
     "joint": JointNetwork(TEXT, SPEECH, units=4),
+    "DepAudioNet": DepAudioNet("frames", channels=4, hidden=3, pool=2, dropout=0.0),
 }
 QUICK = ("direct text", "emotion, text", "speech")  # the others compile for long
 MOVED = ("audio", "text", "frames", "face", "gender", "depressed", "score")
@@ -110,7 +112,7 @@ def test_nothing_of_another_split_enters_training(name, make_program, one_seed, 
         return jax.device_get((state.params, state.statistics)), jax.device_get(history)
 
     expected, history = trained(examples)
-    assert bool(expected[1]) == (name == "batch norm")
+    assert bool(expected[1]) == (name in ("batch norm", "DepAudioNet"))
     assert np.isfinite(history["train/loss"]).all()
     for part, what in SHIFTED:
         if what in layouts or what in TASKS:

@@ -133,6 +133,9 @@ class TrainStage(ScoredStage):
         super().check_labels(labels)
         self._check_inputs()
         self._check_monitor(labels)
+        balance = self.training.sampling.balance
+        if balance != "none" and not labels.classes_of(self.task):
+            raise ConfigError(f"training.sampling.balance: {balance!r} needs classes, and {self.task!r} is a score")
         for index, row in enumerate(self.further):
             field, ours = f"further[{index}]", len(labels.classes_of(row.task))
             alike = [name for name in labels.names if len(labels.classes_of(name)) == ours]
