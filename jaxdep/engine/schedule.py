@@ -10,18 +10,29 @@ from jaxdep.engine.program import Best, SeedState
 
 
 def make_transform(config: Optimizer) -> optax.GradientTransformation:
-    """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale."""
-    rate = config.learning_rate
+    """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale.
+
+    A number of the config may be a traced scalar, as where seeds differ by it.
+    """
+    rate, momentum = config.learning_rate, None if _is_off(config.momentum) else config.momentum
     steps = {
         "adam": lambda: optax.adam(rate),
         "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
-        "sgd": lambda: optax.sgd(rate, momentum=config.momentum or None),
-        "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
+        "sgd": lambda: optax.sgd(rate, momentum=momentum),
+        "rmsprop": lambda: optax.rmsprop(rate, momentum=momentum),
     }
-    chain = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    if config.weight_decay and config.name != "adamw":
+    chain = [] if _is_off(config.clip_norm) else [optax.clip_by_global_norm(config.clip_norm)]
+    if not _is_off(config.weight_decay) and config.name != "adamw":
         chain.append(optax.add_decayed_weights(config.weight_decay))
-    return optax.chain(*chain, steps[config.name]())
+    transform = optax.chain(*chain, steps[config.name]())
+    if config.accumulate == 1:
+        return transform
+    return optax.MultiSteps(transform, config.accumulate).gradient_transformation()
+
+
+def _is_off(number: float | Array) -> bool:
+    """Whether a number is 0 for certain; what is traced may be anything."""
+    return isinstance(number, int | float) and number == 0
 
 
 def judged(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:
