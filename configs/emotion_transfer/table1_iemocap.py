@@ -24,12 +24,13 @@ from jaxdep.config import (
     TrainStage,
     trivial_baselines,
 )
+from jaxdep.losses import Huber
 from jaxdep.models import ModelConfig
 
 SECTION = "Table 1(a). Emotion recognition on IEMOCAP"
 SOURCE = "Wu et al. 2022, Table 1(a)"
 ATTRIBUTES = ("valence", "activation", "dominance")
-TASKS = {"emotion": Task()} | {name: Task(loss="huber", center=3.0) for name in ATTRIBUTES}  # 1 to 5
+TASKS = {"emotion": Task()} | {name: Task(loss=Huber(center=3.0)) for name in ATTRIBUTES}  # 1 to 5
 METRICS = ("unweighted_accuracy", "accuracy", "f1_macro")
 FIGURES = {  # WA, UA, MAE of valence, activation, dominance
     "a": (0.6488, 0.6656, 0.6182, 0.4729, 0.6225),

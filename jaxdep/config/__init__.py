@@ -8,6 +8,10 @@ This file lists the kinds of stages, a line each: what is imported here can be n
 
 from jaxdep.config.experiment import Experiment as Experiment
 from jaxdep.config.published import Published as Published
+from jaxdep.config.schedules import Constant as Constant
+from jaxdep.config.schedules import Cosine as Cosine
+from jaxdep.config.schedules import Schedule as Schedule
+from jaxdep.config.schedules import StepDecay as StepDecay
 from jaxdep.config.settings import STREAMS as STREAMS
 from jaxdep.config.settings import Data as Data
 from jaxdep.config.settings import Folds as Folds

@@ -42,9 +42,7 @@ class Labels:
     def check_task(self, label: str, task: Task) -> None:
         """Raises ConfigError where the corpus has no such label, or the loss does not fit it."""
         self.check_label("tasks", label)
-        if (task.loss == "cross_entropy") != (label in self.classes):
-            kind = "has classes: use cross_entropy" if label in self.classes else "is a score: use huber or squared"
-            raise ConfigError(f"tasks.{label}.loss: {task.loss!r} does not fit a label that {kind}")
+        task.loss.check_label(f"tasks.{label}.loss", len(self.classes_of(label)))
 
     def check_metrics(self, field: str, label: str, names: Iterable[str]) -> None:
         """Raises ConfigError where one of the metrics is none of the label's."""

@@ -7,6 +7,8 @@ from typing import Literal
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError, defaults
 from input_pipeline.features import Computed, Extracted, Feature
+from jaxdep.config.schedules import Constant, Schedule
+from jaxdep.losses import CrossEntropy, Loss
 
 STREAMS = ("init", "order", "dropout", "split")
 
@@ -218,35 +220,26 @@ class Task(Config):
     """One output of a model and its loss; tasks of one model are summed by weight.
 
     Attributes:
-        loss: `cross_entropy` for a label with classes; `huber` or `squared` for a score.
+        loss: of jaxdep.losses, `CrossEntropy` and others for a label with classes, `Huber` and others for a score.
         weight: in the sum over tasks.
         class_weights: in the loss; "balanced": inversely to their count in the seed's training split.
-        huber_delta: where the Huber loss turns from quadratic to linear.
         unit_decision: what decides on a recording that is cut into several examples: the "mean" of their probabilities or
             scores, or a "vote", the class of most examples. A vote's probabilities are the shares of the votes, among which
             the mean is one vote more, as in the fusion of stages: it decides between classes with equally many votes, and
             can turn no majority.
-        center: of a score, added to what the model says: the middle of its scale, so that learning need not find it.
     """
 
-    loss: Literal["cross_entropy", "huber", "squared"] = "cross_entropy"
+    loss: Loss = dataclasses.field(default_factory=CrossEntropy)
     weight: float = 1.0
     class_weights: Literal["balanced", "equal"] = "balanced"
-    huber_delta: float = 1.0
-    center: float = 0.0
     unit_decision: Literal["mean", "vote"] = "mean"
 
     def check(self) -> None:
-        if self.unit_decision == "vote" and self.loss in ("huber", "squared"):
-            raise ConfigError(
-                f"unit_decision: a score has no classes to vote for; take 'mean', found a loss {self.loss!r}"
-            )
+        if self.unit_decision == "vote" and not self.loss.of_classes:
+            kind = type(self.loss).__name__
+            raise ConfigError(f"unit_decision: a score has no classes to vote for; take 'mean', found a loss {kind}")
         if not 0 <= self.weight < math.inf:
             raise ConfigError(f"weight: a number of 0 or more, found {self.weight}")
-        if not math.isfinite(self.center) or (self.center and self.loss == "cross_entropy"):
-            raise ConfigError(f"center: a number, and 0 where the label has classes, found {self.center}")
-        if not 0 < self.huber_delta < math.inf:
-            raise ConfigError(f"huber_delta: a number above 0, found {self.huber_delta}")
 
 
 @dataclasses.dataclass
@@ -257,6 +250,8 @@ class Optimizer(Config):
         weight_decay: decoupled for adamw, added to the gradient (L2) otherwise.
         momentum: of sgd and rmsprop alone.
         clip_norm: the gradient's global norm is cut to it (0: never).
+        accumulate: batches whose gradients make one step, by their mean: k batches of n examples step as one of k n, where
+            each holds as much weight and nothing in the model mixes examples. What an epoch leaves over goes on in the next.
     """
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
@@ -264,11 +259,14 @@ class Optimizer(Config):
     weight_decay: float = 0.0
     momentum: float = 0.0
     clip_norm: float = 0.0
+    accumulate: int = 1
 
     def check(self) -> None:
         for name in ("learning_rate", "weight_decay", "momentum", "clip_norm"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: a number of 0 or more, found {getattr(self, name)}")
+        if self.accumulate < 1:
+            raise ConfigError(f"accumulate: at least 1, found {self.accumulate}")
         if self.momentum and self.name in ("adam", "adamw"):
             raise ConfigError(f"momentum: {self.name} has moments of its own; leave it at 0, found {self.momentum}")
 
@@ -331,9 +329,10 @@ class Sampling(Config):
 
 @dataclasses.dataclass
 class Training(Config):
-    """The schedule of one seed.
+    """How long one seed trains, and by what.
 
     Attributes:
+        schedule: of the learning rate over the epochs, beside what follows from a plateau.
         monitor: the validation metric that chooses the epoch, stops and lowers the learning rate: `loss` or a name
             of jaxdep.statistics.metrics of the first task.
         select: report each seed's `best` epoch by `monitor`, or its `last`.
@@ -351,6 +350,7 @@ class Training(Config):
 
     epochs: int = 100
     batch_size: int = 32
+    schedule: Schedule = dataclasses.field(default_factory=Constant)
     monitor: str = "loss"
     select: Literal["best", "last"] = "best"
     patience: int = 0

@@ -3,9 +3,9 @@
 splits.py       who trains, who validates, who is tested
 resident.py     examples -> what a compiled program reads, and each seed's own view of it
 epochs.py       the batches of a seed's epoch, and their order
-objectives.py   losses
+objectives.py   the objective of a batch
 program.py      what is asked of ONE seed: its state and its pure functions
-schedule.py     optimiser, learning rate, early stopping
+schedule.py     optimiser, plateaus, early stopping
 evaluation.py   decisions and metrics of a part
 training.py     ONE seed: makes the program; knows of no other seed
 mappers.py      a function of one seed -> a compiled one over all

@@ -161,9 +161,9 @@ class StreamedFeed(Feed):
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData, frozen: tuple[str, ...] = ()) -> Trainer:
         n_lanes, own, shared = len(jax.tree.leaves(states)[0]), {"seed": seeds}, self._epoch(0)
-        begun = self._lanes(jax.vmap(self._program.begin), states)
+        begun = self._lanes(jax.vmap(partial(self._program.begin, epoch=jnp.int32(0))), states)
         order = lift(self._program.order, None, own, shared)
-        begin = lift(self._program.begin, states, {}, {})
+        begin = lift(self._program.begin, states, {}, {"epoch": np.int32(0)})
         learn = [self._learn(lift, bucket, begun, seeds, frozen) for bucket in range(len(self._features))]
         score = self._scorer(lift, (begun.params, begun.statistics), seeds, "validation")
         logits = self._logit_shapes(n_lanes, seeds, "validation")
@@ -178,7 +178,8 @@ class StreamedFeed(Feed):
                 planned = jax.device_get(ahead)
                 # Queued before this epoch's steps, so that nobody waits for it when the next one begins.
                 ahead = order(None, own, self._epoch(number + 1))
-                learned = self._steps(learn, begin(states, {}, {}), seeds, planned, number, max_steps)
+                learned = begin(states, {}, {"epoch": np.int32(number)})
+                learned = self._steps(learn, learned, seeds, planned, number, max_steps)
                 weights = learned.params, learned.statistics
                 logits = self._logits(score, weights, seeds, "validation") if score else None
                 states, row = finish(states, {**own, "learned": learned, "logits": logits}, self._epoch(number))

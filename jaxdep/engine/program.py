@@ -31,6 +31,7 @@ class SeedState(NamedTuple):
 
     Attributes:
         params, statistics: the model's parameters, and what else it owns (batch statistics), as pure dicts.
+        learning_rate_scale: what plateaus have left of the learning rate.
         waited: epochs since the best one.
         plateau_waited: epochs since the best one or since the learning rate was last lowered.
         stopped: by patience; diverged: a loss was not finite, and the state is that before the epoch.
@@ -48,7 +49,7 @@ class SeedState(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What one step hands to the next."""
+    """What one step hands to the next; `learning_rate_scale` is the epoch's, its schedule's factor included."""
 
     params: Tree
     statistics: Tree
@@ -141,8 +142,8 @@ class Program(Protocol):
     def order(self, *, seed: SeedData, resident: Resident, epoch: Int[Scalar, ""]) -> Order:
         """The batches of an epoch."""
 
-    def begin(self, state: SeedState) -> Learned:
-        """What the first step of an epoch takes."""
+    def begin(self, state: SeedState, *, epoch: Int[Scalar, ""]) -> Learned:
+        """What the first step of that epoch takes."""
 
     def learn(
         self,

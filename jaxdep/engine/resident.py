@@ -256,9 +256,7 @@ def _check_tasks(examples: Examples, tasks: Mapping[str, Task]) -> None:
             raise ConfigError(
                 f"tasks.{name}: the corpus has no such label; it has {', '.join(sorted(examples.labels))}"
             )
-        if (task.loss == "cross_entropy") != (name in examples.classes):
-            kind = "classes: use cross_entropy" if name in examples.classes else "a score: use huber or squared"
-            raise ConfigError(f"tasks.{name}.loss: {task.loss!r} does not fit a label that is {kind}")
+        task.loss.check_label(f"tasks.{name}.loss", len(examples.classes.get(name, ())))
 
 
 def _places(examples: Examples) -> Int[np.ndarray, "N 2"]:

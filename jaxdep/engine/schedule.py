@@ -15,30 +15,32 @@ from jaxdep.engine.program import Best, SeedState
 def make_transform(config: Optimizer, parts: Sequence[str] = ()) -> optax.GradientTransformation:
     """The optimiser of a config; its updates are scaled once more by each seed's learning-rate scale.
 
-    The config's numbers may be traced, as those are that differ between lanes.
+    A number of the config may be a traced scalar, as where lanes differ by it.
 
     Args:
         parts: of the model, which stand still at times; the gradient's norm is that of all that learns.
     """
-    rate = config.learning_rate
+    rate, momentum = config.learning_rate, None if _is_off(config.momentum) else config.momentum
     steps = {
         "adam": lambda: optax.adam(rate),
         "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
-        "sgd": lambda: optax.sgd(rate, momentum=config.momentum or None),
-        "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
+        "sgd": lambda: optax.sgd(rate, momentum=momentum),
+        "rmsprop": lambda: optax.rmsprop(rate, momentum=momentum),
     }
     clip = [] if _is_off(config.clip_norm) else [optax.clip_by_global_norm(config.clip_norm)]
-    chain = []
+    decay = []
     if not _is_off(config.weight_decay) and config.name != "adamw":
-        chain.append(optax.add_decayed_weights(config.weight_decay))
-    if not parts:
-        return optax.chain(*clip, *chain, steps[config.name]())
-    return optax.chain(*clip, by_parts(optax.chain(*chain, steps[config.name]()), parts))
+        decay.append(optax.add_decayed_weights(config.weight_decay))
+    chain = [*decay, steps[config.name]()]
+    transform = optax.chain(*clip, *([by_parts(optax.chain(*chain), parts)] if parts else chain))
+    if config.accumulate == 1:
+        return transform
+    return optax.MultiSteps(transform, config.accumulate).gradient_transformation()
 
 
-def _is_off(value: float) -> bool:
-    """Whether a number of the config is 0; one that is traced, since it differs between lanes, may be anything."""
-    return not isinstance(value, jax.core.Tracer) and value == 0
+def _is_off(number: float | Array) -> bool:
+    """Whether a number is 0 for certain; what is traced may be anything."""
+    return isinstance(number, int | float) and number == 0
 
 
 def judged(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:

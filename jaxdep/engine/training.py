@@ -60,12 +60,12 @@ def build(
     """
     if training.batch_size % data_shards:
         raise ConfigError(f"training.batch_size: {training.batch_size} does not divide among {data_shards} data shards")
-    outputs = {name: len(classes[name]) if name in classes else 1 for name in tasks}
+    outputs = {name: task.loss.outputs(len(classes.get(name, ()))) for name, task in tasks.items()}
     recorded = frozenset({"loss", training.monitor, *recorded})
     return _Learner(
         identity=repr(
             (
-                *(model, inputs, outputs, tasks, optimizer, training.batch_size, training.sampling),
+                *(model, inputs, outputs, tasks, optimizer, training.batch_size, training.sampling, training.frozen),
                 *map(sorted, (recorded, varied)),
             )
         ),
@@ -197,9 +197,10 @@ class _Learner:
         examples = sampling.most(part, sampled, task, self.classes.get(task, ()))
         return -(-examples // self.training.batch_size)
 
-    def begin(self, state: SeedState) -> Learned:
+    def begin(self, state: SeedState, *, epoch: Int[Scalar, ""]) -> Learned:
         ended = state.stopped | state.diverged
-        zero, scale = jnp.float32(0), state.learning_rate_scale
+        scale = state.learning_rate_scale * self.training.schedule.scale(epoch, self.training.epochs)
+        zero = jnp.float32(0)
         return Learned(state.params, state.statistics, state.opt_state, zero, zero, scale, ended)
 
     def learn(
@@ -236,12 +237,12 @@ class _Learner:
         loss = learned.loss_sum / jnp.maximum(learned.examples, 1)
         row = {
             "train/loss": loss,
-            "train/learning_rate_scale": state.learning_rate_scale,
+            "train/learning_rate_scale": learned.learning_rate_scale,
         }
         score = worst = loss
         if logits is not None:
             part = seed.parts["validation"]
-            found = evaluation.measured(self._tasks(seed), logits, part, resident, seed.class_weights, self.classes)
+            found = evaluation.measured(self._tasks(seed), logits, part, resident, seed.class_weights)
             # The compiler drops the metrics that nobody asked for; some cost seconds of compilation.
             row |= {f"validation/{name}": value for name, value in found.items() if name in self.recorded}
             score = found[self.training.monitor] * (1 if self.lower_is_better else -1)
@@ -257,7 +258,7 @@ class _Learner:
         return after._replace(diverged=state.diverged | ~(finite | learned.ended)), row
 
     def decisions(self, *, logits: Mapping[str, Array], seed: SeedData, part: str) -> dict[str, Decisions]:
-        return evaluation.decisions(self.tasks, logits, seed.parts[part], self.classes)
+        return evaluation.decisions(self.tasks, logits, seed.parts[part])
 
     def _epoch(
         self,
@@ -297,7 +298,7 @@ class _Learner:
             bucket, place = order.plan[i]
             return lax.switch(bucket, branches, learned, place)
 
-        return lax.fori_loop(0, jnp.minimum(len(order.plan), max_steps), step, self.begin(state))
+        return lax.fori_loop(0, jnp.minimum(len(order.plan), max_steps), step, self.begin(state, epoch=epoch))
 
     def _learn(
         self,
@@ -377,7 +378,6 @@ class _Learner:
     ) -> tuple[Outputs, Tree]:
         model: Any = nnx.merge(self.graphdef, params, statistics, copy=True)
         outputs = model(features, step=step)
-        outputs = outputs._replace(logits={name: x + self.tasks[name].center for name, x in outputs.logits.items()})
         return outputs, nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
     def _share(self, rows: Array) -> Array:

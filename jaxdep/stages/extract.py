@@ -19,7 +19,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features import Extracted
 from input_pipeline.progress import progress
-from jaxdep.config import ExtractStage, TrainStage
+from jaxdep.config import ExtractStage, Task, TrainStage
 from jaxdep.engine.ensemble import Responder
 from jaxdep.models import Masked
 from jaxdep.stages import StageRun
@@ -56,9 +56,8 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     segments = {
         name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.takes()
     }
-    found = _responses(
-        config, stage, ensemble.responder(states, lane_of(seed, ensemble, source)), segments, list(classes)
-    )
+    respond = ensemble.responder(states, lane_of(seed, ensemble, source))
+    found = _responses(config, stage, respond, segments, trained.tasks)
     first = next(iter(recordings.values()))
     bounds = np.cumsum([len(recording.lengths) for recording in first])[:-1]
     description = next(iter(sets.values())).description
@@ -109,13 +108,9 @@ def _responses(
     stage: StageRun,
     respond: Responder,
     features: Mapping[str, _Segments],
-    classes: Sequence[str],
+    tasks: Mapping[str, Task],
 ) -> Responses:
-    """What the model says of all segments of all recordings.
-
-    Args:
-        classes: the tasks whose logits become probabilities.
-    """
+    """What the model says of all segments of all recordings."""
     order = np.argsort(next(iter(features.values())).lengths, kind="stable")  # of like length: padded least
     batches = [order[start : start + _SEGMENTS_AT_ONCE] for start in range(0, len(order), _SEGMENTS_AT_ONCE)]
     parts = []
@@ -125,7 +120,7 @@ def _responses(
         if config.layer not in outputs.intermediates:
             known = ", ".join(outputs.intermediates)
             raise ConfigError(f"stages.{stage.name}.layer: the model has no {config.layer!r}; it has {known}")
-        decisions = {t: jax.nn.softmax(x) if t in classes else x for t, x in outputs.logits.items()}
+        decisions = {task: tasks[task].loss.decision(logits) for task, logits in outputs.logits.items()}
         said = Responses(outputs.intermediates[config.layer], decisions)  # type: ignore[arg-type]
         parts.append(jax.tree.map(partial(_first, len(rows)), said))
     back = np.argsort(order)

@@ -10,6 +10,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Published
+from jaxdep.losses import CrossEntropy, Huber
 from jaxdep.models.emotion_transfer import DirectText
 
 
@@ -44,6 +45,10 @@ def line_of(wrong):
         (
             experiment(tasks={"d": config.Task(weight="1")}),
             "config.stages.text.tasks.d.weight: expected float, found '1'",
+        ),
+        (
+            experiment(tasks={"d": config.Task(loss="huber")}),
+            "config.stages.text.tasks.d.loss: expected Loss, found 'huber'",
         ),
         (experiment(model=config.Task()), "config.stages.text.model: expected ModelConfig, found Task("),
         (experiment(report=("train",)), "config.stages.text.report: expected tuple"),
@@ -91,7 +96,14 @@ def test_values_that_do_not_fit_are_one_line(wrong, line):
         (config.Optimizer(learning_rate=float("nan")), "learning_rate"),
         (config.Training(patience=-1), "patience"),
         (config.Training(plateau_factor=0.0), "plateau_factor"),
-        (config.Task(loss="huber", huber_delta=0.0), "huber_delta"),
+        (config.Training(schedule=config.Cosine(floor=2.0)), "schedule.floor"),
+        (config.Training(schedule=config.StepDecay(every=0)), "schedule.every"),
+        (config.Training(schedule=config.StepDecay(factor=0.0)), "schedule.factor"),
+        (config.Training(schedule=config.Constant(warmup_epochs=-1)), "schedule.warmup_epochs"),
+        (config.Optimizer(accumulate=0), "accumulate"),
+        (config.Task(loss=Huber(delta=0.0)), "loss.delta"),
+        (config.Task(loss=Huber(center=float("nan"))), "loss.center"),
+        (config.Task(loss=CrossEntropy(label_smoothing=1.0)), "loss.label_smoothing"),
         (DirectText(hidden=0), "hidden"),
         (DirectText(dropout=1.0), "dropout"),
     ],

@@ -76,7 +76,7 @@ def test_the_line_says_what_to_do(monkeypatch):
     monkeypatch.setattr(jaxdep.config.Seeds, "version", 2)
     (line,) = complaints(jaxdep.config.Seeds, golden)
     assert line == "Seeds: it has other fields, defaults or version now; update golden/defaults.json"
-    del golden["Task"]["defaults"]["center"]
+    del golden["Task"]["defaults"]["weight"]
     (line,) = complaints(jaxdep.config.Task, golden)
     assert line == "Task: it has other fields, defaults or version now; update golden/defaults.json"
 

@@ -10,6 +10,7 @@ from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Published
 from jaxdep.config.labels import Labels
+from jaxdep.losses import BinaryCrossEntropy, Huber
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 from jaxdep.statistics import metrics
 
@@ -26,7 +27,7 @@ LABELS = Labels(
 )
 DATA = config.Data(features={"text": LogMel()}, arrangements={"text": Arrangement()})
 ALL_TRAIN = dataclasses.replace(DATA, splits=config.Splits(validation=()))
-SCORE, CLASSES = config.Task(loss="huber"), config.Task()
+SCORE, CLASSES = config.Task(loss=Huber()), config.Task()
 BOTH = {"depressed": CLASSES, "valence": SCORE}
 
 
@@ -57,11 +58,15 @@ WRONG = {
     "no further label": (train(tasks=BOTH | {"x": SCORE}), "tasks: a_corpus has no label 'x'; there are"),
     "loss of a score": (
         train(tasks={"depressed": SCORE}),
-        "tasks.depressed.loss: 'huber' does not fit a label that has",
+        "tasks.depressed.loss: Huber does not fit a label that has",
     ),
     "loss of classes": (
         train(tasks={"phq8": CLASSES}),
-        "tasks.phq8.loss: 'cross_entropy' does not fit a label that is a",
+        "tasks.phq8.loss: CrossEntropy does not fit a label that is a",
+    ),
+    "loss of two classes": (
+        train(tasks={"mood": config.Task(loss=BinaryCrossEntropy())}),
+        "tasks.mood.loss: BinaryCrossEntropy is for two classes, the label has 3; use CrossEntropy",
     ),
     "metric": (train(metrics=("f2",)), "metrics: no metric 'f2' for 'depressed'; did you mean"),
     "metric of two classes": (fuse(metric="f1"), "metrics: no metric 'f1' for 'mood'; did you mean"),
@@ -97,7 +102,7 @@ WRONG = {
         baseline("all_positive", "mood"),
         "kind: all_positive needs two classes, 'mood' has sad, glad, calm",
     ),
-    "baseline": (baseline("majority", "phq8"), "tasks.phq8.loss: 'cross_entropy' does not fit a label that is a score"),
+    "baseline": (baseline("majority", "phq8"), "tasks.phq8.loss: CrossEntropy does not fit a label that is a score"),
     "fused score": (fuse("phq8", SCORE, "mae"), "tasks.phq8: fusion needs probabilities of classes, this is a score"),
     "weight": (fuse(rule="weighted", weight_by="f1"), "weight_by: no metric 'f1' for 'mood'; did you mean"),
     "group by a score": (

@@ -13,6 +13,7 @@ import pytest
 
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
+from jaxdep.losses import Squared
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
@@ -20,7 +21,7 @@ from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 N, FRAMES, DIM = 20, 6, 3
-TASKS = {"depressed": config.Task(), "score": config.Task(loss="squared", weight=0.1)}
+TASKS = {"depressed": config.Task(), "score": config.Task(loss=Squared(), weight=0.1)}
 # Ten recordings train in batches of eight: six rows of the second one only fill it up.
 SCHEDULE = config.Training(epochs=2, batch_size=8, epochs_per_call=2, select="last")
 EMOTION = EmotionAudio(

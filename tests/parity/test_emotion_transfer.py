@@ -12,6 +12,7 @@ from jaxdep.benchmark.systems import SYSTEMS
 from jaxdep.config import Optimizer, Task
 from jaxdep.engine.objectives import batch_loss
 from jaxdep.engine.schedule import make_transform
+from jaxdep.losses import Huber
 from jaxdep.models import Masked
 from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
@@ -211,7 +212,7 @@ def test_emotion_audio_forward_pass_and_number_of_parameters():
 
 
 TEXT_DIM, OUTPUTS = 8, {"emotion": CLASSES, "valence": 1, "activation": 1, "dominance": 1}
-TASKS = {task: Task() if outputs > 1 else Task(loss="huber", huber_delta=0.7) for task, outputs in OUTPUTS.items()}
+TASKS = {task: Task() if outputs > 1 else Task(loss=Huber(delta=0.7)) for task, outputs in OUTPUTS.items()}
 FRAMES, CONTEXTS = (24, 19, 30, 21), (7, 7, 5, 7)  # 19 frames are the fewest that give one
 ABSENT = {0: [0, 1, 2], 1: [5, 6], 3: [0, 1, 2, 4, 5, 6]}  # dialogues that begin, end or are a single utterance
 

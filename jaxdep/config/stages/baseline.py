@@ -22,7 +22,7 @@ class BaselineStage(ScoredStage):
     def check(self) -> None:
         super().check()
         task = self.task
-        if (self.kind == "median") != (self.tasks[task].loss != "cross_entropy"):
+        if (self.kind == "median") != (not self.tasks[task].loss.of_classes):
             what = "a score, whose baseline is the median" if self.kind != "median" else "a label with classes"
             raise ConfigError(f"kind: {self.kind!r} does not fit {task!r}, by its loss {what}")
 

@@ -282,10 +282,6 @@ def test_a_value_that_no_run_can_have_is_one_line_that_names_it(jaxdep_main, use
         ("metrics=('f2',)", "config.stages.text.metrics: no metric 'f2' for 'depressed'; did you mean"),
         ("training.monitor=f2", "config.stages.text.training.monitor: no metric is called 'f2'; did you mean"),
         ("model.feature=video", "config.stages.text.model: it takes the feature 'video', the data has text"),
-        (
-            "tasks.depressed.loss=huber",
-            "config.stages.text.tasks.depressed.loss: 'huber' does not fit a label that has",
-        ),
         ("data.corpus=daic_wos", "'daic_wos' is no corpus; known are "),
     ],
 )

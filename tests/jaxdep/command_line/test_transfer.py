@@ -15,6 +15,7 @@ from jaxdep.config import (
     AttentionStage, BaselineStage, CaseStudyStage, Data, Experiment, ExtractStage, FuseStage, Further, Mapping, Optimizer,
     ProfileStage, Seeds, Splits, StabilityStage, Task, Training, TrainStage,
 )
+from jaxdep.losses import Huber
 from jaxdep.models.emotion_transfer import DirectText, EmotionText
 
 
@@ -36,7 +37,7 @@ def get_config(variant: str = "") -> Experiment:
     tasks, training = {"depressed": Task()}, Training(epochs=3, batch_size=4)
     emotion = {
         "data": mood,
-        "tasks": {"mood": Task(), "valence": Task(loss="huber", center=3.0)},
+        "tasks": {"mood": Task(), "valence": Task(loss=Huber(center=3.0))},
         "metrics": ("accuracy",),
         "training": Training(epochs=6, batch_size=8, plateau_patience=1, plateau_threshold=0.01),
         "optimizer": Optimizer(learning_rate=0.01),
@@ -47,7 +48,7 @@ def get_config(variant: str = "") -> Experiment:
     }
     stages = {
         "median": BaselineStage(
-            label="median", kind="median", data=mood, tasks={"valence": Task(loss="huber")}, metrics=("mae",)
+            label="median", kind="median", data=mood, tasks={"valence": Task(loss=Huber())}, metrics=("mae",)
         ),
         "logistic": BaselineStage(label="logistic", kind="logistic", data=mood, tasks={"mood": Task()}, metrics=("f1",)),
     }

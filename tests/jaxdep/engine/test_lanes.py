@@ -13,6 +13,7 @@ from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.lanes import Lane, Variant, lanes_of
 from jaxdep.engine.resident import Viewer
 from jaxdep.engine.splits import divided, examples_tested
+from jaxdep.losses import Huber
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -105,7 +106,7 @@ VARIED = {
     "optimizer.weight_decay": lambda decay: {"optimizer": config.Optimizer(name="sgd", weight_decay=decay)},
     "optimizer.clip_norm": lambda norm: {"optimizer": config.Optimizer(name="sgd", learning_rate=0.1, clip_norm=norm)},
     "tasks.score.weight": lambda weight: {
-        "tasks": {"depressed": config.Task(), "score": config.Task(loss="huber", weight=weight)}
+        "tasks": {"depressed": config.Task(), "score": config.Task(loss=Huber(), weight=weight)}
     },
 }
 

@@ -1,4 +1,4 @@
-"""Losses by hand: weights, missing targets, filled-up batches, several tasks. PyTorch's are in tests/parity."""
+"""The objective by hand: weights, missing targets, filled-up batches, several tasks. The losses are in test_losses.py."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxdep.config import Task
-from jaxdep.engine.objectives import batch_loss, example_losses
+from jaxdep.engine.objectives import batch_loss
+from jaxdep.losses import BinaryCrossEntropy, CrossEntropy, Huber, Squared
 from jaxdep.models import Outputs
 
 
@@ -16,37 +17,22 @@ def total(tasks, logits, targets, weight, class_weights, penalty=None):
     return float(batch_loss(tasks, outputs, targets, jnp.asarray(weight), class_weights))
 
 
-def test_cross_entropy_of_a_certain_and_an_undecided_example():
-    logits = jnp.array([[0.0, 0.0], [np.log(3.0), 0.0]])
-    loss, weight = example_losses(Task(), logits, jnp.array([0, 1]), jnp.array([2.0, 5.0]))
-    np.testing.assert_allclose(loss, [np.log(2), np.log(4)], rtol=1e-6)
-    assert weight.tolist() == [2.0, 5.0]
-
-
-@pytest.mark.parametrize(("error", "delta", "expected"), [(0.5, 1.0, 0.125), (-3.0, 1.0, 2.5), (3.0, 2.0, 4.0)])
-def test_huber_is_quadratic_then_linear(error, delta, expected):
-    loss, _ = example_losses(Task(loss="huber", huber_delta=delta), jnp.array([[error]]), jnp.array([0.0]), jnp.ones(1))
-    np.testing.assert_allclose(loss, [expected], rtol=1e-6)
-
-
-def test_squared_error():
-    loss, weight = example_losses(Task(loss="squared"), jnp.array([[3.0]]), jnp.array([1.0]), jnp.ones(1))
-    assert (loss.tolist(), weight.tolist()) == ([4.0], [1.0])
-
-
-@pytest.mark.parametrize("loss", ["cross_entropy", "huber", "squared"])
+@pytest.mark.parametrize(
+    "loss",
+    [CrossEntropy(), CrossEntropy(label_smoothing=0.2), BinaryCrossEntropy(), Huber(), Squared(center=1.0)],
+    ids=repr,
+)
 def test_an_example_without_its_target_counts_nothing_and_has_no_gradient(loss):
-    target = jnp.array([-1, 1]) if loss == "cross_entropy" else jnp.array([jnp.nan, 1.0])
-    n_outputs = 2 if loss == "cross_entropy" else 1
+    target = jnp.array([-1, 1]) if loss.of_classes else jnp.array([jnp.nan, 1.0])
+    n_outputs, class_weights = loss.outputs(2 if loss.of_classes else 0), jnp.array([0.3, 1.7])
     tasks = {"t": Task(loss=loss)}
 
     def objective(logits):
-        return batch_loss(
-            tasks, Outputs({"t": logits}, jnp.zeros(2), {}), {"t": target}, jnp.ones(2), {"t": jnp.ones(2)}
-        )
+        outputs = Outputs({"t": logits}, jnp.zeros(2), {})
+        return batch_loss(tasks, outputs, {"t": target}, jnp.ones(2), {"t": class_weights})
 
-    value, gradient = jax.value_and_grad(objective)(jnp.full((2, n_outputs), 3.0))
-    alone, _ = example_losses(tasks["t"], jnp.full((1, n_outputs), 3.0), target[1:], jnp.ones(2))
+    value, gradient = jax.value_and_grad(objective)(jnp.arange(2 * n_outputs).reshape(2, -1) + 3.0)
+    alone, _ = loss.of_examples(jnp.arange(n_outputs, 2 * n_outputs)[None] + 3.0, target[1:], class_weights)
     np.testing.assert_allclose(value, alone[0], rtol=1e-6)
     assert (gradient[0] == 0).all()
     assert (gradient[1] != 0).any()
@@ -75,9 +61,19 @@ def test_tasks_add_up_by_their_weights_with_the_penaltys_mean():
     logits = {"a": jnp.array([[0.0, 0.0], [0.0, 0.0]]), "b": jnp.array([[2.0], [0.0]])}
     targets = {"a": jnp.array([0, 1]), "b": jnp.array([0.0, 0.0])}
     weights = {"a": jnp.array([1.0, 1.0]), "b": jnp.ones(1)}
-    tasks = {"a": Task(), "b": Task(loss="squared", weight=0.25)}
+    tasks = {"a": Task(), "b": Task(loss=Squared(), weight=0.25)}
     found = total(tasks, logits, targets, [1.0, 1.0], weights, jnp.array([0.2, 0.4]))
     assert found == pytest.approx(np.log(2) + 0.25 * 2.0 + 0.3, rel=1e-6)
+
+
+def test_a_tasks_weight_may_differ_by_seed():
+    outputs, weights = Outputs({"t": jnp.array([[2.0], [0.0]])}, jnp.zeros(2), {}), {"t": jnp.ones(1)}
+
+    def of_weight(weight):
+        tasks = {"t": Task(loss=Squared(), weight=weight)}
+        return batch_loss(tasks, outputs, {"t": jnp.zeros(2)}, jnp.ones(2), weights)
+
+    assert jax.vmap(of_weight)(jnp.array([0.0, 0.5, 1.0])).tolist() == [0.0, 1.0, 2.0]
 
 
 def test_the_parts_of_a_shared_batch_add_up_to_the_whole():

@@ -11,9 +11,10 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep import config
 from jaxdep.engine.resident import Viewer
+from jaxdep.losses import Huber
 from jaxdep.models import Masked
 
-TASKS = {"depressed": config.Task(), "score": config.Task(loss="huber")}
+TASKS = {"depressed": config.Task(), "score": config.Task(loss=Huber())}
 DRAWN = config.Splits(validation=(), validation_fraction=0.3)
 
 
@@ -169,10 +170,10 @@ def test_seeds_share_listed_splits_and_draw_their_own(make_examples):
     [
         ({"phq": config.Task()}, "tasks.phq: the corpus has no such label; it has depressed, score"),
         (
-            {"depressed": config.Task(loss="huber")},
-            "tasks.depressed.loss: 'huber' does not fit a label that is classes",
+            {"depressed": config.Task(loss=Huber())},
+            "tasks.depressed.loss: Huber does not fit a label that has classes",
         ),
-        ({"score": config.Task()}, "tasks.score.loss: 'cross_entropy' does not fit a label that is a score"),
+        ({"score": config.Task()}, "tasks.score.loss: CrossEntropy does not fit a label that is a score"),
     ],
 )
 def test_tasks_that_do_not_fit_the_labels_are_one_line(tasks, line, make_examples):

@@ -15,6 +15,7 @@ from jaxdep.config.labels import Labels
 from jaxdep.engine import sampling
 from jaxdep.engine.epochs import shuffled
 from jaxdep.engine.resident import Part
+from jaxdep.losses import Huber
 from jaxdep.models.emotion_transfer import DirectText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -261,7 +262,7 @@ def test_a_class_that_nobody_trains_on_is_named():
 
 def test_a_score_cannot_be_balanced():
     stage = config.TrainStage(
-        tasks={"score": config.Task(loss="huber")},
+        tasks={"score": config.Task(loss=Huber())},
         metrics=("mae",),
         training=config.Training(sampling=Sampling(balance="oversample")),
     )

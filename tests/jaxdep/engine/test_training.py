@@ -8,6 +8,7 @@ import pytest
 from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.engine.schedule import make_transform
+from jaxdep.losses import Huber
 from jaxdep.models.emotion_transfer import DirectText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -116,7 +117,7 @@ def test_the_middle_of_a_scale_is_added_to_what_the_model_says(make_examples, ma
     examples = make_examples()
     found = {}
     for center in (0.0, 3.0):
-        tasks = {"depressed": config.Task(), "score": config.Task(loss="huber", center=center)}
+        tasks = {"depressed": config.Task(), "score": config.Task(loss=Huber(center=center))}
         program = make_program(examples, DirectText(feature="audio", hidden=4), tasks=tasks)
         seed, resident, _ = one_seed(examples, seed=3, tasks=tasks)
         found[center] = program.predict(program.init(seed=seed), seed=seed, resident=resident, part="test")
@@ -166,7 +167,7 @@ def test_predictions_of_the_last_epoch_where_that_is_asked_for(make_examples, fi
     np.testing.assert_allclose(run.test_predictions[0], expected, atol=1e-5)
 
 
-TWO_TASKS = {"depressed": config.Task(), "score": config.Task(loss="huber", weight=0.5)}
+TWO_TASKS = {"depressed": config.Task(), "score": config.Task(loss=Huber(), weight=0.5)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from input_pipeline.config import ConfigError
 from jaxdep.config import Task
 from jaxdep.engine import evaluation
 from jaxdep.engine.resident import Part
+from jaxdep.losses import Huber
 from jaxdep.statistics import fusion, metrics
 
 SIZES = (1, 2, 5, 4)
@@ -51,4 +52,4 @@ def test_a_vote_is_the_one_by_which_stages_are_fused(n_classes):
 
 def test_scores_do_not_vote():
     with pytest.raises(ConfigError, match="unit_decision: a score has no classes to vote for"):
-        Task(loss="huber", unit_decision="vote").freeze()
+        Task(loss=Huber(), unit_decision="vote").freeze()

@@ -20,6 +20,7 @@ from jaxdep import config
 from jaxdep.config.rows import CsvFile
 from jaxdep.config.stages.base import ScoredStage
 from jaxdep.experiment.run import run as run_experiment
+from jaxdep.losses import Huber
 from jaxdep.report import exhibits
 from jaxdep.report.exhibits.parts import ExhibitKind, Grid, Part, read_rows
 
@@ -137,7 +138,7 @@ def test_what_a_new_kind_refuses_is_told_before_anything_is_prepared(sources, tm
     ):
         run(coin(metrics=("f2",)), tmp_path / "w", sources)
     with pytest.raises(ConfigError, match=r"^config\.stages\.coin\.tasks: a coin has two sides, 'phq8_score' has 0"):
-        run(coin(tasks={"phq8_score": config.Task(loss="huber")}, metrics=("mae",)), tmp_path / "w", sources)
+        run(coin(tasks={"phq8_score": config.Task(loss=Huber())}, metrics=("mae",)), tmp_path / "w", sources)
     assert sources.prepared == 0
     assert not (tmp_path / "w").exists()
 

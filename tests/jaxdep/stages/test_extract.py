@@ -8,7 +8,8 @@ import pytest
 
 from input_pipeline.batching import Stored
 from input_pipeline.config import ConfigError
-from jaxdep.config import ExtractStage
+from jaxdep.config import ExtractStage, Task
+from jaxdep.losses import Squared
 from jaxdep.models import Outputs
 from jaxdep.stages import extract
 
@@ -36,8 +37,8 @@ def test_each_segment_gets_what_the_model_says_of_its_frames_alone(recordings, m
         return Outputs({"mood": mean[:, :2], "score": mean[:, :1]}, jnp.zeros(len(mean)), {"emotion": mean})
 
     segments = {"audio": extract._Segments(recordings, max_frames)}
-    stage = types.SimpleNamespace(name="of")
-    found = extract._responses(ExtractStage(of="model"), stage, respond, segments, ["mood"])
+    stage, tasks = types.SimpleNamespace(name="of"), {"mood": Task(), "score": Task(loss=Squared())}
+    found = extract._responses(ExtractStage(of="model"), stage, respond, segments, tasks)
     expected = [
         part[: max_frames or None].mean(0)
         for recording in recordings
@@ -58,4 +59,4 @@ def test_a_layer_that_the_model_has_not_is_named(recordings):
 
     stage = types.SimpleNamespace(name="of")
     with pytest.raises(ConfigError, match=r"stages\.of\.layer: the model has no 'emotion'; it has session"):
-        extract._responses(ExtractStage(of="model"), stage, respond, {"audio": extract._Segments(recordings, 0)}, [])
+        extract._responses(ExtractStage(of="model"), stage, respond, {"audio": extract._Segments(recordings, 0)}, {})
