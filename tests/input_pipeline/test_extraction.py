@@ -81,6 +81,7 @@ def test_a_killed_worker_is_told_in_one_line(recordings, in_a_module):
         list(extract(feature, recordings, workers=2, progress=False))
 
 
+@pytest.mark.slow
 def test_workers_import_neither_jax_nor_tensorflow(recordings, in_a_module):
     told = 'LogMel().extract(recording); raise DataError(" ".join({name.split(".")[0] for name in sys.modules}))'
     with pytest.raises(DataError) as raised:

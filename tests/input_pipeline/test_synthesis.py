@@ -156,6 +156,7 @@ def test_the_reader_takes_it_without_an_error(root: Path) -> None:
         assert not any(mark in segment.text for segment in recording.segments for mark in ("<", "xxx", "("))
 
 
+@pytest.mark.slow
 def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(root: Path, folders: list[Path], tmp_path: Path) -> None:
     again = synthesize("daic_woz", tmp_path, sessions=SESSIONS, turns=TURNS, workers=2)
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())

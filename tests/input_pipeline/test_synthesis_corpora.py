@@ -74,6 +74,7 @@ def test_the_marker_tells_the_shares_of_the_emotions_by_label(written: Callable[
     ("name", "workers"),
     [("iemocap", 2), *(pytest.param(name, 1, marks=pytest.mark.slow) for name in OPTIONS if name != "iemocap")],
 )
+@pytest.mark.slow
 def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(
     written: Callable[[str], Path], tmp_path: Path, name: str, workers: int
 ) -> None:
@@ -205,6 +206,7 @@ def test_topical_chat_has_agents_in_turns_and_a_sentiment_each(written: Callable
             assert all(turn["message"].endswith(".") for turn in conversation["content"])
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_every_corpus_with_its_own_options(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "input_pipeline.synthesize", "--corpus=topical_chat", f"--data_dir={tmp_path}"]
     refused = subprocess.run([*command, "--emotion=1"], capture_output=True, text=True, timeout=120, check=False)

@@ -171,6 +171,7 @@ def _found(root: Path) -> dict[str, float]:
     return scores
 
 
+@pytest.mark.slow
 def test_emotions_can_be_learnt_but_not_wholly_and_from_both_modalities_best(tmp_path: Path) -> None:
     scores = _found(synthesize("iemocap", tmp_path, sessions=20, workers=1))
     assert 0.55 < scores["audio"] < 0.8
@@ -178,6 +179,7 @@ def test_emotions_can_be_learnt_but_not_wholly_and_from_both_modalities_best(tmp
     assert max(scores["audio"], scores["text"]) < scores["both"] < 0.92
 
 
+@pytest.mark.slow
 def test_without_an_effect_nothing_can_be_learnt(tmp_path: Path) -> None:
     scores = _found(synthesize("iemocap", tmp_path, sessions=15, effect=0.0, workers=1))
     assert all(score < 0.38 for score in scores.values())

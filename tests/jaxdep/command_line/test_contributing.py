@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 import jaxdep.models
+
+pytestmark = pytest.mark.slow  # a whole run
 
 PAGE = Path(__file__).parents[3] / "CONTRIBUTING.md"
 FILE = re.compile(r"`(?P<path>[\w/]+\.py)`:\n\n```python\n(?P<text>.*?)```", re.DOTALL)

@@ -312,6 +312,7 @@ def test_a_workdir_of_older_code_with_fewer_fields_goes_on(jaxdep_main, used):
     assert json.loads(path.read_text())["mapping"]["resident_gb"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_checkpoints_are_written_is_one_line_and_the_same_command_goes_on(jaxdep_main, used):
     before = (used / "w/stages/text/predictions.csv").read_bytes()
     shutil.rmtree(used / "w/stages/text")

@@ -15,6 +15,8 @@ from input_pipeline.features import Sentences
 from jaxdep.config import Data, EvaluateStage, Experiment, FuseStage, Mapping, Missing, Seeds, Task, Training, TrainStage
 from jaxdep.models.emotion_transfer import DirectText
 
+pytestmark = pytest.mark.slow  # six programs; what is fused is tested in tests/jaxdep/statistics
+
 ABSENT = Missing("b", share=0.5)
 
 
@@ -127,7 +129,6 @@ def test_a_reliability_diagram_is_drawn_of_all_seeds_decisions(workdir):
     assert bins.confidence.sum() == pytest.approx(found[["p_healthy", "p_depressed"]].max(axis=1).sum())
 
 
-@pytest.mark.slow
 def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
     again = ("--config=fuse.py", "--workdir=f", "--overwrite", "--config.stages.b.training.epochs=1")
     ended = jaxdep_main(*again, cwd=workdir.parent)

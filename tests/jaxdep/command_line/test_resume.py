@@ -48,7 +48,11 @@ PLAN = (
     Kill("report", "w/report/**/*", 0.0),
     Kill("report", "w/report/**/*", 0.05),
 )
-PLANS = {"at every phase": PLAN, "at the hardest": tuple(PLAN[place] for place in (2, 5, 7, 8, 10))}
+PLANS = {
+    "at every phase": PLAN,
+    "at the hardest": tuple(PLAN[place] for place in (2, 5, 7, 8, 10)),
+    "in training": (PLAN[6],),
+}
 
 
 @pytest.fixture
@@ -98,7 +102,10 @@ def strike(kill: Kill, folder: Path, cache: Path, rng: random.Random) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("plan", [pytest.param("at every phase", marks=pytest.mark.slow), "at the hardest"])
+@pytest.mark.parametrize(
+    "plan",
+    [*(pytest.param(plan, marks=pytest.mark.slow) for plan in ("at every phase", "at the hardest")), "in training"],
+)
 def test_killed_the_run_ends_as_if_nobody_had_touched_it(plan, places, cache):
     killed, undisturbed = places
     rng = random.Random(20260)

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow  # a chain of twelve stages
+
 CONFIG = """
 import dataclasses
 
@@ -179,7 +181,6 @@ def test_outputs_are_probabilities_and_scores_of_every_segment_of_every_recordin
     assert outputs["valence"].between(1, 5).all()
 
 
-@pytest.mark.slow
 def test_extracted_segments_equal_the_same_words_as_utterances(workdir, jaxdep_main):
     """The model reads a turn of an interview as it reads an utterance with the same neighbours: nothing but the way in
     differs (padding, batches of 256, the corpus)."""
@@ -287,7 +288,6 @@ def test_the_page_has_every_table_and_analysis(workdir):
         assert heading in page
 
 
-@pytest.mark.slow
 def test_an_extraction_that_was_killed_is_made_again_with_the_same_report(workdir, jaxdep_main):
     """Killed after the feature set was written; what follows stays finished, since it depends on the same content."""
     stage = workdir / "stages/of_one"

@@ -17,7 +17,7 @@ def expected(make_examples, norm_model, fit, quick_compilation):
 @pytest.mark.parametrize(
     "layout",
     [
-        {"mapper": "map", "devices": 2},
+        pytest.param({"mapper": "map", "devices": 2}, marks=pytest.mark.slow),
         {"resident_gb": 1e-12},
         pytest.param({"mapper": "loop"}, marks=pytest.mark.slow),
         pytest.param({"mapper": "pmap", "devices": 2}, marks=pytest.mark.slow),
