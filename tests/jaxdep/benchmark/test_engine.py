@@ -103,6 +103,7 @@ def test_command_line(tmp_path):
         ("--systems=x", "there is no 'x'; there are bilstm"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(argument, words):
     command = [sys.executable, "-m", "jaxdep.benchmark", argument]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)

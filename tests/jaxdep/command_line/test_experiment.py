@@ -210,6 +210,7 @@ def test_of_many_differences_the_first_are_shown_and_the_others_counted(jaxdep_m
     assert "config.seeds.count: 3 there, 2 now; and 1 more)" in ended.complaint
 
 
+@pytest.mark.slow
 def test_overwrite_runs_what_changed_and_keeps_what_did_not(jaxdep_main, used):
     before = times(used)
     ended = jaxdep_main(*COMMAND, "--config.stages.text.model.hidden=4", "--overwrite", cwd=used)

@@ -9,13 +9,13 @@ import pytest
 from jaxdep.config.rows import Row
 from jaxdep.report import scores
 
+pytestmark = pytest.mark.slow  # six programs; what is fused is tested in tests/jaxdep/statistics
+
 CONFIG = """
 from input_pipeline.batching import Arrangement
 from input_pipeline.features import Sentences
 from jaxdep.config import Data, EvaluateStage, Experiment, FuseStage, Mapping, Missing, Seeds, Task, Training, TrainStage
 from jaxdep.models.emotion_transfer import DirectText
-
-pytestmark = pytest.mark.slow  # six programs; what is fused is tested in tests/jaxdep/statistics
 
 ABSENT = Missing("b", share=0.5)
 

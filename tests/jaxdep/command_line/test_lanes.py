@@ -80,6 +80,7 @@ def test_each_seed_is_scored_once_over_all_folds(folder, jaxdep_main):
     assert line["avg"] == pytest.approx(accuracy.mean(), abs=5e-4)
 
 
+@pytest.mark.slow
 def test_the_best_of_a_sweep_by_validation_is_reported_and_the_others_stand_beside_it(folder, jaxdep_main):
     sweep = "--sweep=config.stages.text.optimizer.learning_rate=1e-7,0.05"
     ended = jaxdep_main(*COMMAND[:1], "--workdir=sweep", sweep, cwd=folder)
@@ -169,6 +170,7 @@ def test_seeds_that_joined_are_those_of_one_run(plain, jaxdep_main, tmp_path):
         pd.testing.assert_frame_equal(left, right, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_starts_from_what_another_stage_trained(plain, folder, jaxdep_main):
     ended = jaxdep_main("--config=tiny.py:start", "--workdir=start", cwd=folder)
     assert ended.code == 0, ended.err

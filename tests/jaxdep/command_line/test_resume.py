@@ -51,7 +51,6 @@ PLAN = (
 PLANS = {
     "at every phase": PLAN,
     "at the hardest": tuple(PLAN[place] for place in (2, 5, 7, 8, 10)),
-    "in training": (PLAN[6],),
 }
 
 
@@ -104,8 +103,9 @@ def strike(kill: Kill, folder: Path, cache: Path, rng: random.Random) -> bool:
 
 @pytest.mark.parametrize(
     "plan",
-    [*(pytest.param(plan, marks=pytest.mark.slow) for plan in ("at every phase", "at the hardest")), "in training"],
+    list(PLANS),
 )
+@pytest.mark.slow
 def test_killed_the_run_ends_as_if_nobody_had_touched_it(plan, places, cache):
     killed, undisturbed = places
     rng = random.Random(20260)

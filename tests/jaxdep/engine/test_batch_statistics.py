@@ -24,6 +24,7 @@ def expected(make_examples, norm_model, fit, quick_compilation):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_every_mapper_gives_the_same(layout, expected, make_examples, norm_model, fit, assert_same_seed):
     found = fit(make_examples(), norm_model(dropout=0.3), count=4, **layout)
     assert jax.tree.leaves(found.final.statistics)
@@ -40,6 +41,7 @@ def test_a_seed_alone_has_the_statistics_that_it_has_among_others(
 
 
 @pytest.mark.parametrize("resident_gb", [0.0, pytest.param(1e-12, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_devices_that_share_a_batch_normalise_over_all_of_it(
     resident_gb, make_examples, norm_model, fit, assert_same_seed
 ):

@@ -94,7 +94,7 @@ def eleven(make_examples, mean_model, fit, quick_compilation):
     return fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11)
 
 
-SLOW = {"loop", "pmap", "vmap on 8 devices", "map, group of 2"}
+SLOW = {"loop", "pmap", "vmap on 8 devices", "vmap on 3 devices", "map, group of 2"}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_layout_of_the_seeds_changes_no_result(layout, eleven, make_examples, me
     options = {"count": 11, **LAYOUTS[layout]}
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), **options)
     assert run.test_predictions.shape[0] == run.final.params["heads"]["depressed"]["bias"].shape[0] == options["count"]
-    for index, seed in enumerate(run.ensemble.ids):
+    for index, seed in enumerate(lane.seed for lane in run.ensemble.lanes):
         assert_same_seed(run, index, eleven, int(seed))
 
 
@@ -136,7 +136,7 @@ def unpacked(stopping):
     ("options", "lanes"),
     [
         pytest.param({"mapper": "vmap"}, {11, 6, 3, 2, 1}, marks=pytest.mark.slow),
-        ({"mapper": "vmap", "devices": 3}, {12, 6, 3}),
+        pytest.param({"mapper": "vmap", "devices": 3}, {12, 6, 3}, marks=pytest.mark.slow),
         pytest.param({"mapper": "map", "group": 4}, {11, 6, 3, 2, 1}, marks=pytest.mark.slow),
         ({"mapper": "map", "devices": 3}, {12}),
     ],
@@ -180,6 +180,7 @@ def test_features_lie_on_a_device_once_for_all_seeds(mapper, make_examples, mean
     assert features < memory < 3 * features
 
 
+@pytest.mark.slow
 def test_seeds_in_one_order_share_their_batches(make_examples, make_ensemble):
     """The features of a step are then one array for all seeds, of which the gates alone are each seed's own."""
     examples = make_examples(400, longest=60, dim=64)
@@ -192,6 +193,7 @@ def test_seeds_in_one_order_share_their_batches(make_examples, make_ensemble):
     assert own - shared > batches / 2
 
 
+@pytest.mark.slow
 def test_auto_measures_the_mappers_and_a_remembered_choice_is_kept(make_examples, mean_model, fit, eleven):
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), count=11, mapper="auto")
     timings = run.ensemble.timings
@@ -231,6 +233,7 @@ def _is_alike(run):
     return bool((kernel == kernel[:1]).all())
 
 
+@pytest.mark.slow
 def test_no_stream_varies_and_all_seeds_are_equal(make_examples, mean_model, fit, eleven, assert_same_seed):
     run = fit(make_examples(buckets=2), mean_model(dropout=0.3), count=3, first=4, vary=())
     assert _is_alike(run)

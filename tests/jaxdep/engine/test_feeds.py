@@ -23,7 +23,7 @@ ONE_ORDER = ("init", "dropout")
 def compare(found, expected, assert_same_seed):
     assert found.ensemble.streams
     assert not expected.ensemble.streams
-    for index in range(len(found.ensemble.ids)):
+    for index in range(len(found.ensemble.lanes)):
         assert_same_seed(found, index, expected, index)
 
 
@@ -104,6 +104,7 @@ def test_a_stream_that_is_over_or_broken_off_is_forgotten():
         assert not streaming._GATHERS
 
 
+@pytest.mark.slow
 def test_further_streamed_epochs_compile_nothing(make_examples, mean_model, make_ensemble):
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(

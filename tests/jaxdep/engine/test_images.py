@@ -94,6 +94,7 @@ def test_uint8_trains_as_the_same_numbers_in_float(layout, faces, image_model, f
 
 
 @pytest.mark.parametrize("vary", [config.STREAMS, pytest.param(("init",), marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_streamed_images_and_indices_train_as_resident_ones(vary, faces, image_model, fit, assert_same_seed):
     examples, model = faces(), image_model(layout="images")
     found, expected = (fit(examples, model, count=2, vary=vary, resident_gb=gb) for gb in (NOTHING, 0.0))
@@ -102,6 +103,7 @@ def test_streamed_images_and_indices_train_as_resident_ones(vary, faces, image_m
         assert_same_seed(found, seed, expected, seed)
 
 
+@pytest.mark.slow
 def test_more_padded_images_change_nothing(faces, image_model, fit, assert_same_seed):
     examples = faces(index=False)
     values, mask = examples.buckets[0].features["face"]
@@ -112,6 +114,7 @@ def test_more_padded_images_change_nothing(faces, image_model, fit, assert_same_
     assert_same_seed(found, 0, expected, 0)
 
 
+@pytest.mark.slow
 def test_what_is_said_of_examples_from_elsewhere_is_what_is_predicted(faces, image_model, fit):
     examples = faces("image")
     run = fit(examples, image_model())

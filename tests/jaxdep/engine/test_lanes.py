@@ -111,7 +111,16 @@ VARIED = {
 }
 
 
-@pytest.mark.parametrize("path", [*VARIED, "tasks.depressed.class_weights"])
+RARE = set(VARIED) - {"optimizer.learning_rate"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * (path in RARE))
+        for path in (*VARIED, "tasks.depressed.class_weights")
+    ],
+)
 @pytest.mark.parametrize("mapper", ["vmap", pytest.param("map", marks=pytest.mark.slow)])
 def test_a_variant_is_what_it_would_be_alone(
     path, mapper, make_examples, make_program, mean_model, fit, assert_same_seed

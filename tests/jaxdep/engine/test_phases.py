@@ -58,6 +58,7 @@ def test_a_part_stands_still_until_its_epoch_and_the_rest_learns(options, make_e
     assert len(ensemble.trainers) == 2  # one program a phase
 
 
+@pytest.mark.slow
 def test_a_part_can_stand_still_from_an_epoch_on(make_examples, norm_model, make_ensemble):
     _, (start, middle, end) = fitted(
         make_ensemble, make_examples(), norm_model(), schedule(config.Frozen("heads", first=3))
@@ -67,6 +68,7 @@ def test_a_part_can_stand_still_from_an_epoch_on(make_examples, norm_model, make
     assert not equal(middle.params["hidden"], end.params["hidden"])
 
 
+@pytest.mark.slow
 def test_seed_1_alone_is_seed_1_of_three_across_phases(make_examples, norm_model, make_ensemble):
     training = schedule(config.Frozen("hidden", until=2))
     _, many = fitted(make_ensemble, make_examples(), norm_model(dropout=0.1), training, count=3)

@@ -166,7 +166,7 @@ def schedule(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["over", *(pytest.param(name, marks=pytest.mark.slow) for name in ("under", "windows"))]
+    "name", ["under", *(pytest.param(name, marks=pytest.mark.slow) for name in ("over", "windows"))]
 )
 def test_a_seed_alone_is_the_same_seed_of_twenty(name, make_examples, mean_model, fit, assert_same_seed):
     """With splits of their own, which hold other numbers of examples, in several buckets."""
@@ -188,11 +188,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize(
     ("name", "layout"),
-    [
-        pytest.param(name, layout, marks=[] if (name, layout) == ("under", "streamed") else pytest.mark.slow)
-        for name in ("under", "over")
-        for layout in LAYOUTS
-    ],
+    [pytest.param(name, layout, marks=pytest.mark.slow) for name in ("under", "over") for layout in LAYOUTS],
 )
 def test_layout_of_the_seeds_changes_no_result(name, layout, make_examples, mean_model, fit, assert_same_seed):
     examples, laid_out = make_examples(24, windows=4, buckets=2), {"vary": config.STREAMS} | LAYOUTS[layout]
@@ -205,7 +201,7 @@ def test_layout_of_the_seeds_changes_no_result(name, layout, make_examples, mean
 @pytest.mark.parametrize(
     ("name", "buckets"),
     [
-        pytest.param(name, buckets, marks=[] if (name, buckets) in (("under", 1), ("over", 2)) else pytest.mark.slow)
+        pytest.param(name, buckets, marks=[] if (name, buckets) == ("over", 2) else pytest.mark.slow)
         for name in SAMPLED
         for buckets in (1, 2)
     ],

@@ -48,6 +48,7 @@ def test_a_schedule_multiplies_what_a_plateau_leaves(gb, make_examples, make_ens
     assert rows[SCALE][:, -1].min() < factors(schedule.schedule, 8)[-1]  # there was a plateau
 
 
+@pytest.mark.slow
 def test_what_the_history_says_is_the_rate_that_was_applied(make_examples, mean_model, fit):
     """By stochastic gradient descent the first epoch's one step is proportional to the rate."""
     moved = {}
@@ -96,6 +97,7 @@ def is_accumulator(state):
     return isinstance(state, optax.MultiStepsState)
 
 
+@pytest.mark.slow
 def test_one_seed_alone_is_that_seed_of_many(make_examples, mean_model, fit, assert_same_seed):
     options = {"epochs": 4, "examples": make_examples(), "model": mean_model(dropout=0.3), **OVER_EPOCHS}
     alone = fit(first=7, count=1, mapper="map", **options)
@@ -110,6 +112,7 @@ def test_one_seed_alone_is_that_seed_of_many_by_any_way(make_examples, mean_mode
     assert_same_seed(alone, 0, fit(first=7, count=1, resident_gb=NOTHING_GB, **options), 0)
 
 
+@pytest.mark.slow
 def test_devices_that_share_batches_accumulate_as_one_does(make_examples, mean_model, fit, assert_same_seed):
     options = {"epochs": 4, "examples": make_examples(), "model": mean_model(), **OVER_EPOCHS}
     assert_same_seed(fit(devices=2, data_shards=2, **options), 0, fit(**options), 0)

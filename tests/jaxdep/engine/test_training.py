@@ -28,6 +28,7 @@ def kernel(params):
     return params["heads"]["depressed"]["kernel"]
 
 
+@pytest.mark.slow
 def test_more_padding_gives_the_same_training(make_examples, pad_more, fit, assert_same_seed, quick_compilation):
     model = DirectText(feature="audio", hidden=4, dropout=0.3)
     examples = make_examples()

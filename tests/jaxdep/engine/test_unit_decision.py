@@ -27,7 +27,7 @@ def decided(logits, rule):
     given = jnp.concatenate(
         [jnp.pad(jnp.asarray(logits[rows]), [(0, 2), (0, 0)], constant_values=9.0) for rows in dealt]
     )
-    return np.asarray(evaluation.decisions({"t": Task(unit_decision=rule)}, {"t": given}, part, ("t",))["t"].units)
+    return np.asarray(evaluation.decisions({"t": Task(unit_decision=rule)}, {"t": given}, part)["t"].units)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

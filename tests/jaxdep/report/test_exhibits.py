@@ -161,6 +161,7 @@ def test_words_are_escaped_and_long_tables_folded(workdir: Path) -> None:
     assert page.index("<summary>The 3 segments, emotion</summary>") < table < page.index("</details>", table)
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_bytes(workdir: Path) -> None:
     def digests() -> dict[str, str]:
         folder = write(make(*EXHIBITS), workdir)
@@ -500,6 +501,7 @@ def test_rows_whose_spread_cannot_be_told_are_not_counted(workdir: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_stages_know_the_files_without_what_draws_them() -> None:
     told = (
         "import pkgutil, sys; from jaxdep.config import StageConfig\n"

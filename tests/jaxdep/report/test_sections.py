@@ -100,6 +100,7 @@ def test_rows_of_different_targets_are_not_compared(workdir: Path) -> None:
     assert duels == [("valence", ("Row 0", "Row 2"))]
 
 
+@pytest.mark.slow
 def test_the_figures_of_sections_take_less_room_and_look_the_same(workdir: Path) -> None:
     folder, _ = write(make("", "", "", ""), workdir)
     alone = folder / "figures" / "distribution_dev_f1.png"

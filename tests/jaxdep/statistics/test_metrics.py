@@ -152,6 +152,7 @@ def test_unweighted_accuracy_leaves_out_classes_without_target_but_macro_f1_does
     assert float(found["f1_macro"]) == 0.5
 
 
+@pytest.mark.slow
 def test_many_seeds_are_each_seed_alone_and_weight_zero_hides_nan() -> None:
     rng = np.random.default_rng(0)
     target, weight = rng.integers(0, 2, 9), np.array([1.0] * 7 + [0, 0])
