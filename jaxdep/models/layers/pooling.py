@@ -51,11 +51,18 @@ def masked_max(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Arra
 def max_pool(
     x: Float[Array, "B T D"], mask: Bool[Array, "B T"], size: int
 ) -> tuple[Float[Array, "B U D"], Bool[Array, "B U"]]:
-    """The maximum of every `size` frames, U = ⌈T / size⌉, and which of them hold a valid frame; the others are zero."""
+    """The maximum of every `size` frames, U = ⌈T / size⌉, and which of them hold a valid frame; the others are zero.
+
+    Of equal frames the first has the gradient, as in PyTorch. The gradient of `jnp.max` looks for the frames that equal
+    the maximum; where the compiler computes them once more and rounds otherwise, as behind a batch norm, none does, and
+    it is NaN.
+    """
     batch, frames, dim = x.shape
     rest, least = -frames % size, jnp.finfo(x.dtype).min
     x = jnp.pad(jnp.where(mask[:, :, None], x, least), [(0, 0), (0, rest), (0, 0)], constant_values=least)
-    pooled = jnp.max(x.reshape(batch, -1, size, dim), axis=2)
+    x = x.reshape(batch, -1, size, dim)
+    is_first = jnp.arange(size).reshape(1, 1, size, 1) == jnp.argmax(x, axis=2, keepdims=True)
+    pooled = jnp.sum(jnp.where(is_first, x, 0), axis=2)
     mask = jnp.any(jnp.pad(mask, [(0, 0), (0, rest)]).reshape(batch, -1, size), axis=2)
     return jnp.where(mask[:, :, None], pooled, 0), mask
 

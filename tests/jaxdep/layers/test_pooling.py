@@ -1,10 +1,16 @@
 """Pooling over valid frames equals NumPy's on the frames alone; a sequence without frames gives zeros, never NaN."""
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from input_pipeline.batching import Bucket, Padded
+from jaxdep import config
+from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.layers.pooling import (
     last_valid,
     masked_max,
@@ -67,3 +73,26 @@ def test_max_pooling_of_each_sequence_ends_with_what_is_left(size, x):
     gradient = jax.grad(lambda x: jnp.sum(max_pool(x, MASK, size)[0]))(x)
     np.testing.assert_array_equal(gradient.sum((1, 2)), 2 * mask.sum(1))  # one winner in each of the two dimensions
     assert not jnp.where(MASK[:, :, None], 0, gradient).any()
+
+
+def test_of_equal_frames_the_first_has_the_gradient():
+    x, mask = jnp.ones((1, 5, 2)), jnp.arange(5)[None] < 4
+    gradient = jax.grad(lambda x: jnp.sum(max_pool(x, mask, 3)[0]))(x)
+    np.testing.assert_array_equal(gradient[0, :, 0], [1, 0, 0, 1, 0])
+
+
+@pytest.mark.slow
+def test_an_epoch_behind_a_batch_norm_is_finite_as_it_is_compiled_for_users(make_examples, make_program, one_seed):
+    """With `jnp.max` every gradient of the convolution was NaN here, on a CPU with jax 0.10.1."""
+    examples = make_examples(40, longest=120, dim=40, windows=4)
+    (bucket,) = examples.buckets
+    shape = bucket.features["audio"].values.shape
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    whole = Bucket({"audio": Padded(values, np.ones(shape[:2], bool))}, bucket.rows)
+    examples = dataclasses.replace(examples, buckets=(whole,))
+    schedule = config.Training(epochs=1, batch_size=20, epochs_per_call=1)
+    program = make_program(examples, DepAudioNet(channels=32, hidden=32), schedule=schedule)
+    seed, resident, _ = one_seed(examples)
+    run = jax.jit(functools.partial(program.run_epochs, first_epoch=0, n_epochs=1, max_steps=99))
+    state, _ = run(program.init(seed=seed), seed=seed, resident=resident)
+    assert not state.diverged
