@@ -41,7 +41,7 @@ MODELS = {
     "joint": JointNetwork(TEXT, SPEECH, units=4),
     "DepAudioNet": DepAudioNet("frames", channels=4, hidden=3, pool=2, dropout=0.0),
 }
-QUICK = ("direct text", "emotion, text", "speech")  # the others compile for long
+QUICK = ("direct text",)  # the others compile for long
 MOVED = ("audio", "text", "frames", "face", "gender", "depressed", "score")
 SHIFTED = [(part, what) for part in ("dev", "test") for what in MOVED]
 
