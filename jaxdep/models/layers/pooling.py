@@ -5,6 +5,7 @@ A sequence without any valid frame gives zeros, and its gradient is zero: never 
 
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -53,16 +54,12 @@ def max_pool(
 ) -> tuple[Float[Array, "B U D"], Bool[Array, "B U"]]:
     """The maximum of every `size` frames, U = ⌈T / size⌉, and which of them hold a valid frame; the others are zero.
 
-    Of equal frames the first has the gradient, as in PyTorch. The gradient of `jnp.max` looks for the frames that equal
-    the maximum; where the compiler computes them once more and rounds otherwise, as behind a batch norm, none does, and
-    it is NaN.
+    Equal frames share the gradient.
     """
     batch, frames, dim = x.shape
     rest, least = -frames % size, jnp.finfo(x.dtype).min
     x = jnp.pad(jnp.where(mask[:, :, None], x, least), [(0, 0), (0, rest), (0, 0)], constant_values=least)
-    x = x.reshape(batch, -1, size, dim)
-    is_first = jnp.arange(size).reshape(1, 1, size, 1) == jnp.argmax(x, axis=2, keepdims=True)
-    pooled = jnp.sum(jnp.where(is_first, x, 0), axis=2)
+    pooled = _maximum(x.reshape(batch, -1, size, dim))
     mask = jnp.any(jnp.pad(mask, [(0, 0), (0, rest)]).reshape(batch, -1, size), axis=2)
     return jnp.where(mask[:, :, None], pooled, 0), mask
 
@@ -80,3 +77,30 @@ def _zeroed(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, 
 
 def _count(mask: Bool[Array, "B T"]) -> Float[Array, "B 1"]:
     return jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1).astype(jnp.float32)
+
+
+@jax.custom_vjp
+def _maximum(x: Float[Array, "B U size D"]) -> Float[Array, "B U D"]:
+    """`jnp.max` over the third axis, with its gradient, which is never NaN.
+
+    That gradient looks for the frames that equal the maximum. Where the compiler computes the frames once more and rounds
+    otherwise, as behind a batch norm on a CPU, none does, and `jnp.max` divides by zero; here the first largest has it.
+    """
+    return jnp.max(x, axis=2)
+
+
+def _maximum_forwards(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    pooled = jnp.max(x, axis=2)
+    return pooled, (x, pooled)
+
+
+def _maximum_backwards(kept: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+    x, pooled = kept
+    equal = (x == pooled[:, :, None]).astype(x.dtype)
+    count = jnp.sum(equal, axis=2)
+    first = jnp.arange(x.shape[2]).reshape(1, 1, -1, 1) == jnp.argmax(x, axis=2, keepdims=True)
+    share = jnp.where(count[:, :, None] > 0, equal, first.astype(x.dtype))
+    return ((gradient / jnp.maximum(count, 1))[:, :, None] * share,)
+
+
+_maximum.defvjp(_maximum_forwards, _maximum_backwards)
