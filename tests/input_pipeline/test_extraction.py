@@ -51,6 +51,7 @@ def in_a_module(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_workers_give_what_this_process_gives_in_the_same_order(recordings):
     alone = list(extract(FEATURE, recordings, workers=1, progress=False))
     together = list(extract(FEATURE, recordings, workers=2, progress=False))

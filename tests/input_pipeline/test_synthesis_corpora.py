@@ -151,6 +151,7 @@ def test_mosei_holds_seven_labels_a_clip_in_thirds_and_every_video_in_a_fold(wri
             assert times_s.max() < soundfile.info(root / f"Audio/Full/WAV_16000/{video}.wav").duration
 
 
+@pytest.mark.slow
 def test_a_sentiment_holds_on_in_a_video(tmp_path: Path) -> None:
     synthesize("cmu_mosei", tmp_path, sessions=60, workers=1)
     recordings = open_corpus("cmu_mosei", tmp_path).recordings()

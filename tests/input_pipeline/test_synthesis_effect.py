@@ -175,6 +175,7 @@ def _pace_s(row: Row) -> float:
     return (row.stop_s - row.start_s) / len(row.value.split("(")[-1].split())
 
 
+@pytest.mark.slow
 def test_depressed_speakers_take_longer_for_a_word(extremes: list[dict[str, list[float]]]) -> None:
     healthy, depressed = extremes
     assert stats.mannwhitneyu(depressed[PARTICIPANT], healthy[PARTICIPANT], alternative="greater").pvalue < 1e-4

@@ -205,6 +205,7 @@ def test_without_emotion_there_is_no_climate() -> None:
     assert draw_climates({300: HEALTHY}, 1.0, 0.0, seed=0) == {}
 
 
+@pytest.mark.slow
 def test_a_bleak_climate_is_heard_in_the_words_of_an_interview() -> None:
     bleak = {"angry": 0.35, "happy": 0.05, "neutral": 0.2, "sad": 0.4}
     negative = {

@@ -71,6 +71,7 @@ def test_the_middle_of_a_scale_is_what_a_model_that_says_zero_decides():
     assert Squared(center=3.0).decision(jnp.zeros((2, 1))).tolist() == [[3.0], [3.0]]
 
 
+@pytest.mark.slow
 def test_a_new_loss_is_one_class(make_examples, fit):
     """The absolute error: nothing else has to know of it."""
 

@@ -47,9 +47,12 @@ SLOW = {  # of each, every part is in a model beside it
     "text, max",
     "audio, final",
     "emotion, valid",
+    "emotion, replicate",
     "emotion, utterances",
     "LSTM-CNN, text",
+    "Bi-LSTM, text",
     "CNN, speech",
+    "LSTM-CNN, speech",
 }
 CASES = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]

@@ -11,8 +11,6 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from tensorboardX.proto.event_pb2 import Event
-from tensorflow.compat.v1.io import tf_record_iterator
 
 import jaxdep
 from jaxdep.experiment import versions
@@ -159,6 +157,11 @@ def test_the_page_is_one_file_that_asks_for_nothing_else(finished):
 
 
 def test_tensorboard_events_read_back_as_the_mean_over_the_seeds(finished):
+    from tensorboardX.proto.event_pb2 import (
+        Event,  # with TensorFlow it takes seconds, of every worker that collects this
+    )
+    from tensorflow.compat.v1.io import tf_record_iterator
+
     (path,) = (finished / "w/tensorboard/text").iterdir()
     found = {}
     for record in tf_record_iterator(str(path)):
@@ -223,6 +226,7 @@ def test_overwrite_runs_what_changed_and_keeps_what_did_not(jaxdep_main, used):
     assert json.loads((used / "w/config.json").read_text())["stages"]["text"]["model"]["hidden"] == 4
 
 
+@pytest.mark.slow
 def test_a_changed_corpus_runs_the_stages_again(jaxdep_main, used):
     before = times(used)
     corpus = used / "data/talk.csv"

@@ -140,6 +140,7 @@ def test_a_sweep_of_what_there_is_not_is_one_line(folder, jaxdep_main, sweep, li
     assert line in ended.complaint
 
 
+@pytest.mark.slow
 def test_further_seeds_join_those_that_are_trained(plain, jaxdep_main, tmp_path):
     workdir = Path(shutil.copytree(plain.parent, tmp_path / "tiny")) / "w"
     before = predictions(workdir, "text")

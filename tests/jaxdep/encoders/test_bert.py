@@ -405,6 +405,7 @@ def test_duplicates_are_encoded_once(encoder, monkeypatch):
     np.testing.assert_array_equal(vectors[0::3], np.repeat(vectors[2:3], 10, axis=0))
 
 
+@pytest.mark.slow
 def test_texts_of_all_lengths_compile_a_few_programs(tiny):
     encoder = load_sentence_encoder(str(tiny), "mean", batch_size=1)
     encoder(["sad " * count for count in (*range(1, 23), 38)])

@@ -200,12 +200,9 @@ def test_layout_of_the_seeds_changes_no_result(name, layout, make_examples, mean
 
 @pytest.mark.parametrize(
     ("name", "buckets"),
-    [
-        pytest.param(name, buckets, marks=[] if (name, buckets) == ("over", 2) else pytest.mark.slow)
-        for name in SAMPLED
-        for buckets in (1, 2)
-    ],
+    [(name, buckets) for name in SAMPLED for buckets in (1, 2)],
 )
+@pytest.mark.slow
 def test_steps_that_are_left_out_are_empty_ones(name, buckets, make_examples, make_program, one_seed, mean_model):
     examples = make_examples(24, windows=4, buckets=buckets)
     program = make_program(examples, mean_model(), schedule=schedule(name))
@@ -224,6 +221,7 @@ def test_steps_that_are_left_out_are_empty_ones(name, buckets, make_examples, ma
     assert places.sum() < whole.sum() or name == "over"
 
 
+@pytest.mark.slow
 def test_only_the_chosen_examples_train(make_examples, make_program, one_seed):
     """One example of each recording: nothing of the others reaches the state, but through the normaliser."""
     examples = make_examples(24, windows=4)

@@ -77,6 +77,7 @@ def followed_by_hand(losses):
     return best_epoch, epoch, scales
 
 
+@pytest.mark.slow
 def test_each_seed_stops_by_its_own_losses_and_lowers_its_own_rate(epochs):
     after, history, _ = epochs
     ends = []

@@ -120,6 +120,7 @@ def test_blocks_of_frequency_are_those_of_an_example_throughout():
     np.testing.assert_allclose(np.bincount(lengths) / n, np.full(width + 1, 1 / 5), atol=0.03)
 
 
+@pytest.mark.slow
 def test_several_blocks_are_drawn_apart():
     one, three = (
         augmentation.mask_time(jnp.ones((700, 300)), jnp.ones((700, 300), bool), 10, KEY, count=count) == 0
@@ -153,6 +154,7 @@ def test_rotation_is_scipys(shape, degrees):
     np.testing.assert_allclose(augmentation.rotated(x, jnp.deg2rad(degrees)), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_images_turn_either_way_up_to_the_limit():
     """A spot to the right of the middle tells the angle by its centre of mass."""
     x = jnp.zeros((1500, 21, 21, 1)).at[:, 9:12, 16:19].set(1.0)

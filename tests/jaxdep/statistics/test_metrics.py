@@ -171,6 +171,7 @@ def test_many_seeds_are_each_seed_alone_and_weight_zero_hides_nan() -> None:
             np.testing.assert_allclose(regressed[name][seed], value, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_vmap_over_seeds_equals_broadcasting() -> None:
     rng = np.random.default_rng(1)
     target, prediction = jnp.asarray(rng.integers(0, 3, 20)), jnp.asarray(rng.integers(0, 3, (4, 20)))
