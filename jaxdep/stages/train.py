@@ -148,7 +148,7 @@ def _remember_training(
         variants={
             name: {
                 "diverged": diverged([index] * len(folds)),
-                "validation": [round(float(x), 6) for x in means[:, index]],
+                "validation": [round(float(x), 6) if np.isfinite(x) else None for x in means[:, index]],
             }
             for index, name in enumerate(names)
         },

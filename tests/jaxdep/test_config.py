@@ -158,3 +158,45 @@ def test_gender_baseline_stands_only_where_genders_are_known():
     rows = config.trivial_baselines(data, tasks, genders=False, metrics=("accuracy",))
     assert list(rows) == ["majority", "all_positive"]
     assert {row.metrics for row in rows.values()} == {("accuracy",)}
+
+
+def started(start, *, here=None, there=None):
+    """An experiment whose second stage starts from the first one."""
+    (first,) = experiment(label="first").stages.values()
+    second = dataclasses.replace(first, label="second", start=(start,))
+    stages = []
+    for stage, splits in ((first, there), (second, here or there)):
+        data = dataclasses.replace(stage.data, splits=splits or config.Splits())
+        stages.append(dataclasses.replace(stage, data=data))
+    return config.Experiment(name="x", stages=dict(zip(("first", "second"), stages, strict=True)))
+
+
+DRAWN = config.Splits(validation=(), validation_fraction=0.2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (started(config.Start(stage="first"), here=DRAWN), "config.stages.second.data.splits: it differs from that of"),
+        (
+            started(config.Start(stage="first", seed="best"), there=DRAWN),
+            "config.stages.second.start: each seed of 'first'",
+        ),
+        (
+            started(config.Start(stage="first", seed="0"), there=DRAWN),
+            "config.stages.second.start: each seed of 'first'",
+        ),
+        (started(config.Start(stage="third")), "config.stages.second: it needs 'third'"),
+        (
+            started(config.Start(stage="first", seed="best"), there=config.Splits(folds=config.Folds(count=3))),
+            "config.stages.second.start: 'first' trains folds, each with a best seed of its own",
+        ),
+    ],
+)
+def test_a_start_from_those_who_are_tested_or_validate_here_is_refused(wrong, line):
+    assert line_of(wrong).startswith(line)
+
+
+def test_each_seed_may_start_from_itself_where_validation_is_drawn():
+    started(config.Start(stage="first"), there=DRAWN).freeze()
+    started(config.Start(stage="first", seed="best")).freeze()

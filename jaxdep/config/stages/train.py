@@ -98,8 +98,14 @@ class TrainStage(ScoredStage):
         ):
             raise ConfigError(f"start: {needed!r} trains folds, each with a best seed of its own; use seed='each'")
         if self.data.corpus == source.data.corpus:
-            # Whoever is tested here must not have been trained on there.
+            # Whoever is tested here, or validates, must not have been trained on there.
             check_alike(self, needed, source, (*CORPUS, "splits"))
+            from_one = any(one.seed != "each" for one in self.start if one.stage == needed)
+            if from_one and self.data.splits.validation_fraction:
+                raise ConfigError(
+                    f"start: each seed of {needed!r} draws who validates, and one of them trained on who validates others; "
+                    "use seed='each'"
+                )
         elif source.data.splits.folds is not None:
             raise ConfigError(f"start: {needed!r} trains folds of another corpus; there is none for each fold here")
 
