@@ -9,6 +9,7 @@ from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.models import ModelConfig
 from jaxdep.models.bilstm_cnn import JointNetwork
+from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
 
 STEPS = 2  # in an epoch of the benchmark
@@ -68,4 +69,5 @@ SYSTEMS: dict[str, System] = {
     "bigru": System(DirectAudio(frame_hidden=128, segment_hidden=128), {"audio": (1, 500, 80)}, 32, 2, "TwoLevelBiGRU"),
     "emotion": System(EmotionAudio(), {"audio": (118, 80)}, 32, 4, "EmotionAudio"),
     "bilstm_cnn": System(JointNetwork(), {"text": (100, 300), "audio": (600, 64)}, 50, 2, "JointNetwork"),
+    "depaudionet": System(DepAudioNet(), {"audio": (120, 40)}, 20, 2, "DepAudioNet"),
 }

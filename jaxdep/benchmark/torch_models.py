@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jaxdep.models.bilstm_cnn import JointNetwork as JointNetworkConfig
+from jaxdep.models.depaudionet import DepAudioNet as DepAudioNetConfig
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 from jaxdep.models.emotion_transfer import EmotionAudio as EmotionAudioConfig
 
@@ -117,3 +118,22 @@ class JointNetwork(nn.Module):
         speech = functional.dropout(functional.elu(self.speech(speech)), config.speech.dropout, self.training)
         joint = self.joint(torch.cat([text, speech], 1)).relu()
         return self.head(functional.dropout(joint, config.dropout, self.training)), words.new_zeros(())
+
+
+class DepAudioNet(nn.Module):
+    """`DepAudioNet`: a convolution, batch norm, maxima, LSTMs, a decision on their last state."""
+
+    def __init__(self, config: DepAudioNetConfig, dim: int, classes: int):
+        super().__init__()
+        self.config = config
+        self.convolution = nn.Conv1d(dim, config.channels, config.kernel, padding="same")
+        self.norm = nn.BatchNorm1d(config.channels)
+        self.pool = nn.MaxPool1d(config.pool, ceil_mode=True)
+        self.lstm = nn.LSTM(config.channels, config.hidden, config.layers, batch_first=True)
+        self.head = nn.Linear(config.hidden, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, T, D]; the ReLU follows the maxima, which it leaves where they are."""
+        pooled = self.pool(self.norm(self.convolution(x.transpose(1, 2)))).relu()
+        dropped = nn.functional.dropout(pooled, self.config.dropout, self.training)
+        return self.head(self.lstm(dropped.transpose(1, 2))[0][:, -1]), x.new_zeros(())

@@ -1,6 +1,7 @@
 """The same step in PyTorch, of all seeds: one after another, or the quickest way there is to run them side by side."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -52,7 +53,7 @@ class Peer(ABC):
         """One step of one seed on the examples at `rows`."""
         network, features = self.networks[seed], [x[rows] for x in self.features]
         if self.precision == "bfloat16":  # not by autocast, which lets cuDNN's recurrent layers compute in float16
-            halves = {name: parameter.bfloat16() for name, parameter in network.named_parameters()}
+            halves = {name: parameter.bfloat16() for name, parameter in _rounded(network)}
             logits, penalty = torch.func.functional_call(network, halves, tuple(x.bfloat16() for x in features))
         else:
             logits, penalty = network(*features)
@@ -126,6 +127,13 @@ class Graph(Peer):
             self.rows.copy_(rows)
             self.graph.replay()
         torch.cuda.synchronize()
+
+
+def _rounded(network: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """The parameters that are bfloat16 where the features are: all but a batch norm's, as its statistics are float32."""
+    for prefix, module in network.named_modules():
+        if not isinstance(module, torch.nn.BatchNorm1d):
+            yield from module.named_parameters(prefix, recurse=False)
 
 
 def peers() -> dict[str, type[Peer]]:
