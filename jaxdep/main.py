@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
     """Runs the experiment that the flags describe."""
     del argv  # parse_flags has refused what is no flag
     logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
-    use_every_core(CONFIG.value.seeds.count, CONFIG.value.mapping.data_shards)
+    use_every_core(CONFIG.value.most_lanes, CONFIG.value.mapping.data_shards)
     from jaxdep.engine.choices import Choices  # after the devices are chosen
     from jaxdep.experiment.run import run
     from jaxdep.models import encoders

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import re
 
 from input_pipeline.config import Config, ConfigError
@@ -52,6 +53,12 @@ class Experiment(Config):
                 found[f"{known}__{re.sub('[^A-Za-z0-9]+', '_', told)}"] = other
         self.stages = found
 
+    @property
+    def most_lanes(self) -> float:
+        """Seeds, each in all folds and variants, that a stage trains at once; infinite where the corpus tells the folds."""
+        trained = [stage for stage in self.stages.values() if isinstance(stage, TrainStage)]
+        return self.seeds.count * max((_folds(stage) * len(stage.variants) for stage in trained), default=1)
+
     def check(self) -> None:
         if not self.stages:
             raise ConfigError("stages: the experiment has none")
@@ -66,6 +73,11 @@ class Experiment(Config):
         for name, stage in self.stages.items():
             _check_needs(name, stage, before)
             before[name] = stage
+
+
+def _folds(stage: TrainStage) -> float:
+    folds = stage.data.splits.folds
+    return 1 if folds is None else folds.count or math.inf
 
 
 def _check_needs(name: str, stage: StageConfig, before: dict[str, StageConfig]) -> None:

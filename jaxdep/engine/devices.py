@@ -20,17 +20,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdep"
 
 
-def use_every_core(seeds: int, data_shards: int = 1) -> None:
-    """On a CPU, one JAX device a core, over which the seeds are spread; what the user chose stays.
+def use_every_core(lanes: float, data_shards: int = 1) -> None:
+    """On a CPU, one JAX device a core, over which the lanes are spread; what the user chose stays.
 
-    Each device holds the features: more of them than seeds, or than seeds times the shards of a batch, would only cost
+    Each device holds the features: more of them than lanes, or than lanes times the shards of a batch, would only cost
     memory.
     """
     import jax
 
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        groups = max(1, min(joblib.cpu_count() // data_shards, seeds))
+        groups = int(max(1, min(joblib.cpu_count() // data_shards, lanes)))
         jax.config.update("jax_num_cpu_devices", groups * data_shards)
 
 

@@ -200,3 +200,19 @@ def test_a_start_from_those_who_are_tested_or_validate_here_is_refused(wrong, li
 def test_each_seed_may_start_from_itself_where_validation_is_drawn():
     started(config.Start(stage="first"), there=DRAWN).freeze()
     started(config.Start(stage="first", seed="best")).freeze()
+
+
+def test_the_lanes_of_the_stage_with_most_decide_how_many_devices_are_used():
+    small, large = experiment(), experiment()
+    (stage,) = small.stages.values()
+    small.seeds.count = 1
+    assert small.most_lanes == 1
+    large.seeds.count = 2
+    (name,) = large.stages
+    large.stages["folded"] = dataclasses.replace(
+        stage, data=dataclasses.replace(stage.data, splits=config.Splits(folds=config.Folds(count=5)))
+    )
+    large.sweep("folded", "optimizer.learning_rate", ("1e-3", "1e-4", "1e-5"))
+    assert large.most_lanes == 2 * 5 * 3
+    large.stages[name].data.splits = config.Splits(folds=config.Folds())
+    assert large.most_lanes == float("inf")
