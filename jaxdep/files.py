@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.errors import DataError
+from input_pipeline.recording import digest_files
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,8 +33,14 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file, or None where there is no such file. Raises DataError where it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}); delete the file and run again") from None
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """By its path below the folder, a digest of the content of each file. Raises OSError where one cannot be read."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest_files([path]) for path in files}
 
 
 def _replace(path: Path, text: str) -> None:

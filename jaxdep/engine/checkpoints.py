@@ -1,9 +1,13 @@
-"""Checkpoints of a stage: the states of all seeds and their history, by Orbax, written in the background."""
+"""Checkpoints of a stage: the states of all seeds and their history, by Orbax, written in the background.
+
+Each carries the digests of its files, so that nothing goes on from what a disk has changed, and no library is given it.
+"""
 
 import contextlib
 import re
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,24 +19,33 @@ from jaxtyping import Float
 
 from input_pipeline.errors import DataError
 from jaxdep.engine.program import SeedState
+from jaxdep.files import digests, read_json, write_json
 
 History = dict[str, Float[np.ndarray, "S epochs"]]  # by "split/metric"; NaN where a seed did not run
+_KEPT = 2  # the second is what counts where the first is damaged
+_ARRAYS, _DIGESTS = "default", "digests.json"  # in a checkpoint: what Orbax wrote, and the digests of those files
 _OS_ERROR = re.compile(r"([^:]+) \[os_error_code='\d+'\]")  # in tensorstore's messages
 
 
 class Checkpoints:
-    """The checkpoints in a folder; the newest complete one counts. A context manager, which waits for the last write.
+    """The checkpoints in a folder; the newest sound one counts. A context manager, which waits for the last write.
 
     A checkpoint is complete only once Orbax has renamed its folder, so that a kill leaves the one before.
 
     Args:
-        every_s: `save` writes only when the last write lies so long back, unless it is told that it must.
+        every_s: seconds after a write until the next one is `due`.
+        tell: is given a line where a damaged checkpoint is left out.
     """
 
-    def __init__(self, folder: Path, every_s: float):
+    def __init__(self, folder: Path, every_s: float, tell: Callable[[str], object] = print):
         self._every_s, self._written_at = every_s, time.monotonic()
-        self._folder = folder
-        options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, enable_async_checkpointing=True)
+        self._folder, self._tell = folder, tell
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=_KEPT,
+            create=True,
+            enable_async_checkpointing=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._note_digests),
+        )
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     def __enter__(self) -> Self:
@@ -52,8 +65,9 @@ class Checkpoints:
         """Begins to write the states and the history after `epoch` epochs; the arrays must not change any more."""
         if self._manager.latest_step() == epoch:
             return
+        tree = {"states": states, "history": _nested(history)}
         with self._failing_in_one_line():
-            self._manager.save(epoch, args=ocp.args.StandardSave({"states": states, "history": _nested(history)}))
+            self._manager.save(epoch, args=ocp.args.StandardSave(tree))
         self._written_at = time.monotonic()
 
     @contextlib.contextmanager
@@ -71,14 +85,34 @@ class Checkpoints:
             ) from None
 
     def restore(self, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[int, SeedState, History] | None:
-        """The newest checkpoint as (epochs, states, history), or None where there is none.
+        """The newest sound checkpoint as (epochs, states, history), or None where there is none.
+
+        Those that are damaged are told of and removed: what they held is computed once more.
 
         Args:
             states, history: shapes and types of what was saved.
+
+        Raises:
+            DataError: the operating system refuses to read one.
         """
+        for epoch in sorted(self._manager.all_steps(), reverse=True):
+            folder = self._folder / str(epoch)
+            if self._is_sound(folder):
+                return epoch, *self._read(epoch, states, history)
+            self._tell(f"{folder}: the checkpoint is damaged; what it held is computed once more")
+            shutil.rmtree(folder)
+            self._manager.reload()
+        return None
+
+    def restore_last(self, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[SeedState, History] | None:
+        """The states and the history of the newest checkpoint and no other, or None where there is none, or it is
+        damaged. Raises DataError as `restore` does."""
         epoch = self._manager.latest_step()
-        if epoch is None:
+        if epoch is None or not self._is_sound(self._folder / str(epoch)):
             return None
+        return self._read(epoch, states, history)
+
+    def _read(self, epoch: int, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[SeedState, History]:
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), {"states": states, "history": _nested(history)}
         )
@@ -86,7 +120,25 @@ class Checkpoints:
         # Orbax gives device arrays: the history grows in place on the host, the states are placed by the ensemble.
         saved = jax.tree.map(np.array, saved)
         found = {f"{split}/{name}": x for split, metrics in saved["history"].items() for name, x in metrics.items()}
-        return epoch, saved["states"], found
+        return saved["states"], found
+
+    def _note_digests(self) -> None:
+        """Called by Orbax when all files of a checkpoint are written, before it renames their folder."""
+        for arrays in self._folder.glob(f"*tmp*/{_ARRAYS}"):
+            write_json(arrays.parent / _DIGESTS, digests(arrays))
+
+    def _is_sound(self, folder: Path) -> bool:
+        try:
+            return read_json(folder / _DIGESTS) == digests(folder / _ARRAYS)
+        except DataError:
+            return False
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
+def newest(folder: Path) -> int | None:
+    """The epoch of the newest complete checkpoint in a folder, by its name alone."""
+    return max((int(path.name) for path in folder.glob("[0-9]*") if path.name.isdecimal()), default=None)
 
 
 def _nested(history: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

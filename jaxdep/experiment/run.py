@@ -25,7 +25,7 @@ from jaxdep.engine.choices import Choices
 from jaxdep.experiment import claim
 from jaxdep.experiment.versions import environment
 from jaxdep.files import read_json, write_json
-from jaxdep.stages import StageRun
+from jaxdep.stages import StageRun, record
 from jaxdep.stages.sources import Sources
 from jaxdep.statistics import metrics
 
@@ -122,11 +122,14 @@ def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Source
     if config.grows():
         fingerprint = lasting
     seeds = experiment.seeds.compact()
-    record = stage.record
-    is_alike = record.get("fingerprint") == fingerprint
-    if is_alike and record.get("status") == "finished" and record.get("seeds") == seeds:
-        sources.console.print(f"{name}: finished before")
-        return
+    before = stage.record
+    is_alike = before.get("fingerprint") == fingerprint
+    if is_alike and before.get("status") == "finished" and before.get("seeds") == seeds:
+        changed = record.changed(folder, before)
+        if not changed:
+            sources.console.print(f"{name}: finished before")
+            return
+        sources.console.print(f"{name}: {', '.join(changed)}: not as the stage left it; its results are made again")
     claim.take(workdir, experiment)
     if is_alike:
         stage.remember(status="running", seeds=seeds)
@@ -146,7 +149,7 @@ def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Source
         )
     write_json(workdir / "environment.json", environment())
     pkgutil.resolve_name(config.runner)(config, stage)
-    stage.remember(status="finished")
+    stage.remember(**record.seal(folder))
     sources.console.print(f"{name}: finished in {time.perf_counter() - started:.1f} s")
 
 
@@ -178,7 +181,7 @@ def _fingerprint(
 
 
 def _report(experiment: Experiment, workdir: Path, command: str) -> report.Report:
-    records = {name: read_json(workdir / "stages" / name / "stage.json") for name in experiment.stages}
+    records = {name: record.read(workdir / "stages" / name) for name in experiment.stages}
     sections = list(dict.fromkeys(stage.section for stage in experiment.stages.values()))
     in_order = sorted(experiment.stages.items(), key=lambda item: sections.index(item[1].section))
     finished = [(stage, Finished(name, experiment.stages, records)) for name, stage in in_order]
@@ -187,7 +190,7 @@ def _report(experiment: Experiment, workdir: Path, command: str) -> report.Repor
         description=experiment.description,
         system=experiment.system,
         rows=tuple(row for stage, of_stage in finished for row in stage.table_rows(of_stage)),
-        synthetic=any(record["synthetic"] for record in records.values()),
+        synthetic=any(one["synthetic"] for one in records.values()),
         environment=read_json(workdir / "environment.json"),
         command=command,
         config=experiment.as_dict(),

@@ -17,7 +17,8 @@ from input_pipeline.errors import DataError
 from jaxdep import config
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.splits import examples_tested
-from jaxdep.files import read_json, write_json, write_text
+from jaxdep.files import write_text
+from jaxdep.stages import record
 from jaxdep.stages.sources import Sources
 
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
@@ -50,14 +51,14 @@ class StageRun:
     @property
     def record(self) -> dict[str, Any]:
         """What stage.json says so far."""
-        return read_json(self.folder / "stage.json") or {}
+        return record.read(self.folder)
 
     def remember(self, **facts: Any) -> None:
         """Adds facts to stage.json, and the seconds since the last time: a stage that was killed keeps what it took."""
-        record, now = self.record, time.perf_counter()
-        seconds = float(record.get("seconds", 0.0)) + now - self._counted_to
+        before, now = self.record, time.perf_counter()
+        seconds = float(before.get("seconds", 0.0)) + now - self._counted_to
         self._counted_to = now
-        write_json(self.folder / "stage.json", record | {"seconds": seconds} | facts)
+        record.write(self.folder, before | {"seconds": seconds} | facts)
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Writes a table of the stage, whole or not at all."""

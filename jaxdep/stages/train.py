@@ -37,7 +37,8 @@ def run(config: TrainStage, stage: StageRun) -> None:
         some = dataclasses.replace(stage.seeds, first=seeds.start, count=len(seeds))
         ensemble = make_ensemble(config, stage, some)
         seconds = _remember_ensemble(config, stage, ensemble)
-        with Checkpoints(checkpoint_folder(stage, seeds), config.training.checkpoint_every_s) as checkpoints:
+        folder, every_s = checkpoint_folder(stage, seeds), config.training.checkpoint_every_s
+        with Checkpoints(folder, every_s, stage.console.print) as checkpoints:
             states, history = _fit(config, stage, ensemble, checkpoints, seconds)
         stage.remember(trained=[*stage.record.get("trained", []), [seeds.start, len(seeds)]])
         if some == stage.seeds:

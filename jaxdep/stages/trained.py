@@ -75,11 +75,11 @@ def gathered(config: TrainStage, stage: StageRun, ensemble: Ensemble) -> tuple[S
         shapes = _shapes(ensemble, len(lanes))
         folder = checkpoint_folder(stage, seeds)
         with Checkpoints(folder, config.training.checkpoint_every_s) as checkpoints:
-            saved = checkpoints.restore(shapes, empty_history(config, ensemble, len(lanes)))
+            saved = checkpoints.restore_last(shapes, empty_history(config, ensemble, len(lanes)))
         if saved is None:
-            raise DataError(f"{folder}: holds no checkpoint; delete {stage.folder} and run it again")
+            raise DataError(f"{folder}: holds no checkpoint, or a damaged one; delete {stage.folder} and run it again")
         place |= {lane: len(place) + index for index, lane in enumerate(lanes)}
-        found.append(saved[1:])
+        found.append(saved)
     order = np.array([place[lane] for lane in ensemble.lanes])
     states, history = jax.tree.map(lambda *parts: np.concatenate(parts)[order], *found)
     return ensemble.restore(states), history

@@ -52,7 +52,7 @@ def test_the_workdir_holds_the_files_of_the_contract_and_no_other(finished):
         "report/report.md",
         "report/report.html",
     }
-    assert [path.name for path in (finished / "w/stages/text/checkpoints/seeds_0-2").iterdir()] == ["8"]
+    assert {path.name for path in (finished / "w/stages/text/checkpoints/seeds_0-2").iterdir()} == {"7", "8"}
 
 
 def test_config_json_is_the_resolved_config(finished):
@@ -237,13 +237,52 @@ def test_a_changed_corpus_runs_the_stages_again(jaxdep_main, used):
     assert all(after > before[stage] for stage, after in times(used).items())
 
 
-@pytest.mark.parametrize("file", ["predictions.csv", "stage.json"])
-def test_a_damaged_file_of_a_stage_is_named_in_one_line(jaxdep_main, used, file):
-    path = used / "w/stages/text" / file
-    path.write_text(path.read_text()[:40])
+def without_a_row(text):
+    return "\n".join(text.splitlines()[:-1]) + "\n"
+
+
+EDITS = {
+    "predictions.csv": (
+        without_a_row,
+        lambda text: text.replace(",healthy,depressed,", ",depressed,depressed,", 1),
+        lambda text: text.replace("0.", "7.", 1),
+    ),
+    "metrics.csv": (without_a_row,),
+}
+
+
+def test_results_that_were_edited_are_noticed_and_made_again(jaxdep_main, used):
+    """Rows removed, a label turned over, a probability of 7: nothing of it is scored, and no epoch is trained again."""
+    files = [used / "w/stages/text" / name for name in EDITS]
+    before = [path.read_bytes() for path in files], (used / "w/report/table.csv").read_bytes()
+    for path in files:
+        for edit in EDITS[path.name]:
+            text = path.read_text()
+            path.write_text(edit(text))
+            assert path.read_text() != text
+            ended = jaxdep_main(*COMMAND, cwd=used)
+            assert ended.code == 0, ended.err
+            assert f"text: {path.name}: not as the stage left it; its results are made again" in ended.out
+            assert "training text" not in ended.err
+            assert ([path.read_bytes() for path in files], (used / "w/report/table.csv").read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text[:40],
+        lambda text: '"text"',
+        lambda text: "[" * 100_000,
+        lambda text: text.replace('"finished"', '"running"'),
+        lambda text: "{}",
+    ],
+)
+def test_a_damaged_record_of_a_stage_is_named_in_one_line(jaxdep_main, used, edit):
+    path = used / "w/stages/text/stage.json"
+    path.write_text(edit(path.read_text()))
     ended = jaxdep_main(*COMMAND, cwd=used)
     assert ended.code == 1
-    assert str(Path("w/stages/text") / file) in ended.complaint
+    assert "w/stages/text/stage.json" in ended.complaint
 
 
 def test_a_damaged_config_json_is_named_in_one_line(jaxdep_main, used):

@@ -19,6 +19,7 @@ from jaxdep.config import (
 )
 from jaxdep.losses import Huber
 from jaxdep.models.emotion_transfer import DirectText, EmotionText
+from jaxdep.stages import record
 
 
 def corpus(name, context, **labels):
@@ -292,8 +293,7 @@ def test_an_extraction_that_was_killed_is_made_again_with_the_same_report(workdi
     """Killed after the feature set was written; what follows stays finished, since it depends on the same content."""
     stage = workdir / "stages/of_one"
     before = (workdir / "report/report.html").read_bytes(), (stage / "outputs.csv").read_bytes()
-    record = json.loads((stage / "stage.json").read_text())
-    (stage / "stage.json").write_text(json.dumps(record | {"status": "running"}))
+    record.write(stage, record.read(stage) | {"status": "running"})
     (stage / "outputs.csv").unlink()
     ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=workdir.parent)
     assert ended.code == 0, ended.err

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdep.engine.checkpoints import Checkpoints
+from jaxdep.engine.checkpoints import Checkpoints, newest
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -94,14 +94,76 @@ def test_history_may_grow_while_it_is_written(saved, ensemble, tmp_path):
     equal(found, history)
 
 
-def test_the_newest_checkpoint_counts_and_the_older_is_removed(saved, ensemble):
+def later(states, epoch):
+    """The states as if those epochs later, to tell them from others."""
+    return states._replace(waited=states.waited + epoch)
+
+
+@pytest.fixture
+def three(saved):
+    """The folder after three checkpoints, at epochs 3, 6 and 9."""
     folder, states, history = saved
     with Checkpoints(folder, 0) as checkpoints:
-        checkpoints.save(6, states._replace(waited=states.waited + 5), history)
+        for epoch in (6, 9):
+            checkpoints.save(epoch, later(states, epoch), history)
+    return folder, states, history
+
+
+def test_the_newest_checkpoint_counts_and_the_one_before_is_kept(three, ensemble):
+    folder, states, history = three
     epoch, found, _ = restore(folder, ensemble, history)
-    assert epoch == 6
-    equal(found.waited, states.waited + 5)
-    assert [path.name for path in folder.iterdir()] == ["6"]
+    assert epoch == 9
+    assert newest(folder) == 9
+    equal(found.waited, states.waited + 9)
+    assert sorted(path.name for path in folder.iterdir()) == ["6", "9"]
+
+
+def flip(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8 % len(content)] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "a bit": lambda path: flip(path, 8003),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_where_one_is_damaged_the_one_before_counts_and_the_same_epoch_is_saved_anew(damage, three, ensemble):
+    """Each file in turn: of arrays, of their names, of the digests."""
+    folder, states, history = three
+    whole = folder.with_name("whole")
+    folder.rename(whole)
+    parts = [path.relative_to(whole) for part in ("9/default", "9/digests.json") for path in files_in(whole / part)]
+    for part in (parts[0], parts[len(parts) // 2], parts[-1]):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole, folder)
+        damage(folder / part)
+        told = []
+        with Checkpoints(folder, 0, told.append) as checkpoints:
+            assert checkpoints.restore_last(ensemble.abstract_states, history) is None
+            epoch, found, _ = checkpoints.restore(ensemble.abstract_states, history)
+            assert epoch == 6
+            equal(found.waited, states.waited + 6)
+            assert told == [f"{folder / '9'}: the checkpoint is damaged; what it held is computed once more"]
+            checkpoints.save(9, later(states, 11), history)
+        equal(restore(folder, ensemble, history)[1].waited, states.waited + 11)
+
+
+def files_in(path):
+    return [path] if path.is_file() else sorted(inner for inner in path.rglob("*") if inner.is_file())
+
+
+def test_where_all_are_damaged_there_is_none(three, ensemble):
+    folder, _, history = three
+    for path in folder.glob("*/default/_METADATA"):
+        flip(path, 99)
+    assert restore(folder, ensemble, history) is None
+    assert newest(folder) is None
 
 
 @pytest.mark.parametrize(
