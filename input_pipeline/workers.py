@@ -3,6 +3,9 @@
 import concurrent.futures
 import itertools
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -33,7 +36,7 @@ def map_in_workers(
     if workers <= 1:
         yield from map(function, items)
         return
-    pool = concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    pool = concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
     try:
         submitted = (pool.submit(_in_worker, function, item) for item in items)
         waiting = deque(itertools.islice(submitted, workers * (1 + _AHEAD)))
@@ -48,6 +51,19 @@ def map_in_workers(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leaves Ctrl-C, which a terminal sends to all processes, to the first one, and ends with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    parent.join()
+    os._exit(1)
 
 
 def _in_worker(function: Callable[[_Item], _Result], item: _Item) -> _Result:

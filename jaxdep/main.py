@@ -1,11 +1,13 @@
 """Runs an experiment: `python -m jaxdep.main --config=FILE --workdir=DIR [--data_dir=DIR] [--config.seeds.count=100 ...]`.
 
-Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, or a field of the config by itself.
+Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, or a field of the config by itself; 130 after
+Ctrl-C, 143 after SIGTERM, which makes a checkpoint first. After any of them the same command goes on.
 
 The processes that extract features import this module again: what takes seconds is imported inside functions.
 """
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from rich.console import Console
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
+from jaxdep import interruption
 from jaxdep.engine.devices import cache_folder, hush_compiler, use_compilation_cache, use_every_core
 from jaxdep.experiment.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
 
@@ -45,6 +48,8 @@ def main(argv: list[str]) -> None:
             overwrite=OVERWRITE.value,
             choices=Choices(cache_folder() / "mappers"),
         )
+    except interruption.TerminatedError as error:
+        interruption.end(signal.SIGTERM, error.folder)
     except (ConfigError, DataError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -56,5 +61,6 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     hush_compiler()
+    interruption.listen()
     flags.mark_flag_as_required("config")
     app.run(main, flags_parser=parse_flags)

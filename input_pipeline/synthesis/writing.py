@@ -1,9 +1,7 @@
 """What the writers of all stand-in corpora share: checked options, parallel work, tables, and the marker's first lines."""
 
-import concurrent.futures
 import csv
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +9,7 @@ import joblib
 
 from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
+from input_pipeline.workers import map_in_workers
 
 _Item = TypeVar("_Item")
 
@@ -36,7 +35,8 @@ def write_all(
     task: Callable[[_Item], None], items: Sequence[_Item], workers: int | None, root: Path, unit: str
 ) -> None:
     """Runs `task` on every item in `workers` processes (None: one a core) and shows the progress of writing `root`."""
-    for _ in progress(_parallel(task, items, workers), len(items), f"writing {root}", unit):
+    done = map_in_workers(task, items, workers or joblib.cpu_count(), f"writing {root}")
+    for _ in progress(done, len(items), f"writing {root}", unit):
         pass
 
 
@@ -58,19 +58,3 @@ def marker_of(corpus: str, version: int, parameters: dict[str, Any], **planted: 
         "parameters": parameters,
         **planted,
     }
-
-
-def _parallel(task: Callable[[_Item], None], items: Sequence[_Item], workers: int | None) -> Iterator[None]:
-    """Runs `task` on every item, yielding as items finish; in fresh processes, as a fork of a threaded one may hang."""
-    workers = min(workers or joblib.cpu_count(), len(items))
-    if workers == 1:
-        yield from map(task, items)
-        return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(task, item) for item in items]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)

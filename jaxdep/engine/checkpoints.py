@@ -136,11 +136,6 @@ class Checkpoints:
             raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def newest(folder: Path) -> int | None:
-    """The epoch of the newest complete checkpoint in a folder, by its name alone."""
-    return max((int(path.name) for path in folder.glob("[0-9]*") if path.name.isdecimal()), default=None)
-
-
 def _nested(history: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """By split and metric: a slash in a name would be a folder in the checkpoint."""
     nested: dict[str, dict[str, np.ndarray]] = {}

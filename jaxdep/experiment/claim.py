@@ -1,14 +1,60 @@
-"""Whose a workdir is: config.json holds the resolved config of the experiment that writes into it."""
+"""Whose a workdir is: config.json holds the resolved config of the experiment that writes into it, and one process at a
+time does, which holds a lock that ends with it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+import filelock
 
 from input_pipeline.config import Config, ConfigError, defaults, field_names, plain
 from jaxdep.config import Experiment
 from jaxdep.files import read_json, write_json
 
 _SHOWN = 6  # differences
+
+
+class Claim:
+    """A workdir as that of an experiment, as long as a process is at work in it. A context manager.
+
+    A folder that is not there yet is made and locked when it is taken, and not before: what is wrong with an experiment
+    leaves none behind.
+
+    Raises:
+        ConfigError: the workdir holds another config, or another process is at work in it.
+    """
+
+    def __init__(self, workdir: Path, experiment: Experiment, *, overwrite: bool):
+        self._workdir, self._experiment, self._overwrite = workdir, experiment, overwrite
+        self._lock = filelock.FileLock(workdir / ".lock")
+
+    def __enter__(self) -> Self:
+        if self._workdir.is_dir():
+            self._hold()
+        check(self._workdir, self._experiment, self._overwrite)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def take(self) -> None:
+        """Makes the workdir that of the experiment; called before anything else is written into it."""
+        if not self._lock.is_locked:
+            self._workdir.mkdir(parents=True, exist_ok=True)
+            self._hold()
+            check(self._workdir, self._experiment, self._overwrite)  # who was quicker may have taken and left it
+        take(self._workdir, self._experiment)
+
+    def _hold(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ConfigError(
+                f"{self._workdir}: another process is at work in it; wait for its end, or choose another --workdir"
+            ) from None
 
 
 def check(workdir: Path, experiment: Experiment, overwrite: bool) -> None:
@@ -37,7 +83,7 @@ def _has_only_more_seeds(before: Any, experiment: Experiment) -> bool:
 
 
 def take(workdir: Path, experiment: Experiment) -> None:
-    """Makes the workdir that of the experiment; called before anything else is written into it."""
+    """Writes the experiment's config into the workdir."""
     config = experiment.as_dict()
     if read_json(workdir / "config.json") != config:
         write_json(workdir / "config.json", config)

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from input_pipeline.batching import Examples
 from input_pipeline.config import ConfigError
 from input_pipeline.corpora import label_types
@@ -22,7 +24,7 @@ from jaxdep.config import Data, Experiment, Seeds, StageConfig
 from jaxdep.config.labels import Labels
 from jaxdep.config.stages.base import Finished
 from jaxdep.engine.choices import Choices
-from jaxdep.experiment import claim
+from jaxdep.experiment.claim import Claim
 from jaxdep.experiment.versions import environment
 from jaxdep.files import read_json, write_json
 from jaxdep.stages import StageRun, record
@@ -50,20 +52,24 @@ def run(
         choices: where the mapper `auto` remembers what was quickest; it measures each time without.
 
     Raises:
-        ConfigError: the workdir holds another config; the message shows the difference. Or a stage asks for what its
+        ConfigError: the workdir holds another config; the message shows the difference. Or another process is at work
+            in it. Or a stage asks for what its
             corpus does not have, which is told before anything is computed.
         DataError: the data cannot be used.
     """
-    console = sources.console
-    claim.check(workdir, experiment, overwrite)
-    for name, stage in experiment.stages.items():
-        _check_labels(name, stage, _declared(stage.data))
-    for stage in experiment.stages.values():  # what is wrong with a corpus is told before hours of training
-        sources.prepare(stage.data)
-    for name in experiment.stages:
-        sources.forget_all_but(_data_to_come(name, experiment), workdir / "stages")
-        _run_stage(name, experiment, workdir, sources, choices)
-    claim.take(workdir, experiment)
+    with Claim(workdir, experiment, overwrite=overwrite) as claim:
+        for name, stage in experiment.stages.items():
+            _check_labels(name, stage, _declared(stage.data))
+        for stage in experiment.stages.values():  # what is wrong with a corpus is told before hours of training
+            sources.prepare(stage.data)
+        for name in experiment.stages:
+            sources.forget_all_but(_data_to_come(name, experiment), workdir / "stages")
+            _run_stage(name, experiment, workdir, claim, sources, choices)
+        claim.take()
+        _write_report(experiment, workdir, command, sources.console)
+
+
+def _write_report(experiment: Experiment, workdir: Path, command: str, console: Console) -> None:
     started = time.perf_counter()
     report.write(_report(experiment, workdir, command), workdir, console)
     console.print(
@@ -98,7 +104,9 @@ def _data_to_come(name: str, experiment: Experiment) -> list[Data]:
     return [stage.data for stage in stages]
 
 
-def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Sources, choices: Choices | None) -> None:
+def _run_stage(
+    name: str, experiment: Experiment, workdir: Path, claim: Claim, sources: Sources, choices: Choices | None
+) -> None:
     config, folder = experiment.stages[name], workdir / "stages" / name
     started = time.perf_counter()
     examples = sources.examples(config.data, folder.parent)
@@ -130,7 +138,7 @@ def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Source
             sources.console.print(f"{name}: finished before")
             return
         sources.console.print(f"{name}: {', '.join(changed)}: not as the stage left it; its results are made again")
-    claim.take(workdir, experiment)
+    claim.take()
     if is_alike:
         stage.remember(status="running", seeds=seeds)
     else:

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from input_pipeline.progress import progress
+from jaxdep import interruption
 from jaxdep.config import TrainStage
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
@@ -30,6 +31,7 @@ def run(config: TrainStage, stage: StageRun) -> None:
 
     Raises:
         ConfigError: the monitored metric does not exist, or the devices cannot be laid out as asked.
+        TerminatedError: SIGTERM came; the last checkpoint holds what was trained.
         DataError: the splits cannot be made of this corpus.
     """
     whole: tuple[Ensemble, SeedState, History] | None = None
@@ -38,8 +40,11 @@ def run(config: TrainStage, stage: StageRun) -> None:
         ensemble = make_ensemble(config, stage, some)
         seconds = _remember_ensemble(config, stage, ensemble)
         folder, every_s = checkpoint_folder(stage, seeds), config.training.checkpoint_every_s
-        with Checkpoints(folder, every_s, stage.console.print) as checkpoints:
-            states, history = _fit(config, stage, ensemble, checkpoints, seconds)
+        with (
+            interruption.saving_to(folder) as is_wanted,
+            Checkpoints(folder, every_s, stage.console.print) as checkpoints,
+        ):
+            states, history = _fit(config, stage, ensemble, checkpoints, is_wanted, seconds)
         stage.remember(trained=[*stage.record.get("trained", []), [seeds.start, len(seeds)]])
         if some == stage.seeds:
             whole = ensemble, states, history
@@ -81,7 +86,12 @@ def _remember_ensemble(config: TrainStage, stage: StageRun, ensemble: Ensemble) 
 
 
 def _fit(
-    config: TrainStage, stage: StageRun, ensemble: Ensemble, checkpoints: Checkpoints, seconds: float
+    config: TrainStage,
+    stage: StageRun,
+    ensemble: Ensemble,
+    checkpoints: Checkpoints,
+    is_wanted: Callable[[], bool],
+    seconds: float,
 ) -> tuple[SeedState, History]:
     epochs = config.training.epochs
     history = empty_history(config, ensemble, len(ensemble.lanes))
@@ -99,9 +109,12 @@ def _fit(
             history[name][:, call.start : call.stop] = values
         seconds += time.perf_counter() - begun - (ensemble.compile_s - compiled_s)  # packed seeds compile anew
         all_ended = ensemble.all_ended(states)
-        if call.stop == epochs or all_ended or checkpoints.due():
+        ends = is_wanted()
+        if call.stop == epochs or all_ended or checkpoints.due() or ends:
             checkpoints.save(call.stop, ensemble.fetch(states), history)
             stage.remember(train_s=seconds)
+        if ends:
+            raise interruption.TerminatedError
         if all_ended:
             break
     return states, history

@@ -103,9 +103,11 @@ def strike(kill: Kill, folder: Path, cache: Path, rng: random.Random) -> bool:
 
 @pytest.mark.parametrize(
     "plan",
-    list(PLANS),
+    [
+        pytest.param("at the hardest", marks=pytest.mark.slow),
+        pytest.param("at every phase", marks=pytest.mark.faults),
+    ],
 )
-@pytest.mark.slow
 def test_killed_the_run_ends_as_if_nobody_had_touched_it(plan, places, cache):
     killed, undisturbed = places
     rng = random.Random(20260)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdep.engine.checkpoints import Checkpoints, newest
+from jaxdep.engine.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -113,7 +113,6 @@ def test_the_newest_checkpoint_counts_and_the_one_before_is_kept(three, ensemble
     folder, states, history = three
     epoch, found, _ = restore(folder, ensemble, history)
     assert epoch == 9
-    assert newest(folder) == 9
     equal(found.waited, states.waited + 9)
     assert sorted(path.name for path in folder.iterdir()) == ["6", "9"]
 
@@ -163,7 +162,6 @@ def test_where_all_are_damaged_there_is_none(three, ensemble):
     for path in folder.glob("*/default/_METADATA"):
         flip(path, 99)
     assert restore(folder, ensemble, history) is None
-    assert newest(folder) is None
 
 
 @pytest.mark.parametrize(

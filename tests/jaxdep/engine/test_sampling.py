@@ -165,9 +165,8 @@ def schedule(name):
     return config.Training(epochs=3, batch_size=8, epochs_per_call=3, sampling=SAMPLED[name])
 
 
-@pytest.mark.parametrize(
-    "name", ["under", *(pytest.param(name, marks=pytest.mark.slow) for name in ("over", "windows"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLED)
 def test_a_seed_alone_is_the_same_seed_of_twenty(name, make_examples, mean_model, fit, assert_same_seed):
     """With splits of their own, which hold other numbers of examples, in several buckets."""
     splits = config.Splits(train=("train", "dev"), validation=(), validation_fraction=0.3)

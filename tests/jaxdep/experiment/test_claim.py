@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Published
 from jaxdep.experiment import claim
+from jaxdep.experiment.claim import Claim
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 
 
@@ -119,3 +122,49 @@ def test_compact_has_the_version_of_a_class_that_makes_other_results_now_also_at
     monkeypatch.setattr(Inner, "version", 2)
     assert Outer("a").compact() == before | {"inner": {"type": "Inner", "version": 2}}
     assert Outer("a", parts=(Inner(1),)).compact()["parts"] == [{"type": "Inner", "version": 2, "size": 1}]
+
+
+def test_one_process_at_a_time_and_no_folder_before_it_is_taken(tmp_path):
+    workdir = tmp_path / "w"
+    with Claim(workdir, make(), overwrite=False) as first:
+        assert not workdir.exists()
+        with Claim(workdir, make(), overwrite=False) as second:
+            first.take()
+            with pytest.raises(ConfigError, match="another process is at work in it"):
+                second.take()
+        with (
+            pytest.raises(ConfigError, match=f"^{workdir}: another process is at work in it"),
+            Claim(workdir, make(), overwrite=True),
+        ):
+            pass
+        first.take()
+    with Claim(workdir, make(), overwrite=False) as third:
+        third.take()
+
+
+def test_who_comes_after_another_config_was_quicker_is_refused(tmp_path):
+    workdir = tmp_path / "w"
+    with Claim(workdir, make(), overwrite=False) as late:
+        with Claim(workdir, make(label="Quicker"), overwrite=False) as quick:
+            quick.take()
+        with pytest.raises(ConfigError, match="another config"):
+            late.take()
+
+
+def test_a_dead_holder_holds_nothing(tmp_path):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import filelock, sys, time; a = filelock.FileLock(sys.argv[1]); a.acquire(); print(1, flush=True); time.sleep(60)",
+            tmp_path / ".lock",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline()
+    with pytest.raises(ConfigError, match="at work"), Claim(tmp_path, make(), overwrite=False):
+        pass
+    holder.kill()
+    holder.wait()
+    with Claim(tmp_path, make(), overwrite=False) as mine:
+        mine.take()

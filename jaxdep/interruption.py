@@ -1,0 +1,90 @@
+"""Ctrl-C and SIGTERM end a run with one line and the exit code that shells know: 130 and 143.
+
+Python's own handlers wait for the main thread, which may be inside a compiled program for minutes. So a thread reads the
+signals. Ending at once loses nothing, as a kill does not: files appear whole or not at all. SIGTERM, by which schedulers
+announce that they want the machine back, leaves time for a checkpoint where one can be made.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+GRACE_S = 25.0  # for a checkpoint; schedulers kill after 30 s
+_wanted = threading.Event()
+_folder: Path | None = None  # of the checkpoints of what trains now
+
+
+class TerminatedError(Exception):
+    """SIGTERM came, and what can be saved is saved.
+
+    Attributes:
+        folder: of the checkpoints.
+    """
+
+    folder: Path | None = None
+
+
+def listen() -> None:
+    """From now on, Ctrl-C and SIGTERM end this process so. To be called once, by the main thread."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # Python's default would raise in the main thread besides
+    threading.Thread(target=_wait, args=(reader, writer), name="signals", daemon=True).start()
+
+
+@contextlib.contextmanager
+def saving_to(folder: Path) -> Iterator[Callable[[], bool]]:
+    """While this lasts, checkpoints are made in `folder`: SIGTERM waits for one.
+
+    Yields:
+        Whether one is wanted at once; who is told so saves, and raises TerminatedError.
+    """
+    global _folder
+    _folder = folder
+    try:
+        yield _wanted.is_set
+    except TerminatedError as error:
+        error.folder = folder
+        raise
+    finally:
+        _folder = None
+
+
+def end(number: signal.Signals, folder: Path | None = None) -> NoReturn:
+    """Tells what stays, and ends the process without waiting for any thread."""
+    folder = folder or _folder
+    name = "interrupted" if number == signal.SIGINT else "terminated"
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console.show_cursor()  # a bar of progress hides it
+    console.print(f"{name}: {_stays(folder)}; the same command goes on from there")
+    sys.stdout.flush()
+    os._exit(128 + number)
+
+
+def _stays(folder: Path | None) -> str:
+    if folder is None:
+        return "finished stages stay"
+    complete = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]  # others are half written
+    return f"the last checkpoint is {folder / str(max(complete))}" if complete else "no checkpoint was made yet"
+
+
+def _wait(reader: socket.socket, _: socket.socket) -> None:
+    while True:
+        number = signal.Signals(reader.recv(1)[0])
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            continue
+        if number == signal.SIGTERM and _folder is not None and not _wanted.is_set():
+            _wanted.set()
+            threading.Timer(GRACE_S, end, (number,)).start()
+            continue
+        end(number)
