@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.errors import DataError
+from input_pipeline.errors import DataError, advice
 from input_pipeline.recording import digest_files
 
 
@@ -19,9 +19,7 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, text)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror}); free space there, or choose another folder"
-        ) from None
+        raise DataError(f"{path}: cannot be written ({error.strerror}); {advice(error.errno)}") from None
 
 
 def write_json(path: Path, value: Any) -> None:

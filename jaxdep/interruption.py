@@ -43,6 +43,19 @@ def listen() -> None:
 
 
 @contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Ends the process at once where it exits with a line: threads of libraries that are still at work would print
+    tracebacks below it."""
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.code, str):
+            raise
+        print(error.code, file=sys.stderr)
+        _leave(1)
+
+
+@contextlib.contextmanager
 def saving_to(folder: Path) -> Iterator[Callable[[], bool]]:
     """While this lasts, checkpoints are made in `folder`: SIGTERM waits for one.
 
@@ -67,8 +80,13 @@ def end(number: signal.Signals, folder: Path | None = None) -> NoReturn:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     console.show_cursor()  # a bar of progress hides it
     console.print(f"{name}: {_stays(folder)}; the same command goes on from there")
+    _leave(128 + number)
+
+
+def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
-    os._exit(128 + number)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _stays(folder: Path | None) -> str:

@@ -11,20 +11,20 @@ import signal
 import sys
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import app, flags
 from rich.console import Console
 
 from input_pipeline.config import ConfigError
-from input_pipeline.errors import DataError
+from input_pipeline.errors import DataError, advice
 from jaxdep import interruption
-from jaxdep.engine.devices import cache_folder, hush_compiler, use_compilation_cache, use_every_core
+from jaxdep.engine.devices import cache_folder, hush_compiler, hush_libraries, use_compilation_cache, use_every_core
 from jaxdep.experiment.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
 
 
 def main(argv: list[str]) -> None:
     """Runs the experiment that the flags describe."""
     del argv  # parse_flags has refused what is no flag
-    logging.set_verbosity(logging.WARNING)  # what libraries tell of themselves is no news to the user
+    hush_libraries()
     use_every_core(CONFIG.value.most_lanes, CONFIG.value.mapping.data_shards)
     from jaxdep.engine.choices import Choices  # after the devices are chosen
     from jaxdep.experiment.run import run
@@ -56,11 +56,12 @@ def main(argv: list[str]) -> None:
         if error.errno is None:  # not the operating system's word on a file or a disk
             raise
         place = error.filename or WORKDIR.value
-        sys.exit(f"error: {place}: {error.strerror}; choose another folder, or free space there")
+        sys.exit(f"error: {place}: {error.strerror}; {advice(error.errno)}")
 
 
 if __name__ == "__main__":
     hush_compiler()
     interruption.listen()
     flags.mark_flag_as_required("config")
-    app.run(main, flags_parser=parse_flags)
+    with interruption.one_line():
+        app.run(main, flags_parser=parse_flags)

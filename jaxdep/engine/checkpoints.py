@@ -17,14 +17,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import Float
 
-from input_pipeline.errors import DataError
+from input_pipeline.errors import DataError, advice
 from jaxdep.engine.program import SeedState
 from jaxdep.files import digests, read_json, write_json
 
 History = dict[str, Float[np.ndarray, "S epochs"]]  # by "split/metric"; NaN where a seed did not run
 _KEPT = 2  # the second is what counts where the first is damaged
 _ARRAYS, _DIGESTS = "default", "digests.json"  # in a checkpoint: what Orbax wrote, and the digests of those files
-_OS_ERROR = re.compile(r"([^:]+) \[os_error_code='\d+'\]")  # in tensorstore's messages
+_OS_ERROR = re.compile(r"([^:]+) \[os_error_code='(\d+)'\]")  # in tensorstore's messages
 
 
 class Checkpoints:
@@ -76,12 +76,15 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError) as error:
-            refused = error.strerror if isinstance(error, OSError) else _OS_ERROR.search(str(error))
-            if refused is None:
+            told = _OS_ERROR.search(str(error))
+            if isinstance(error, OSError) and error.errno is not None:
+                reason, number = error.strerror, error.errno
+            elif told is not None:
+                reason, number = told[1].strip(), int(told[2])
+            else:
                 raise
-            reason = refused if isinstance(refused, str) else refused[1].strip()
             raise DataError(
-                f"{self._folder}: a checkpoint cannot be written ({reason}); free space there and run again"
+                f"{self._folder}: a checkpoint cannot be written ({reason}); {advice(number)}, and run again"
             ) from None
 
     def restore(self, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[int, SeedState, History] | None:

@@ -1,8 +1,11 @@
 """What must be settled before JAX first touches a device: how many a CPU has, and where compiled programs are kept."""
 
+import logging
 import os
+import sys
 from pathlib import Path
 
+import absl.logging
 import joblib
 
 
@@ -13,6 +16,22 @@ def hush_compiler() -> None:
     features that are tuning hints of the compiler's own.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def hush_libraries() -> None:
+    """Keeps what libraries log of themselves off the terminal. What fails there is an exception here all the same.
+
+    Of each array that a full disk refuses, Orbax logs a traceback, asyncio another, and tensorstore, which comes back to
+    a loop that has ended by then, lets Python print a third.
+    """
+    absl.logging.set_verbosity(absl.logging.FATAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    sys.unraisablehook = _print_unless_late
+
+
+def _print_unless_late(found: "sys.UnraisableHookArgs") -> None:
+    if not (found.exc_type is RuntimeError and str(found.exc_value) == "Event loop is closed"):
+        sys.__unraisablehook__(found)
 
 
 def cache_folder() -> Path:
