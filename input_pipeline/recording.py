@@ -134,6 +134,10 @@ class Corpus(ABC):
     def scan(self) -> Iterator[Scanned]:
         """Every session with what was found in it, in a fixed order; reads text files and audio headers, not waveforms."""
 
+    def remedy(self, split: str) -> str:
+        """What to do where no recording of a split has labels; "" where the reader knows of no file that has them."""
+        return ""
+
     def recordings(self) -> list[Recording]:
         """The recordings, in a fixed order, from one scan however often they are asked for.
 

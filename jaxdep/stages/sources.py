@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from input_pipeline import batching, builder
-from input_pipeline.config import field_names
+from input_pipeline.config import ConfigError, field_names
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
 from input_pipeline.features import Computed, Encoders, Segmentation
+from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Corpus
 from jaxdep.config import Data, StandIn
 
@@ -34,6 +35,28 @@ class Sources:
     _shards: dict[str, Path] = dataclasses.field(default_factory=dict)
     _examples: dict[str, batching.Examples] = dataclasses.field(default_factory=dict)
     _corpora: dict[str, Corpus] = dataclasses.field(default_factory=dict)
+
+    def check(self, data: Data) -> Corpus | None:
+        """The corpus, whose recordings have what the features need; None where it is not here.
+
+        Raises:
+            ConfigError: the corpus cannot give what the config asks for; the line names the field.
+            DataError: the corpus is broken, or a recording lacks something.
+        """
+        try:
+            corpus = self._corpus(data)
+        except DataError:
+            return None  # its features may have come from elsewhere; else it is told where they are looked for
+        for name, feature in data.computed.items():
+            try:
+                builder.check(feature, corpus)
+            except ConfigError as error:
+                raise ConfigError(f"data.features.{name}.{error}") from None
+        return corpus
+
+    def left_out(self, data: Data, stages: Path) -> tuple[LeftOut, ...]:
+        """What of the recordings will be in no example; raises as `examples`."""
+        return batching.left_out(self.feature_sets(data, stages), data.arrangements)
 
     def prepare(self, data: Data) -> None:
         """Opens the corpus, and computes its features that are not on disk.
