@@ -69,12 +69,13 @@ class Finding:
     """What a reader met in one session: an error, or a known defect to which it applied a named rule.
 
     Attributes:
-        severity: "error" ends a run that needs the recording; "applied" is reported and no more.
+        severity: "error" ends a run that needs the recording; "applied", of a rule, and "warning", of what may be a
+            mistake, are reported and no more.
         rule: the rule's name in kebab-case ("transcript-offset", "missing-wav", ...).
         message: one whole line: file (and line number or field), what was found, what was or can be done.
     """
 
-    severity: Literal["error", "applied"]
+    severity: Literal["error", "applied", "warning"]
     rule: str
     message: str
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from input_pipeline import audio
+from input_pipeline.corpora.manifest_warnings import suspicions
 from input_pipeline.corpora.text_files import Row, as_finding, read_csv, read_text, require_columns
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import INTERVIEWER, PARTICIPANT, Corpus, LabelTypes, Recording, Scanned, Segment
@@ -102,7 +103,10 @@ class Manifest(Corpus):
         """The recordings in the order of their first rows; a manifest that cannot be read as a whole is one error."""
         try:
             columns, rows = _READERS[self.file.suffix.lower()](self.file)
-            require_columns(self.file, columns, (*_REQUIRED, *self.classes, *self.scores))
+            labels = (*self.classes, *self.scores)
+            if warnings := suspicions(self.file, columns, rows, RESERVED, labels):
+                yield Scanned(self.file.name, None, tuple(warnings))
+            require_columns(self.file, columns, (*_REQUIRED, *labels))
             if not rows:
                 raise RuleError("empty-corpus", f"{self.file}: lists no recording; add a row")
         except RuleError as error:
