@@ -4,7 +4,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Int32, Num
@@ -80,6 +80,10 @@ class Computed(Feature, abc.ABC):
     def dtype(self) -> Dtype:
         """The type of its numbers."""
         return "float32"
+
+    def located(self, folder: Path) -> Self:
+        """The feature with those of its files by their whole path that lie in a folder and not in the working folder."""
+        return self
 
     @property
     def remark(self) -> str:

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -26,7 +26,8 @@ class TextFeature(Computed):
 
     Attributes:
         encoder: the encoder's name; "hashing" is built in and needs no checkpoint, every other one needs its own.
-        checkpoint: the file, the folder or the hub's name of what the encoder has learnt.
+        checkpoint: the file, the folder or the hub's name of what the encoder has learnt. A path is absolute, or relative
+            to the working folder or, in an experiment, to `--data_dir`.
         dim: the length of a vector.
     """
 
@@ -43,6 +44,20 @@ class TextFeature(Computed):
             raise ConfigError(f"checkpoint: encoder 'hashing' takes none, found {self.checkpoint!r}")
         if self.encoder != "hashing" and not self.checkpoint:
             raise ConfigError(f"checkpoint: encoder {self.encoder!r} needs the path or the name of one, found ''")
+
+    def located(self, folder: Path) -> Self:
+        path = Path(self.checkpoint).expanduser()
+        if not self.checkpoint or path.exists() or not (folder / path).exists():
+            return self
+        return dataclasses.replace(self, checkpoint=str(folder / path))
+
+    @property
+    def remark(self) -> str:
+        if self.encoder != "hashing":
+            return ""
+        return (
+            "words are hashed: the vectors know their spelling, and nothing that a language model or GloVe has learnt."
+        )
 
     def files(self) -> tuple[Path, ...]:
         path = Path(self.checkpoint).expanduser()

@@ -47,7 +47,7 @@ class Sources:
             corpus = self._corpus(data)
         except DataError:
             return None  # its features may have come from elsewhere; else it is told where they are looked for
-        for name, feature in data.computed.items():
+        for name, feature in self._located(data).items():
             try:
                 builder.check(feature, corpus)
             except ConfigError as error:
@@ -64,7 +64,7 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written.
         """
-        for feature in data.computed.values():
+        for feature in self._located(data).values():
             self._computed(data, feature)
 
     def examples(self, data: Data, stages: Path) -> batching.Examples:
@@ -90,7 +90,7 @@ class Sources:
     def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
         """The features of `data` as they are stored, by name; raises as `examples`."""
         folders = {name: stages / feature.stage / FEATURES for name, feature in data.extracted.items()}
-        folders |= {name: self._computed(data, feature) for name, feature in data.computed.items()}
+        folders |= {name: self._computed(data, feature) for name, feature in self._located(data).items()}
         return {name: batching.read(folders[name]) for name in data.features}
 
     def words(self, data: Data, segmentation: Segmentation) -> dict[str, list[str]]:
@@ -100,6 +100,10 @@ class Sources:
         except DataError:
             return {}
         return {one.id: [segment.text for segment in segmentation.apply(one)] for one in recordings}
+
+    def _located(self, data: Data) -> dict[str, Computed]:
+        """The features that are computed, their files looked for in the data folder too."""
+        return {name: feature.located(self.data_dir) for name, feature in data.computed.items()}
 
     def _computed(self, data: Data, feature: Computed) -> Path:
         """The feature's shards; a corpus is looked through, and its audio hashed, once a feature."""

@@ -6,7 +6,7 @@ import pytest
 
 CONFIG = """
 from input_pipeline.batching import Arrangement
-from input_pipeline.features import Metadata, Segmentation, Sentences
+from input_pipeline.features import Metadata, Segmentation, Sentences, Words
 from jaxdep.config import BaselineStage, Data, Experiment, Folds, Splits, Task
 
 
@@ -15,6 +15,7 @@ def get_config(variant: str = "") -> Experiment:
         "context": Sentences(dim=8, context=3),
         "speakers": Sentences(dim=8, segmentation=Segmentation(speakers=("Ellie",))),
         "metadata": Metadata(field="age", edges=(30.0,)),
+        "glove": Words(encoder="glove", checkpoint="v.txt", dim=2),
     }.get(variant, Sentences(dim=8, segmentation=Segmentation(min_s=0.5)))
     splits = {"split": Splits(test=("tst",)), "folds": Splits(folds=Folds(by="site"))}.get(variant, Splits())
     level = {"metadata": Arrangement(level="vector"), "cut": Arrangement(max_segments=2)}
@@ -81,8 +82,19 @@ def test_what_is_left_out_is_warned_of_recorded_and_shown(jaxdep_main, tmp_path)
     assert [(one["lost"], one["of"]) for one in data["left_out"]] == [(16, 64), (16, 48)]
     for page in ("report.html", "report.md"):
         text = (tmp_path / "w/report" / page).read_text().replace("\\_", "_")
-        for sentence in ("16 recordings of 16 participants: dev 4, test 4, train 8.", short, many):
+        hashed = "x: words are hashed: the vectors know their spelling"  # the manifest is no stand-in
+        for sentence in ("16 recordings of 16 participants: dev 4, test 4, train 8.", short, many, hashed):
             assert sentence in text
+
+
+def test_words_are_looked_up_in_a_file_of_the_data_folder(jaxdep_main, tmp_path):
+    write(tmp_path, turns=1)
+    arguments = ("--config=c.py:glove", "--workdir=w", "--data_dir=data", "--features_dir=features")
+    ended = jaxdep_main(*arguments, cwd=tmp_path)
+    assert "config.stages.row.data.features.x.checkpoint: v.txt: no such file of word vectors" in ended.complaint
+    (tmp_path / "data/v.txt").write_text("a 1 2\nb 3 4\nc 5 6\n")
+    assert jaxdep_main(*arguments, cwd=tmp_path).code == 0
+    assert "words are hashed" not in (tmp_path / "w/report/report.html").read_text()
 
 
 def test_who_is_in_no_split_and_who_has_no_label_is_counted(jaxdep_main, tmp_path):
