@@ -57,14 +57,17 @@ class Computed(Feature, abc.ABC):
 
     Attributes:
         reads_audio: whether it depends on the recordings' waveforms.
-        reads_tracks: the kinds of the recordings' other files on which it depends ("video", ...).
         segmentation: which stretches of a recording are its segments.
     """
 
     reads_audio: ClassVar[bool] = True
-    reads_tracks: ClassVar[tuple[str, ...]] = ()
 
     segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
+
+    @property
+    def reads_tracks(self) -> tuple[str, ...]:
+        """The kinds of the recordings' other files on which it depends ("video", ...)."""
+        return ()
 
     @property
     @abc.abstractmethod
