@@ -280,7 +280,7 @@ def _left_out(
     segments = ((one.segments_cut, len(item.lengths)) for item, one in pairs)
     frames = ((one.frames_cut, len(item.values)) for item, one in pairs)
     return (
-        *(one._replace(feature=name) for one in found.description.left_out),
+        *(one if one.feature else one._replace(feature=name) for one in found.description.left_out),
         *counted("recordings", "lack it and are masked", lacking, name),
         *counted("segments", f"are left out by max_segments={arrangement.max_segments}", segments, name),
         *counted(unit, f"are cut by max_frames={arrangement.max_frames}", frames, name),

@@ -317,7 +317,7 @@ def _describe(
         tasks=tuple(sorted({task for recording in recordings for task in recording.labels})),
         classes={task: tuple(names) for task, names in corpus.classes.items()},
         recordings=tuple(recording.id for recording in recordings),
-        left_out=feature.left_out(recordings),
+        left_out=(*corpus.left_out, *feature.left_out(recordings)),
     )
 
 

@@ -5,12 +5,14 @@ import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from input_pipeline.config import defaults
 from input_pipeline.errors import DataError
+from input_pipeline.left_out import LeftOut
 
 PARTICIPANT = "participant"
 INTERVIEWER = "interviewer"
@@ -73,11 +75,13 @@ class Finding:
             mistake, are reported and no more.
         rule: the rule's name in kebab-case ("transcript-offset", "missing-wav", ...).
         message: one whole line: file (and line number or field), what was found, what was or can be done.
+        left_out: how many recordings of the corpus are none of the reader's by it.
     """
 
     severity: Literal["error", "applied", "warning"]
     rule: str
     message: str
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,17 +149,29 @@ class Corpus(ABC):
         Raises:
             DataError: the first error that the scan finds.
         """
-        return list(self._recordings)
+        return [session.recording for session in self._sessions_found if session.recording is not None]
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The recordings of the corpus that are none of `recordings`, by rule; raises as `recordings`."""
+        by_rule: Counter[str] = Counter()
+        for finding in (one for session in self._sessions_found for one in session.findings):
+            by_rule[finding.rule] += finding.left_out
+        whole = len(self.recordings()) + by_rule.total()
+        return tuple(
+            LeftOut("recordings", f"are left out by the reader's rule {rule}", lost, whole, lost, whole, self.name)
+            for rule, lost in sorted(by_rule.items())
+            if lost
+        )
 
     @functools.cached_property
-    def _recordings(self) -> tuple[Recording, ...]:
+    def _sessions_found(self) -> tuple[Scanned, ...]:
         found = []
         for session in self.scan():
             for finding in session.findings:
                 if finding.severity == "error":
                     raise DataError(finding.message)
-            if session.recording is not None:
-                found.append(session.recording)
+            found.append(session)
         return tuple(found)
 
 

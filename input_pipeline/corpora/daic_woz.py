@@ -151,7 +151,7 @@ class DaicWoz(Corpus):
         for session, folder in folders.items():
             if session not in listed:
                 message = f"{folder}: session {session} stands in no split file; left out"
-                yield Scanned(str(session), None, (Finding("applied", "unlisted-session", message),))
+                yield Scanned(str(session), None, (Finding("applied", "unlisted-session", message, left_out=1),))
 
     def _absent(self, folders: Mapping[int, Path], listed: set[int]) -> Iterator[Scanned]:
         for session in ABSENT_SESSIONS if self.known_defects else ():

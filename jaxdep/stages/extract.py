@@ -62,7 +62,7 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     first = next(iter(recordings.values()))
     bounds = np.cumsum([len(recording.lengths) for recording in first])[:-1]
     left_out = tuple(
-        one._replace(feature=name)
+        one if one.feature else one._replace(feature=name)
         for name, of_one in segments.items()
         for one in (*sets[name].description.left_out, *of_one.left_out)
     )

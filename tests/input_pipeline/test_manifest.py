@@ -28,9 +28,8 @@ def manifest(tmp_path, wav):
 
 def refused(corpus, rule, *parts):
     """The first error's rule, and that its one line names the file and all of `parts`."""
-    found = [finding for session in corpus.scan() for finding in session.findings]
+    found = [finding for session in corpus.scan() for finding in session.findings if finding.severity == "error"]
     assert found[0].rule == rule, found
-    assert found[0].severity == "error"
     for part in (corpus.file.name, *parts):
         assert part in found[0].message
     assert "\n" not in found[0].message
