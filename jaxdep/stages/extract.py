@@ -72,7 +72,9 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
     # Further seeds may be trained without another one being the best: then nothing that is made of this changes.
     yields = f"{stage.record['lasting']} of seed {seed}"
-    stage.remember(seed=seed, yields=yields, left_out=[one._asdict() for one in left_out])
+    # `data.arrangements` have no part here, so that what they would cut is not what was.
+    data = stage.record.get("data", {}) | {"left_out": [one._asdict() for one in left_out]}
+    stage.remember(seed=seed, yields=yields, data=data)
 
 
 def read_outputs(stage: StageRun) -> pd.DataFrame:

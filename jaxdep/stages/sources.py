@@ -34,6 +34,7 @@ class Sources:
     console: Console
     _shards: dict[str, Path] = dataclasses.field(default_factory=dict)
     _examples: dict[str, batching.Examples] = dataclasses.field(default_factory=dict)
+    _left_out: dict[str, tuple[LeftOut, ...]] = dataclasses.field(default_factory=dict)
     _corpora: dict[str, Corpus] = dataclasses.field(default_factory=dict)
 
     def check(self, data: Data) -> Corpus | None:
@@ -56,7 +57,10 @@ class Sources:
 
     def left_out(self, data: Data, stages: Path) -> tuple[LeftOut, ...]:
         """What of the recordings will be in no example; raises as `examples`."""
-        return batching.left_out(self.feature_sets(data, stages), data.arrangements)
+        key = _key(data, stages)
+        if key not in self._left_out:
+            self._left_out[key] = batching.left_out(self.feature_sets(data, stages), data.arrangements)
+        return self._left_out[key]
 
     def prepare(self, data: Data) -> None:
         """Opens the corpus, and computes its features that are not on disk.
