@@ -24,6 +24,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
 from input_pipeline.features import Computed, Dtype, Encoders, RecordingFeature
+from input_pipeline.left_out import LeftOut
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
 from input_pipeline.scratch import scratch_folder
@@ -45,6 +46,7 @@ class Description:
         tasks: the tasks that any recording has a label of.
         classes: by classification task, its classes in the order of their indices.
         recordings: ids, in the corpus's order.
+        left_out: what of the recordings the feature was not computed of. Files from before it was counted have none.
     """
 
     corpus: str
@@ -58,6 +60,7 @@ class Description:
     classes: Mapping[str, tuple[str, ...]]
     recordings: tuple[str, ...]
     dtype: Dtype = "float32"
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -82,8 +85,10 @@ def ensure(
 
     Raises:
         DataError: the corpus or one of its recordings cannot be used, or the folder cannot be written.
-        ConfigError: a text encoder was not handed in, or does not fit the feature.
+        ConfigError: the corpus cannot give what the feature's config asks for; a text encoder was not handed in, or does
+            not fit the feature.
     """
+    check(feature, corpus)
     recordings = corpus.recordings()
     description = _describe(feature, corpus, recordings, file_format)
     target = features_dir / corpus.name / _folder_name(feature, description)
@@ -96,6 +101,27 @@ def ensure(
     )
     store(description, examples, target)
     return target
+
+
+def check(feature: Computed, corpus: Corpus) -> None:
+    """Tells what keeps the feature from being computed of the corpus, as far as no waveform has to be read for it.
+
+    Raises:
+        DataError, ConfigError: as `ensure`.
+    """
+    recordings = corpus.recordings()
+    if not recordings:
+        raise DataError(
+            f"{corpus.root}: the corpus {corpus.name} has no recordings; look at the folder given as --data_dir"
+        )
+    ids = tuple(recording.id for recording in recordings)
+    if len(set(ids)) < len(ids):
+        twice = next(name for index, name in enumerate(ids) if name in ids[:index])
+        raise DataError(f"{corpus.root}: two recordings of {corpus.name} have the id {twice!r}; ids must be unique")
+    for recording in recordings:
+        for task, value in recording.labels.items():
+            label_value(value, task, corpus.classes, recording.id)
+    feature.check_recordings(recordings)
 
 
 def store(description: Description, examples: Iterable[Mapping[str, Any]], target: Path) -> None:
@@ -147,6 +173,7 @@ def describe(folder: Path) -> Description:
         fields = json.loads(path.read_text(encoding="utf-8"))
         fields["tasks"], fields["recordings"] = tuple(fields["tasks"]), tuple(fields["recordings"])
         fields["shape"] = tuple(fields["shape"]) if "shape" in fields else (fields.pop("dim"),)
+        fields["left_out"] = tuple(LeftOut(*one) for one in fields.get("left_out", ()))
         fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
         return Description(**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -265,17 +292,6 @@ class _Watched:
 def _describe(
     feature: Computed, corpus: Corpus, recordings: Sequence[Recording], file_format: FileFormat
 ) -> Description:
-    if not recordings:
-        raise DataError(
-            f"{corpus.root}: the corpus {corpus.name} has no recordings; look at the folder given as --data_dir"
-        )
-    ids = tuple(recording.id for recording in recordings)
-    if len(set(ids)) < len(ids):
-        twice = next(name for index, name in enumerate(ids) if name in ids[:index])
-        raise DataError(f"{corpus.root}: two recordings of {corpus.name} have the id {twice!r}; ids must be unique")
-    for recording in recordings:
-        for task, value in recording.labels.items():
-            label_value(value, task, corpus.classes, recording.id)
     try:
         digests = {
             "recordings": _digests(recordings, corpus.name, feature),
@@ -300,7 +316,8 @@ def _describe(
         file_format=file_format,
         tasks=tuple(sorted({task for recording in recordings for task in recording.labels})),
         classes={task: tuple(names) for task, names in corpus.classes.items()},
-        recordings=ids,
+        recordings=tuple(recording.id for recording in recordings),
+        left_out=(*corpus.left_out, *feature.left_out(recordings)),
     )
 
 

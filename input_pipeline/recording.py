@@ -5,12 +5,14 @@ import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from input_pipeline.config import defaults
 from input_pipeline.errors import DataError
+from input_pipeline.left_out import LeftOut
 
 PARTICIPANT = "participant"
 INTERVIEWER = "interviewer"
@@ -69,14 +71,17 @@ class Finding:
     """What a reader met in one session: an error, or a known defect to which it applied a named rule.
 
     Attributes:
-        severity: "error" ends a run that needs the recording; "applied" is reported and no more.
+        severity: "error" ends a run that needs the recording; "applied", of a rule, and "warning", of what may be a
+            mistake, are reported and no more.
         rule: the rule's name in kebab-case ("transcript-offset", "missing-wav", ...).
         message: one whole line: file (and line number or field), what was found, what was or can be done.
+        left_out: how many recordings of the corpus are none of the reader's by it.
     """
 
-    severity: Literal["error", "applied"]
+    severity: Literal["error", "applied", "warning"]
     rule: str
     message: str
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,23 +139,39 @@ class Corpus(ABC):
     def scan(self) -> Iterator[Scanned]:
         """Every session with what was found in it, in a fixed order; reads text files and audio headers, not waveforms."""
 
+    def remedy(self, split: str) -> str:
+        """What to do where no recording of a split has labels; "" where the reader knows of no file that has them."""
+        return ""
+
     def recordings(self) -> list[Recording]:
         """The recordings, in a fixed order, from one scan however often they are asked for.
 
         Raises:
             DataError: the first error that the scan finds.
         """
-        return list(self._recordings)
+        return [session.recording for session in self._sessions_found if session.recording is not None]
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The recordings of the corpus that are none of `recordings`, by rule; raises as `recordings`."""
+        by_rule: Counter[str] = Counter()
+        for finding in (one for session in self._sessions_found for one in session.findings):
+            by_rule[finding.rule] += finding.left_out
+        whole = len(self.recordings()) + by_rule.total()
+        return tuple(
+            LeftOut("recordings", f"are left out by the reader's rule {rule}", lost, whole, lost, whole, self.name)
+            for rule, lost in sorted(by_rule.items())
+            if lost
+        )
 
     @functools.cached_property
-    def _recordings(self) -> tuple[Recording, ...]:
+    def _sessions_found(self) -> tuple[Scanned, ...]:
         found = []
         for session in self.scan():
             for finding in session.findings:
                 if finding.severity == "error":
                     raise DataError(finding.message)
-            if session.recording is not None:
-                found.append(session.recording)
+            found.append(session)
         return tuple(found)
 
 

@@ -2,7 +2,9 @@
 
     python -m input_pipeline.validate --corpus=NAME --data_dir=DIR
 
-Everything that the readers check is checked, and every waveform is read to its end. The findings go to the standard
+Everything that the readers check is checked, and every waveform is read to its end. What may be a mistake is a warning:
+in a manifest columns and splits that are named nearly as known ones, labels without a type, and audio of a low rate.
+The findings go to the standard
 output, one line each, and a count last; the progress bar goes to the standard error.
 Exit codes: 0 no error, 1 errors found or no corpus there, 2 wrong usage.
 """
@@ -23,6 +25,8 @@ from input_pipeline.progress import progress
 from input_pipeline.recording import PARTICIPANT, Corpus, Finding, Recording, Scanned
 from input_pipeline.usage import parse_flags
 
+RATE_HZ = 16000  # of the features that read audio, unless their configs say otherwise
+
 
 @dataclasses.dataclass
 class Count:
@@ -34,11 +38,14 @@ class Count:
     classes: dict[str, Counter[str]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     applied: Counter[str] = dataclasses.field(default_factory=Counter)
+    warnings: Counter[str] = dataclasses.field(default_factory=Counter)
     errors: Counter[str] = dataclasses.field(default_factory=Counter)
 
     def add(self, session: Scanned, tasks: Sequence[str]) -> None:
         for finding in session.findings:
-            (self.errors if finding.severity == "error" else self.applied)[finding.rule] += 1
+            {"error": self.errors, "warning": self.warnings, "applied": self.applied}[finding.severity][
+                finding.rule
+            ] += 1
         if session.recording is None:
             return
         self.sessions += 1
@@ -59,35 +66,49 @@ def validate(corpus: Corpus) -> Count:
     if corpus.synthetic:
         print(f"{corpus.root}: SYNTHETIC corpus, a stand-in and not the real data")
     scanned = list(corpus.scan())
-    durations_s: dict[Path, float] = {}
+    headers: dict[Path, audio.Header] = {}
     for session in progress(scanned, len(scanned), "reading waveforms", "sessions"):
-        checked = _with_waveform(session, durations_s)
+        checked = _with_waveform(session, headers)
         count.add(checked, tuple(corpus.classes))
-        _print_session(checked, durations_s)
-    count.seconds = sum(durations_s.values())
+        _print_session(checked, headers)
+    if low := _low_rates(corpus, headers):
+        count.warnings[low.rule] += 1
+        print(_line(corpus.name, low))
+    count.seconds = sum(found.duration_s for found in headers.values())
     _print_count(corpus, count)
     return count
 
 
-def _with_waveform(session: Scanned, durations_s: dict[Path, float]) -> Scanned:
+def _with_waveform(session: Scanned, headers: dict[Path, audio.Header]) -> Scanned:
     """The session; an error in the samples takes its recording away.
 
     Args:
-        durations_s: of the files read so far, to which this one's is added: a file that clips share is read once.
+        headers: of the files read so far, to which this one's is added: a file that clips share is read once.
     """
     recording = session.recording
-    if recording is None or recording.audio is None or recording.audio in durations_s:
+    if recording is None or recording.audio is None or recording.audio in headers:
         return session
     try:
-        durations_s[recording.audio] = audio.check_waveform(recording.audio).duration_s
+        headers[recording.audio] = audio.check_waveform(recording.audio)
     except RuleError as error:
         return Scanned(session.id, None, (*session.findings, as_finding(error)))
     return session
 
 
-def _print_session(session: Scanned, durations_s: Mapping[Path, float]) -> None:
+def _low_rates(corpus: Corpus, headers: Mapping[Path, audio.Header]) -> Finding | None:
+    """Of audio that holds fewer samples a second than the features take: they interpolate, and nothing is above."""
+    low = {path: found.rate_hz for path, found in headers.items() if found.rate_hz < RATE_HZ}
+    if not low:
+        return None
+    first, rates = next(iter(low)), ", ".join(map(str, sorted(set(low.values()))))
+    what = f"{len(low)} of {len(headers)} audio files have {rates} Hz, below the {RATE_HZ} Hz of the features' default"
+    advice = "set rate_hz and high_hz of the features to what is there"
+    return Finding("warning", "low-rate", f"{corpus.root}: {what} ({first.name} is the first); {advice}")
+
+
+def _print_session(session: Scanned, headers: Mapping[Path, audio.Header]) -> None:
     if session.recording is not None:
-        audio_s = durations_s[session.recording.audio] if session.recording.audio is not None else 0.0
+        audio_s = headers[session.recording.audio].duration_s if session.recording.audio is not None else 0.0
         print(_summary(session.recording, audio_s))
     for finding in session.findings:
         print(_line(session.id, finding))
@@ -118,6 +139,7 @@ def _print_count(corpus: Corpus, count: Count) -> None:
         *(f"{task}: {_listed(classes)}" for task, classes in count.classes.items()),
         f"{count.seconds / 3600:.2f} h of audio",
         f"rules applied: {_listed(count.applied)}",
+        f"warnings: {_listed(count.warnings)}",
         f"errors: {_listed(count.errors)}",
     ]
     print(f"{kind}{corpus.name}: {'; '.join(parts)}")

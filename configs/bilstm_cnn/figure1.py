@@ -2,6 +2,8 @@
 
 python -m jaxdep.main --config=configs/bilstm_cnn/figure1.py --workdir=runs/bilstm_cnn_figure1 --data_dir=DIR
 python -m jaxdep.main --config=configs/bilstm_cnn/figure1.py:synthetic --workdir=runs/bilstm_cnn_figure1_synthetic
+
+`:glove` and `:bert` have learnt vectors of words, as table1.py says; without either they are hashed.
 """
 
 from configs.bilstm_cnn import table1
@@ -13,9 +15,9 @@ SHARES = (
 )
 
 
-def stages(synthetic: bool) -> dict[str, StageConfig]:
+def stages(variant: str) -> dict[str, StageConfig]:
     """The joint network with the recall of each class, beside the trivial baselines."""
-    joint = table1.joint(synthetic)
+    joint = table1.joint(variant)
     joint.metrics = ("recall_of_healthy", "recall_of_depressed", *table1.METRICS)
     joint.note = f"{joint.note} {SHARES}"
     trivial = trivial_baselines(joint.data, table1.TASKS, metrics=joint.metrics[:7])
@@ -23,12 +25,12 @@ def stages(synthetic: bool) -> dict[str, StageConfig]:
 
 
 def get_config(variant: str = "") -> Experiment:
-    """The experiment; `variant` is "" or "synthetic"."""
-    synthetic = table1.is_synthetic("figure1.py", variant)
+    """The experiment; `variant` is "", "glove", "bert" or "synthetic"."""
+    table1.check_variant("figure1.py", variant)
     return table1.experiment(
         "figure1",
         "Bi-LSTM-CNN, Figure 1: confusion matrix",
         "The joint network on text and speech: of each class, how much is recognised.",
-        synthetic,
-        stages(synthetic),
+        variant,
+        stages(variant),
     )

@@ -7,6 +7,8 @@ The members are the two parts of Bi-LSTM-CNN, each trained alone. Temperatures, 
 fitted to each seed's dev split, which nothing else was chosen on; the scores are of the test split. Then three in ten test
 participants lack their text, or their speech: decision-level fusion decides from the other, the joint network meets no
 words, or no frames. The paper prints no figures for any of this.
+
+`:glove` and `:bert` have learnt vectors of words, as table1.py says; without either they are hashed.
 """
 
 from typing import Any
@@ -25,19 +27,19 @@ RULES = {
 SHARE = 0.3  # of the test participants that lack a modality
 
 
-def members(synthetic: bool) -> dict[str, StageConfig]:
+def members(variant: str) -> dict[str, StageConfig]:
     """The networks of one modality that are fused."""
-    text, speech = table1.networks(synthetic)
+    text, speech = table1.networks(variant)
     return {
-        MEMBERS["text"]: table1.row("Bi-LSTM-CNN's text network", text, synthetic),
-        MEMBERS["audio"]: table1.row("LSTM-CNN (speech)", speech, synthetic),
+        MEMBERS["text"]: table1.row("Bi-LSTM-CNN's text network", text, variant),
+        MEMBERS["audio"]: table1.row("LSTM-CNN (speech)", speech, variant),
     }
 
 
-def fused(synthetic: bool) -> dict[str, StageConfig]:
+def fused(variant: str) -> dict[str, StageConfig]:
     """Each member calibrated, every rule, and the rules and the joint network with a modality missing."""
     whole: dict[str, Any] = {
-        "data": table1.data("text", "audio", synthetic=synthetic),
+        "data": table1.data("text", "audio", variant=variant),
         "tasks": table1.TASKS,
         "metrics": table1.METRICS,
     }
@@ -45,7 +47,7 @@ def fused(synthetic: bool) -> dict[str, StageConfig]:
     both = tuple(MEMBERS.values())
     found: dict[str, StageConfig] = {}
     for modality, member in MEMBERS.items():
-        label = f"{members(synthetic)[member].label}, calibrated"
+        label = f"{members(variant)[member].label}, calibrated"
         found[f"{modality}_calibrated"] = FuseStage(label=label, members=(member,), **whole)
     found["mean_uncalibrated"] = FuseStage(label="Fused: mean, uncalibrated", members=both, calibration="none", **whole)
     for rule, name in RULES.items():
@@ -67,18 +69,18 @@ def fused(synthetic: bool) -> dict[str, StageConfig]:
 
 
 def get_config(variant: str = "") -> Experiment:
-    """The experiment; `variant` is "" or "synthetic"."""
-    synthetic = table1.is_synthetic("fusion.py", variant)
-    joint = table1.joint(synthetic)
+    """The experiment; `variant` is "", "glove", "bert" or "synthetic"."""
+    table1.check_variant("fusion.py", variant)
+    joint = table1.joint(variant)
     return table1.experiment(
         "fusion",
         "Bi-LSTM-CNN: feature-level and decision-level fusion",
         "One network on both modalities against the calibrated decisions of two, with everything there and without.",
-        synthetic,
+        variant,
         {
             **trivial_baselines(joint.data, table1.TASKS, metrics=table1.METRICS[:5]),
-            **members(synthetic),
+            **members(variant),
             "joint": joint,
-            **fused(synthetic),
+            **fused(variant),
         },
     )

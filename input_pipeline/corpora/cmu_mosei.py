@@ -123,7 +123,7 @@ class CmuMosei(Corpus):
                 yield Scanned(name, None, (as_finding(clips),))
             elif name not in folds:
                 what = f"video {name} stands in no fold; its {len(clips)} clips are left out"
-                finding = Finding("applied", "video-without-fold", f"{self.root / FOLDS_FILE}: {what}")
+                finding = Finding("applied", "video-without-fold", f"{self.root / FOLDS_FILE}: {what}", len(clips))
                 yield Scanned(name, None, (finding,))
             else:
                 wav, transcript = self.root / WAVS / f"{name}.wav", self.root / TRANSCRIPTS / f"{name}.txt"
@@ -181,16 +181,16 @@ def _fault(video: Video, clip: Clip, duration_s: float) -> Finding | None:
     where = f"{video.labels}: video {video.name}, clip {clip.index}"
     for (name, (low, high)), score in zip(SCORES.items(), clip.scores, strict=True):
         if math.isnan(score):
-            return Finding("applied", "missing-score", f"{where}: {name} is NaN; left out")
+            return Finding("applied", "missing-score", f"{where}: {name} is NaN; left out", left_out=1)
         if not low - _ROUNDING <= score <= high + _ROUNDING:
             message = f"{where}: {name} is {score:g}, expected {low:g}..{high:g}; copy the file again"
             return Finding("error", "label-out-of-range", message)
     if not 0 <= clip.start_s < clip.stop_s < math.inf:
         message = f"{where}: goes from {clip.start_s:.3f} to {clip.stop_s:.3f} s; left out"
-        return Finding("applied", "broken-times", message)
+        return Finding("applied", "broken-times", message, left_out=1)
     if clip.start_s >= duration_s:
         what = f"clip {clip.index} starts at {clip.start_s:.3f} s, the audio ends at {duration_s:.3f} s; left out"
-        return Finding("applied", "clip-past-audio", f"{video.wav}: {what}")
+        return Finding("applied", "clip-past-audio", f"{video.wav}: {what}", left_out=1)
     return None
 
 

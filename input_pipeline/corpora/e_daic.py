@@ -93,7 +93,7 @@ class EDaic(Corpus):
         for session, folder in folders.items():
             if not broken:  # else it is not known what is listed
                 message = f"{folder}: session {session} stands in no split file; left out"
-                yield Scanned(str(session), None, (Finding("applied", "unlisted-session", message),))
+                yield Scanned(str(session), None, (Finding("applied", "unlisted-session", message, left_out=1),))
 
     def _folders(self) -> dict[int, Path]:
         matches = ((path, _FOLDER.fullmatch(path.name)) for path in sorted(self.root.iterdir()) if path.is_dir())

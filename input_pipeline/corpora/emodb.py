@@ -79,7 +79,7 @@ class EmoDb(Corpus):
         if other:
             counts = ", ".join(f"{count} {emotion}" for emotion, count in sorted(other.items()))
             message = f"{wav}: {other.total()} utterances of other emotions left out ({counts})"
-            yield Scanned("wav", None, (Finding("applied", "other-emotion", message),))
+            yield Scanned("wav", None, (Finding("applied", "other-emotion", message, other.total()),))
         if not read:
             message = f"{wav}: no utterance of {', '.join(self.classes['emotion'])}; unpack the corpus there"
             yield Scanned("wav", None, (Finding("error", "empty-corpus", message),))

@@ -102,7 +102,7 @@ class Iemocap(Corpus):
         if other:
             counts = ", ".join(f"{count} {label}" for label, count in sorted(other.items()))
             message = f"{self.root}: {other.total()} utterances of other labels are context alone ({counts})"
-            yield Scanned(self.name, None, (Finding("applied", "other-emotion", message),))
+            yield Scanned(self.name, None, (Finding("applied", "other-emotion", message, other.total()),))
 
 
 def _session(number: int, folder: Path, other: Counter[str]) -> Iterator[Scanned]:

@@ -10,28 +10,44 @@ Columns:
     transcript              path of a .txt file with the words of the segment, instead of `text`
     start, stop             seconds in the recording; both or neither
     speaker                 "participant" (the default), "interviewer", or a name of the user's own
+    dialogue, turn          of an utterance: the name of its dialogue, and a number by which the dialogue's turns are in
+                            order; both or neither. A dialogue is of one split
+
+A recording of a dialogue knows the words of all its turns. A turn of the interviewer's is words of the dialogue alone and
+no recording: its cells `participant` and `split` say nothing. Where recordings are whole sessions, rows that share an id,
+their segments are the dialogue, and these two columns are left out.
 
 Every other column is a label where `classes` or `scores` name it, else metadata; empty cells are absent. A recording
 without audio and without times has one segment of one second, nominally.
 """
 
+import dataclasses
 import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from input_pipeline import audio
+from input_pipeline.corpora.manifest_warnings import suspicions
 from input_pipeline.corpora.text_files import Row, as_finding, read_csv, read_text, require_columns
 from input_pipeline.errors import DataError, RuleError
-from input_pipeline.recording import PARTICIPANT, Corpus, LabelTypes, Recording, Scanned, Segment
+from input_pipeline.recording import INTERVIEWER, PARTICIPANT, Corpus, LabelTypes, Recording, Scanned, Segment
 
 _REQUIRED = ("id", "participant")
 _FILES = ("audio", "video", "image", "transcript")
 _OF_SEGMENT = ("text", "transcript", "start", "stop", "speaker")
-_RESERVED = {"id", "participant", "split", *_FILES, *_OF_SEGMENT}
+_OF_DIALOGUE = ("dialogue", "turn")
+RESERVED = ("id", "participant", "split", *_FILES, *_OF_SEGMENT, *_OF_DIALOGUE)
 _NOMINAL_S = 1.0
+
+
+class _Turn(NamedTuple):
+    """A turn of a dialogue: the manifest's line on which it begins, and its words."""
+
+    line: int
+    words: str
 
 
 def manifest_name(file: Path) -> str:
@@ -52,7 +68,7 @@ def manifest_label_types(
         if len(names) < 2 or len(set(names)) < len(names):
             raise DataError(f"{file}: classes of {column!r} are {', '.join(names)}; give two or more, each once")
     for column in (*types.classes, *types.scores):
-        if column.lower() in _RESERVED:
+        if column.lower() in RESERVED:
             raise DataError(f"{file}: column {column!r} is no label, its meaning is fixed; rename the label's column")
         if column in types.classes and column in types.scores:
             raise DataError(f"{file}: label {column!r} is given both as classes and as a score; choose one")
@@ -63,7 +79,7 @@ class Manifest(Corpus):
     """The reader of a manifest; its file's name without the suffix names the corpus.
 
     Labels: each column of `classes` as one of its classes, each column of `scores` as a float. Metadata: the other
-    columns. Tracks: `video` and `image`.
+    columns, and `dialogue`. Tracks: `video` and `image`.
     """
 
     def __init__(self, file: Path, classes: Mapping[str, Sequence[str]] | None = None, scores: Sequence[str] = ()):
@@ -87,7 +103,11 @@ class Manifest(Corpus):
         """The recordings in the order of their first rows; a manifest that cannot be read as a whole is one error."""
         try:
             columns, rows = _READERS[self.file.suffix.lower()](self.file)
-            require_columns(self.file, columns, (*_REQUIRED, *self.classes, *self.scores))
+            labels = (*self.classes, *self.scores)
+            own = [row for row in rows if not _is_question([row])]  # of a question a split says nothing
+            if warnings := suspicions(self.file, columns, own, RESERVED, labels):
+                yield Scanned(self.file.name, None, tuple(warnings))
+            require_columns(self.file, columns, (*_REQUIRED, *labels))
             if not rows:
                 raise RuleError("empty-corpus", f"{self.file}: lists no recording; add a row")
         except RuleError as error:
@@ -96,17 +116,74 @@ class Manifest(Corpus):
         by_id: dict[str, list[Row]] = {}
         for row in rows:
             by_id.setdefault(row["id"], []).append(row)
+        dialogues, faults = self._dialogues(by_id)
         splits: dict[str, Row] = {}
         for identifier, own in by_id.items():
-            yield self._scanned(identifier, own, columns, splits)
+            if identifier in faults:
+                yield Scanned(identifier, None, (as_finding(faults[identifier]),))
+            elif not _is_question(own):
+                yield self._scanned(identifier, own, columns, splits, dialogues)
 
-    def _scanned(self, identifier: str, rows: list[Row], columns: tuple[str, ...], splits: dict[str, Row]) -> Scanned:
+    def _scanned(
+        self,
+        identifier: str,
+        rows: list[Row],
+        columns: tuple[str, ...],
+        splits: dict[str, Row],
+        dialogues: Mapping[str, Mapping[float, _Turn]],
+    ) -> Scanned:
         try:
             self._check_identity(rows, splits)
             recording = self._recording(rows, columns)
         except RuleError as error:
             return Scanned(identifier or f"line {rows[0].line}", None, (as_finding(error),))
+        if name := _cell(rows[0], "dialogue"):
+            numbers = list(dialogues[name])
+            recording = dataclasses.replace(
+                recording,
+                metadata={**recording.metadata, "dialogue": name},
+                dialogue=tuple(turn.words for turn in dialogues[name].values()),
+                turn=numbers.index(float(rows[0]["turn"])),
+            )
         return Scanned(identifier, recording)
+
+    def _dialogues(self, by_id: Mapping[str, list[Row]]) -> tuple[dict[str, dict[float, _Turn]], dict[str, RuleError]]:
+        """The turns of each dialogue by their numbers, in order; and by id what is wrong with a row's place in one."""
+        dialogues: dict[str, dict[float, _Turn]] = {}
+        faults: dict[str, RuleError] = {}
+        spoken_in: dict[str, Row] = {}
+        for identifier, rows in by_id.items():
+            try:
+                self._add_turn(rows, dialogues, spoken_in)
+            except RuleError as error:
+                faults[identifier] = error
+        return {name: dict(sorted(turns.items())) for name, turns in dialogues.items()}, faults
+
+    def _add_turn(self, rows: list[Row], dialogues: dict[str, dict[float, _Turn]], spoken_in: dict[str, Row]) -> None:
+        """`spoken_in` collects by dialogue the first row that is a recording, so that none is of two splits."""
+        first = rows[0]
+        name, turn = (_cell(first, column) for column in _OF_DIALOGUE)
+        if not name and not turn:
+            return
+        if not (name and turn):
+            raise self._fault(first, "broken-dialogue", "only one of dialogue and turn is given; give both or neither")
+        number = self._number(first, "turn")
+        assert number is not None  # the cell is not empty
+        turns = dialogues.setdefault(name, {})
+        if number in turns:
+            what = f"turn {turn} of dialogue {name!r} stands on line {turns[number].line} too; number the turns anew"
+            raise self._fault(first, "duplicate-turn", what)
+        turns[number] = _Turn(first.line, " ".join(filter(None, map(self._text, rows))))
+        if _is_question(rows):
+            return
+        earlier = spoken_in.setdefault(name, first)
+        if _cell(earlier, "split") != _cell(first, "split"):
+            raise self._fault(
+                first,
+                "dialogue-in-two-splits",
+                f"dialogue {name!r} is in split {_cell(first, 'split')!r}, and on line {earlier.line} in "
+                f"{_cell(earlier, 'split')!r}; its turns are context of one another, keep it in one",
+            )
 
     def _check_identity(self, rows: list[Row], splits: dict[str, Row]) -> None:
         """`splits` collects by participant the first row seen, so that nobody stands in two splits."""
@@ -148,7 +225,7 @@ class Manifest(Corpus):
             raise self._fault(
                 first, "empty-row", "points at no audio, video, image, transcript or text; fill one of these columns"
             )
-        known = _RESERVED | {column.lower() for column in (*self.classes, *self.scores)}
+        known = {*RESERVED, *(column.lower() for column in (*self.classes, *self.scores))}
         others = [column for column in columns if column.lower() not in known]
         return Recording(
             id=first["id"],
@@ -233,6 +310,11 @@ class Manifest(Corpus):
 
     def _fault(self, row: Row, rule: str, what: str) -> RuleError:
         return RuleError(rule, f"{self.file}, line {row.line}: {what}")
+
+
+def _is_question(rows: Sequence[Row]) -> bool:
+    """Whether the rows of an id are the interviewer's turn of a dialogue, which is no recording."""
+    return bool(_cell(rows[0], "dialogue")) and all(_cell(row, "speaker") == INTERVIEWER for row in rows)
 
 
 def _cell(row: Row, column: str) -> str:

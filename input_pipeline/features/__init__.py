@@ -17,4 +17,5 @@ from input_pipeline.features.spectrogram import SpectrogramImage as SpectrogramI
 from input_pipeline.features.text import Encoder as Encoder
 from input_pipeline.features.text import Sentences as Sentences
 from input_pipeline.features.text import TextFeature as TextFeature
+from input_pipeline.features.tracks import Tracks as Tracks
 from input_pipeline.features.words import Words as Words

@@ -4,13 +4,14 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Int32, Num
 
-from input_pipeline.config import Config
+from input_pipeline.config import Config, ConfigError
 from input_pipeline.features.segmentation import Segmentation
+from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Recording, Segment
 from input_pipeline.workers import map_in_workers
 
@@ -56,14 +57,17 @@ class Computed(Feature, abc.ABC):
 
     Attributes:
         reads_audio: whether it depends on the recordings' waveforms.
-        reads_tracks: the kinds of the recordings' other files on which it depends ("video", ...).
         segmentation: which stretches of a recording are its segments.
     """
 
     reads_audio: ClassVar[bool] = True
-    reads_tracks: ClassVar[tuple[str, ...]] = ()
 
     segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
+
+    @property
+    def reads_tracks(self) -> tuple[str, ...]:
+        """The kinds of the recordings' other files on which it depends ("video", ...)."""
+        return ()
 
     @property
     @abc.abstractmethod
@@ -80,6 +84,15 @@ class Computed(Feature, abc.ABC):
         """The type of its numbers."""
         return "float32"
 
+    def located(self, folder: Path) -> Self:
+        """The feature with those of its files by their whole path that lie in a folder and not in the working folder."""
+        return self
+
+    @property
+    def remark(self) -> str:
+        """What must be known of a result on real data that is made of it, in a sentence; mostly nothing."""
+        return ""
+
     def segments(self, recording: Recording) -> tuple[Segment, ...]:
         """The stretches of a recording whose frames `RecordingFeature.lengths` counts: the kept segments.
 
@@ -89,6 +102,24 @@ class Computed(Feature, abc.ABC):
             DataError: no segment is kept.
         """
         return self.segmentation.apply(recording)
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        """Tells what the config asks for and the recordings cannot give, before anything is computed; opens no waveform.
+
+        Raises:
+            ConfigError: no recording has it; the line begins with the field.
+            DataError: a single recording lacks it.
+        """
+        try:
+            self.segmentation.check_recordings(recordings)
+        except ConfigError as error:
+            raise ConfigError(f"segmentation.{error}") from None
+        for recording in recordings:
+            self.segments(recording)
+
+    def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
+        """What of the recordings it is not computed of; here, what the segmentation drops."""
+        return self.segmentation.left_out(recordings)
 
     @abc.abstractmethod
     def compute(

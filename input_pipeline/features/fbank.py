@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float, Float64
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
-from input_pipeline.features.sound import waveforms
+from input_pipeline.features.sound import require_audio, waveforms
 from input_pipeline.recording import Recording
 
 _FLOOR = 1e-10  # of the filters' power before the logarithm; 16-bit quantisation noise lies near 1e-8
@@ -77,6 +78,10 @@ class LogMel(PerRecording):
                 f"found {self.low_hz!r} and {self.high_hz!r}"
             )
         self._filters()
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        super().check_recordings(recordings)
+        require_audio(recordings, self.kind)
 
     def extract(self, recording: Recording) -> RecordingFeature:
         """The filterbank of the recording's kept segments.

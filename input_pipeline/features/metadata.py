@@ -12,6 +12,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features.base import Computed, Dtype, Encoders, RecordingFeature
 from input_pipeline.features.segmentation import Segmentation
+from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Recording, Segment
 
 
@@ -64,6 +65,20 @@ class Metadata(Computed):
         if self.segmentation != Segmentation():
             raise ConfigError("segmentation: metadata are of the whole recording; leave the segmentation out")
 
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        if not any(map(self._text, recordings)):
+            there = sorted({name for one in recordings for name in one.metadata})
+            raise ConfigError(
+                f"field: no recording of the corpus tells its {self.field!r}; there are {', '.join(there) or 'none'}"
+            )
+        for recording in recordings:
+            if text := self._text(recording):
+                self._category(text, recording)
+
+    def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
+        """Nothing: it is of the whole recording."""
+        return ()
+
     def segments(self, recording: Recording) -> tuple[Segment, ...]:
         """One, the whole recording."""
         start_s = min((one.start_s for one in recording.segments), default=0.0)
@@ -73,10 +88,13 @@ class Metadata(Computed):
         self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
     ) -> Iterator[RecordingFeature]:
         for recording in recordings:
-            text = recording.metadata.get(self.field, "").strip()
+            text = self._text(recording)
             index = np.array([self._category(text, recording)] if text else [], np.int32)
             values = np.eye(self.categories, dtype=np.float32)[index] if self.encoding == "one_hot" else index[:, None]
             yield RecordingFeature(values, np.array([len(index)], np.int32))
+
+    def _text(self, recording: Recording) -> str:
+        return recording.metadata.get(self.field, "").strip()
 
     def _category(self, text: str, recording: Recording) -> int:
         if not self.edges:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.errors import DataError
+from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.recording import PARTICIPANT, Recording, Segment
 
 _ROUNDING_S = 1e-6  # far below one audio sample; times that differ by less are the same time
@@ -43,16 +45,24 @@ class Segmentation(Config):
         if self.hop_s and not self.window_s:
             raise ConfigError(f"hop_s: {self.hop_s!r} has no meaning without window_s")
 
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        """Raises ConfigError where nobody is called as one of `speakers`."""
+        there = {segment.speaker for recording in recordings for segment in recording.segments}
+        for speaker in self.speakers:
+            if speaker not in there:
+                raise ConfigError(
+                    f"speakers: the corpus has no speaker {speaker!r}; there are {', '.join(sorted(there)) or 'none'}, and "
+                    "an empty list keeps everybody"
+                )
+
     def apply(self, recording: Recording) -> tuple[Segment, ...]:
         """The kept segments, in order of time.
 
         Raises:
             DataError: no segment is kept.
         """
-        spoken = [segment for segment in recording.segments if not self.speakers or segment.speaker in self.speakers]
-        merged = _merge(spoken, recording.segments, self.merge_gap_s)
-        windows = [window for segment in merged for window in self._windows(segment)]
-        kept = tuple(window for window in windows if window.stop_s - window.start_s >= self.min_s - _ROUNDING_S)
+        spoken = self._spoken(recording)
+        kept = tuple(filter(self._lasts, self._cut(recording)))
         if not kept and self.may_be_empty and recording.segments:
             start_s, stop_s = recording.segments[0].start_s, max(segment.stop_s for segment in recording.segments)
             return (Segment(start_s, stop_s),)
@@ -63,6 +73,27 @@ class Segmentation(Config):
                 "change the segmentation, or leave the recording out of the corpus"
             )
         return kept
+
+    def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
+        """The segments and windows that are too short, and the recordings of which nothing is kept."""
+        cut = [self._cut(recording) for recording in recordings]
+        short = ((sum(not self._lasts(segment) for segment in segments), len(segments)) for segments in cut)
+        nothing = ((int(not any(map(self._lasts, segments))), 1) for segments in cut)
+        return (
+            *counted("segments", f"are shorter than min_s={self.min_s:g} and dropped", short),
+            *counted("recordings", "have no segment that is kept and stand as one without words", nothing),
+        )
+
+    def _spoken(self, recording: Recording) -> list[Segment]:
+        return [segment for segment in recording.segments if not self.speakers or segment.speaker in self.speakers]
+
+    def _cut(self, recording: Recording) -> list[Segment]:
+        """What is spoken, merged and cut into windows, short or not."""
+        merged = _merge(self._spoken(recording), recording.segments, self.merge_gap_s)
+        return [window for segment in merged for window in self._windows(segment)]
+
+    def _lasts(self, segment: Segment) -> bool:
+        return segment.stop_s - segment.start_s >= self.min_s - _ROUNDING_S
 
     def _windows(self, segment: Segment) -> list[Segment]:
         duration_s = segment.stop_s - segment.start_s

@@ -11,6 +11,13 @@ from input_pipeline.recording import Recording, Segment
 _OVERHANG_S = 0.5  # how far behind the audio's end a segment may start before its times are taken for wrong
 
 
+def require_audio(recordings: Sequence[Recording], kind: str) -> None:
+    """Raises DataError where a recording has no audio, which the feature of that kind needs."""
+    for recording in recordings:
+        if recording.audio is None:
+            raise DataError(f"recording {recording.id}: {kind} needs audio, and the recording has none")
+
+
 def waveforms(
     recording: Recording, segments: Sequence[Segment], rate_hz: int, kind: str
 ) -> list[Float64[np.ndarray, " samples"]]:
@@ -25,8 +32,8 @@ def waveforms(
     """
     from input_pipeline import audio  # needs libraries that, as librosa, only an extraction needs
 
-    if recording.audio is None:
-        raise DataError(f"recording {recording.id}: {kind} needs audio, and the recording has none")
+    require_audio([recording], kind)
+    assert recording.audio is not None
     start_s, stop_s = segments[0].start_s, max(segment.stop_s for segment in segments)
     found = audio.header(recording.audio)
     # A clip of a long file is read alone where no resampling filter reaches over its ends: the samples are the same.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Float, Float32, Num
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
-from input_pipeline.features.sound import waveforms
+from input_pipeline.features.sound import require_audio, waveforms
 from input_pipeline.recording import Recording, Segment
 
 _FLOOR = 1e-10  # power up to this is silence
@@ -66,6 +67,10 @@ class SpectrogramImage(PerRecording):
                 )
         if not 0 < self.range_db < math.inf:
             raise ConfigError(f"range_db: expected a number above 0, found {self.range_db!r}")
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        super().check_recordings(recordings)
+        require_audio(recordings, self.kind)
 
     def segments(self, recording: Recording) -> tuple[Segment, ...]:
         """The kept segments, or one from the start of the first to the end of the last."""

@@ -4,13 +4,14 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import Computed, Encoders, RecordingFeature
+from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.recording import Recording
 
 # From texts to a vector of each, or to the vectors of each one's words.
@@ -25,7 +26,8 @@ class TextFeature(Computed):
 
     Attributes:
         encoder: the encoder's name; "hashing" is built in and needs no checkpoint, every other one needs its own.
-        checkpoint: the file, the folder or the hub's name of what the encoder has learnt.
+        checkpoint: the file, the folder or the hub's name of what the encoder has learnt. A path is absolute, or relative
+            to the working folder or, in an experiment, to `--data_dir`.
         dim: the length of a vector.
     """
 
@@ -43,9 +45,37 @@ class TextFeature(Computed):
         if self.encoder != "hashing" and not self.checkpoint:
             raise ConfigError(f"checkpoint: encoder {self.encoder!r} needs the path or the name of one, found ''")
 
+    def located(self, folder: Path) -> Self:
+        path = Path(self.checkpoint).expanduser()
+        if not self.checkpoint or path.exists() or not (folder / path).exists():
+            return self
+        return dataclasses.replace(self, checkpoint=str(folder / path))
+
+    @property
+    def remark(self) -> str:
+        if self.encoder != "hashing":
+            return ""
+        return (
+            "words are hashed: the vectors know their spelling, and nothing that a language model or GloVe has learnt."
+        )
+
     def files(self) -> tuple[Path, ...]:
         path = Path(self.checkpoint).expanduser()
         return (path,) if self.checkpoint and path.exists() else ()
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        super().check_recordings(recordings)
+        if not any(segment.text.strip() for one in recordings for segment in self.segmentation.apply(one)):
+            raise ConfigError(
+                f"segmentation: {self.kind} are made of words, and no segment that it keeps has any; give the corpus "
+                "transcripts, or take a feature of sound"
+            )
+
+    def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
+        kept = map(self.segmentation.apply, recordings)
+        wordless = ((sum(not segment.text.strip() for segment in segments), len(segments)) for segments in kept)
+        found = counted("segments", "have no words and are a zero vector", wordless)
+        return (*super().left_out(recordings), *found)
 
     def compute(
         self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
@@ -90,7 +120,7 @@ class Sentences(TextFeature):
     Attributes:
         context: so many utterances of the dialogue before a segment and after it are its frames too, in order: 2 context
             + 1 vectors, the zero vector where the dialogue has no such utterance. A session's dialogue is its kept
-            segments; an utterance's is `Recording.dialogue`.
+            segments; an utterance's is `Recording.dialogue`, which must then be known.
         encoder: "hashing" needs no model: lower-cased word unigrams and bigrams (one-letter words such as "I" count),
             hashed with signs into `dim` places, l2-normalised (Weinberger et al., "Feature Hashing", ICML 2009, as
             scikit-learn's HashingVectorizer computes it). "bert" is handed in by the caller.
@@ -110,6 +140,18 @@ class Sentences(TextFeature):
         super().check()
         if self.context < 0:
             raise ConfigError(f"context: expected 0 or more utterances to each side, found {self.context!r}")
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        super().check_recordings(recordings)
+        alone = [one for one in recordings if not one.dialogue and len(one.segments) == 1]
+        # A session may have but one turn; where every recording is of one, they are utterances of unknown dialogues.
+        are_utterances = len(alone) == len(recordings) or any(one.dialogue for one in recordings)
+        if self.context and alone and are_utterances:
+            raise ConfigError(
+                f"context: {self.context} utterances around each are asked for, and of {len(alone)} of {len(recordings)} "
+                f"recordings the dialogue is not known ({alone[0].id} is the first); name it (a manifest has the columns "
+                "dialogue and turn), or set context to 0"
+            )
 
     def texts(self, recording: Recording) -> list[tuple[str, ...]]:
         segments = self.segmentation.apply(recording)

@@ -3,15 +3,17 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float32
 
+from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features.text import Encoder, TextFeature
+from input_pipeline.recording import Recording
 
 Table = Mapping[str, Float32[np.ndarray, " dim"]]  # from a word to its vector
 
@@ -44,6 +46,14 @@ class Words(TextFeature):
 
     encoder: Literal["hashing", "glove", "bert"] = "hashing"
     dim: int = 300
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        super().check_recordings(recordings)
+        if self.encoder == "glove" and not Path(self.checkpoint).expanduser().exists():
+            raise ConfigError(
+                f"checkpoint: {self.checkpoint}: no such file of word vectors, neither here nor in the data folder; give "
+                "the path of GloVe's text file, as glove.6B.300d.txt"
+            )
 
     def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
         return {"hashing": self._hashing, "glove": self._glove}

@@ -11,7 +11,7 @@ from input_pipeline.batching import Examples, vectors_of
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import Splits, Task
-from jaxdep.engine.splits import assign, divided
+from jaxdep.engine.splits import assign, check_labelled, divided
 from jaxdep.models import Masked
 
 
@@ -182,7 +182,7 @@ class Viewer:
 
     def _make_view(self, split_seed: int, fold: int) -> View:
         rows = assign(self.examples, self._splits[fold], self._first_labels, split_seed)
-        self._check_labelled(rows)
+        check_labelled(self.examples, rows, self.tasks)
         units = {name: self._units(part_rows) for name, part_rows in rows.items()}
         return View(
             parts={name: self._part(rows[name], units[name]) for name in rows},
@@ -191,13 +191,6 @@ class Viewer:
             units=units,
             train=rows["train"],
         )
-
-    def _check_labelled(self, rows: Mapping[str, np.ndarray]) -> None:
-        for part in {"train", "validation"} & set(rows):
-            for task in self.tasks:
-                labels = self.examples.labels[task][rows[part]]
-                if not (labels >= 0 if task in self.examples.classes else np.isfinite(labels)).any():
-                    raise DataError(f"splits.{part}: no example of this part has the label {task!r}; name another part")
 
     def _units(self, rows: np.ndarray) -> Units:
         groups, first = np.unique(self.examples.groups[rows], return_index=True)

@@ -1,9 +1,9 @@
 """Who trains, who validates, who is tested: always whole participants."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int, Num
+from jaxtyping import Bool, Int, Num
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, StratifiedShuffleSplit
 
 from input_pipeline.batching import Examples
@@ -78,6 +78,20 @@ def examples_tested(examples: Examples, splits: Splits, labels: Num[np.ndarray, 
     nobody = np.zeros(0, int)
     of_folds = [assign(examples, fold, labels, 0).get("test", nobody) for fold in divided(examples, splits, labels)]
     return np.unique(np.concatenate(of_folds))
+
+
+def is_labelled(examples: Examples, rows: Int[np.ndarray, " n"], task: str) -> Bool[np.ndarray, " n"]:
+    """Which of the examples have the label."""
+    labels = examples.labels[task][rows]
+    return labels >= 0 if task in examples.classes else np.isfinite(labels)
+
+
+def check_labelled(examples: Examples, parts: Mapping[str, Int[np.ndarray, " n"]], tasks: Iterable[str]) -> None:
+    """Raises DataError where a label is unknown of everybody who trains, or of everybody who validates."""
+    for part in [part for part in ("train", "validation") if part in parts]:
+        for task in tasks:
+            if not is_labelled(examples, parts[part], task).any():
+                raise DataError(f"splits.{part}: no example of this part has the label {task!r}; name another part")
 
 
 def _groups(examples: Examples, folds: Folds) -> np.ndarray:

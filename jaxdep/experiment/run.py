@@ -3,7 +3,6 @@
 No kind of stage is known here: each says itself what runs it, what it needs, and what it shows.
 """
 
-import functools
 import hashlib
 import json
 import pkgutil
@@ -16,22 +15,17 @@ from typing import Any
 from rich.console import Console
 
 from input_pipeline.batching import Examples
-from input_pipeline.config import ConfigError
-from input_pipeline.corpora import label_types
 from input_pipeline.recording import digest_files
 from jaxdep import report
 from jaxdep.config import Data, Experiment, Seeds, StageConfig
-from jaxdep.config.labels import Labels
 from jaxdep.config.stages.base import Finished
 from jaxdep.engine.choices import Choices
+from jaxdep.experiment import data
 from jaxdep.experiment.claim import Claim
 from jaxdep.experiment.versions import environment
 from jaxdep.files import read_json, write_json
 from jaxdep.stages import StageRun, record
 from jaxdep.stages.sources import Sources
-from jaxdep.statistics import metrics
-
-_metrics_of = functools.cache(metrics.names)  # traced anew it takes tens of milliseconds, of every row
 
 
 def run(
@@ -58,10 +52,10 @@ def run(
         DataError: the data cannot be used.
     """
     with Claim(workdir, experiment, overwrite=overwrite) as claim:
-        for name, stage in experiment.stages.items():
-            _check_labels(name, stage, _declared(stage.data))
+        data.check(experiment, sources)
         for stage in experiment.stages.values():  # what is wrong with a corpus is told before hours of training
             sources.prepare(stage.data)
+        data.warn(experiment, sources, workdir / "stages")
         for name in experiment.stages:
             sources.forget_all_but(_data_to_come(name, experiment), workdir / "stages")
             _run_stage(name, experiment, workdir, claim, sources, choices)
@@ -75,25 +69,6 @@ def _write_report(experiment: Experiment, workdir: Path, command: str, console: 
     console.print(
         f"report: {workdir / 'report' / 'report.html'} ({time.perf_counter() - started:.1f} s)", highlight=False
     )
-
-
-def _declared(data: Data) -> Labels:
-    """The labels that the corpus may have, whether it is here or not."""
-    types = label_types(data.corpus, data.classes, data.scores)
-    return Labels(data.corpus, types.classes, types.scores, _metrics_of)
-
-
-def _found(data: Data, examples: Examples) -> Labels:
-    """The labels that the prepared features have. Of a corpus that is not here they may be those of other days."""
-    scores = [name for name in examples.labels if name not in examples.classes]
-    return Labels(data.corpus, examples.classes, scores, _metrics_of)
-
-
-def _check_labels(name: str, stage: StageConfig, labels: Labels) -> None:
-    try:
-        stage.check_labels(labels)
-    except ConfigError as error:
-        raise ConfigError(f"config.stages.{name}.{error}") from None
 
 
 def _data_to_come(name: str, experiment: Experiment) -> list[Data]:
@@ -111,7 +86,7 @@ def _run_stage(
     started = time.perf_counter()
     examples = sources.examples(config.data, folder.parent)
     prepare_s = time.perf_counter() - started
-    _check_labels(name, config, _found(config.data, examples))
+    data.check_found(name, config, examples)
     stage = StageRun(
         name,
         folder,
@@ -152,6 +127,7 @@ def _run_stage(
             seeds=seeds,
             synthetic=examples.synthetic,
             padding_waste=examples.padding_waste,
+            data=data.described(config, examples),
             classes=examples.classes,
             prepare_s=prepare_s,
         )
@@ -204,4 +180,5 @@ def _report(experiment: Experiment, workdir: Path, command: str) -> report.Repor
         config=experiment.as_dict(),
         source=experiment.source,
         exhibits=tuple(one for stage, of_stage in finished for one in stage.exhibits(of_stage)),
+        data=data.paragraphs(experiment, records),
     )

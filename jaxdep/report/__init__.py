@@ -26,6 +26,7 @@ class Report:
         config: the resolved config.
         source: the paper.
         exhibits: in the order of the page.
+        data: by corpus, what must be known of its data, in sentences.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Report:
     config: dict[str, Any]
     source: str
     exhibits: tuple[Exhibit, ...] = ()
+    data: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def many_tables(self) -> bool:

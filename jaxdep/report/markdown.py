@@ -30,6 +30,8 @@ def render(
     parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report))]
     notes = "\n".join(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))
     parts += ["## Notes", notes] if notes else []
+    told = "\n".join(f"- **{_plain(corpus)}**: {_plain(' '.join(sentences))}" for corpus, sentences in report.data)
+    parts += ["## Data", told] if told else []
     parts += ["## Figures and analyses", *_exhibits(shown)] if shown else []
     confusions = [_confusion(row) for row in scored if row.counts is not None]
     parts += ["## Confusion counts, mean over the seeds", *confusions] if confusions else []

@@ -16,7 +16,6 @@ from sklearn.tree import DecisionTreeClassifier
 
 from input_pipeline.batching import Examples, vectors_of
 from input_pipeline.config import ConfigError
-from input_pipeline.errors import DataError
 from jaxdep.config import BaselineStage
 from jaxdep.engine.resident import Viewer
 from jaxdep.stages import PREDICTION_COLUMNS, StageRun
@@ -67,10 +66,7 @@ def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
         of_features = [_mean_and_deviation(examples, name) for name in examples.buckets[0].features]
         return np.concatenate([np.concatenate(pair, 1) if kind == "svm" else pair[0] for pair in of_features], axis=1)
     if kind == "gender":
-        genders = examples.metadata.get("gender", np.full(len(examples.ids), ""))[examples.first_rows]
-        if "" in genders:
-            unit = examples.group_ids[int(np.argmax(genders == ""))]
-            raise DataError(f"recording {unit}: the gender is not known; leave the gender baseline out for this corpus")
+        genders = examples.metadata["gender"][examples.first_rows]
         return (genders == np.unique(genders)[0]).astype(np.float64)[:, None]
     return np.zeros((len(examples.group_ids), 1))
 

@@ -18,6 +18,7 @@ from input_pipeline.builder import Description
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features import Extracted
+from input_pipeline.left_out import counted
 from input_pipeline.progress import progress
 from jaxdep.config import ExtractStage, Task, TrainStage
 from jaxdep.engine.ensemble import Responder
@@ -60,12 +61,20 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     found = _responses(config, stage, respond, segments, trained.tasks)
     first = next(iter(recordings.values()))
     bounds = np.cumsum([len(recording.lengths) for recording in first])[:-1]
-    description = next(iter(sets.values())).description
+    left_out = tuple(
+        one if one.feature else one._replace(feature=name)
+        for name, of_one in segments.items()
+        for one in (*sets[name].description.left_out, *of_one.left_out)
+    )
+    description = dataclasses.replace(next(iter(sets.values())).description, left_out=left_out)
     _write_features(config, stage, seed, description, first, np.split(found.layer, bounds))
     decisions = {task: np.split(values, bounds) for task, values in found.decisions.items()}
     stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
     # Further seeds may be trained without another one being the best: then nothing that is made of this changes.
-    stage.remember(seed=seed, yields=f"{stage.record['lasting']} of seed {seed}")
+    yields = f"{stage.record['lasting']} of seed {seed}"
+    # `data.arrangements` have no part here, so that what they would cut is not what was.
+    data = stage.record.get("data", {}) | {"left_out": [one._asdict() for one in left_out]}
+    stage.remember(seed=seed, yields=yields, data=data)
 
 
 def read_outputs(stage: StageRun) -> pd.DataFrame:
@@ -89,7 +98,10 @@ class _Segments:
         lengths = [recording.lengths for recording in recordings]
         self._recording = np.repeat(np.arange(len(recordings)), [len(of_one) for of_one in lengths])
         self._start = np.concatenate([np.cumsum(of_one) - of_one for of_one in lengths])
-        self.lengths = np.minimum(np.concatenate(lengths), max_frames or np.iinfo(np.int32).max)
+        limit = max_frames or np.iinfo(np.int32).max
+        self.lengths = np.minimum(np.concatenate(lengths), limit)
+        cut = ((int(np.maximum(of_one - limit, 0).sum()), int(of_one.sum())) for of_one in lengths)
+        self.left_out = counted("frames", f"are cut by max_frames={max_frames}", cut)
 
     def padded(self, rows: Int[np.ndarray, " B"]) -> Masked:
         """[B, T, D], T a multiple of `_FRAMES`, so that few shapes are compiled."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from input_pipeline import batching, builder
-from input_pipeline.config import field_names
+from input_pipeline.config import ConfigError, field_names
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
 from input_pipeline.features import Computed, Encoders, Segmentation
+from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Corpus
 from jaxdep.config import Data, StandIn
 
@@ -33,7 +34,33 @@ class Sources:
     console: Console
     _shards: dict[str, Path] = dataclasses.field(default_factory=dict)
     _examples: dict[str, batching.Examples] = dataclasses.field(default_factory=dict)
+    _left_out: dict[str, tuple[LeftOut, ...]] = dataclasses.field(default_factory=dict)
     _corpora: dict[str, Corpus] = dataclasses.field(default_factory=dict)
+
+    def check(self, data: Data) -> Corpus | None:
+        """The corpus, whose recordings have what the features need; None where it is not here.
+
+        Raises:
+            ConfigError: the corpus cannot give what the config asks for; the line names the field.
+            DataError: the corpus is broken, or a recording lacks something.
+        """
+        try:
+            corpus = self._corpus(data)
+        except DataError:
+            return None  # its features may have come from elsewhere; else it is told where they are looked for
+        for name, feature in self._located(data).items():
+            try:
+                builder.check(feature, corpus)
+            except ConfigError as error:
+                raise ConfigError(f"data.features.{name}.{error}") from None
+        return corpus
+
+    def left_out(self, data: Data, stages: Path) -> tuple[LeftOut, ...]:
+        """What of the recordings will be in no example; raises as `examples`."""
+        key = _key(data, stages)
+        if key not in self._left_out:
+            self._left_out[key] = batching.left_out(self.feature_sets(data, stages), data.arrangements)
+        return self._left_out[key]
 
     def prepare(self, data: Data) -> None:
         """Opens the corpus, and computes its features that are not on disk.
@@ -41,7 +68,7 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written.
         """
-        for feature in data.computed.values():
+        for feature in self._located(data).values():
             self._computed(data, feature)
 
     def examples(self, data: Data, stages: Path) -> batching.Examples:
@@ -67,7 +94,7 @@ class Sources:
     def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
         """The features of `data` as they are stored, by name; raises as `examples`."""
         folders = {name: stages / feature.stage / FEATURES for name, feature in data.extracted.items()}
-        folders |= {name: self._computed(data, feature) for name, feature in data.computed.items()}
+        folders |= {name: self._computed(data, feature) for name, feature in self._located(data).items()}
         return {name: batching.read(folders[name]) for name in data.features}
 
     def words(self, data: Data, segmentation: Segmentation) -> dict[str, list[str]]:
@@ -77,6 +104,10 @@ class Sources:
         except DataError:
             return {}
         return {one.id: [segment.text for segment in segmentation.apply(one)] for one in recordings}
+
+    def _located(self, data: Data) -> dict[str, Computed]:
+        """The features that are computed, their files looked for in the data folder too."""
+        return {name: feature.located(self.data_dir) for name, feature in data.computed.items()}
 
     def _computed(self, data: Data, feature: Computed) -> Path:
         """The feature's shards; a corpus is looked through, and its audio hashed, once a feature."""

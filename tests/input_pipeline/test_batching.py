@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from input_pipeline.batching import Arrangement, Examples, FeatureSet, Stored, arrange
+from input_pipeline.batching import Arrangement, Examples, FeatureSet, Stored, arrange, left_out
 from input_pipeline.builder import Description
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
+from input_pipeline.left_out import LeftOut
 
 DIM = 3
 CLASSES = {"depression": ("healthy", "depressed")}
@@ -144,8 +145,7 @@ def test_of_too_many_segments_evenly_spaced_ones_are_kept_and_counted():
     assert values[0, :, 0, 1].tolist() == [1, 5, 9]  # first, middle, last
     assert mask[0].all()
     assert mask[1].sum() == 2
-    assert examples.cut == {"x": 1}
-    assert "x of 1 recordings cut" in examples.summary()
+    assert examples.left_out == (LeftOut("segments", "are left out by max_segments=3", 6, 11, 1, 2, "x"),)
 
 
 def test_of_too_many_frames_the_first_are_kept():
@@ -155,7 +155,8 @@ def test_of_too_many_frames_the_first_are_kept():
     nested = _arranged(_of(lengths), level="segments_frames", max_frames=3)
     assert _example(nested, 0)[:, 2].tolist() == [1, 2, 3, 5, 6]  # of each segment
     assert nested.buckets[0].features["x"].mask.shape == (2, 2, 3)
-    assert frames.cut == nested.cut == {"x": 1}
+    assert [(one.unit, one.lost, one.of, one.recordings) for one in frames.left_out] == [("frames", 1, 8, 1)]
+    assert [(one.unit, one.lost, one.of, one.recordings) for one in nested.left_out] == [("frames", 1, 8, 1)]
 
 
 def test_the_last_window_ends_with_the_recording():
@@ -219,7 +220,10 @@ def test_windows_of_speech_hold_whole_segments_and_fit_together_between_features
     assert segments["audio"] == [[1, 1, 2, 2], [3] * 8 + [4], [1, 1, 1]]  # the second window is cut to nine frames
     assert examples.ids.tolist() == ["r0:0", "r0:1", "r1:0"]
     assert examples.groups.tolist() == [0, 0, 1]
-    assert examples.cut == {"audio": 1, "text": 0}
+    assert examples.left_out == (LeftOut("frames", "are cut by max_frames=9", 3, 19, 1, 2, "audio"),)
+    assert left_out(sets, {name: Arrangement(level="windows", window_s=4, max_frames=9) for name in sets}) == (
+        examples.left_out
+    )
 
 
 def test_windows_of_speech_are_refused_where_the_features_have_other_segments():

@@ -120,3 +120,10 @@ def test_a_missing_corpus_names_the_folder(tmp_path):
     (tmp_path / "emodb").mkdir()
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'emodb' / 'wav'}: no such folder")):
         open_corpus("emodb", tmp_path)
+
+
+def test_what_the_reader_leaves_out_is_counted(emodb):
+    assert EmoDb(emodb("03a01Fa")).left_out == ()
+    corpus = EmoDb(emodb("03a01Fa", "03a01La", "03a02La", "03a01Ea"))
+    (found,) = corpus.left_out
+    assert found.sentence == "emodb: 3 of 4 recordings (75.0 %) are left out by the reader's rule other-emotion."

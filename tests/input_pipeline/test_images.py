@@ -126,7 +126,8 @@ def test_images_of_a_recording_are_padded_and_of_too_many_evenly_spaced_ones_are
     assert (values.shape, values.dtype) == ((3, 3, 2, 2, 1), np.uint8)
     assert values[..., 0, 0, 0].tolist() == [[1, 4, 7], [0, 0, 0], [1, 2, 0]]
     np.testing.assert_array_equal(mask, values[..., 0, 0, 0] > 0)
-    assert examples.cut == {"face": 1}
+    lost = [(one.unit, one.lost, one.of, one.recordings) for one in examples.left_out]
+    assert lost == [("recordings", 1, 3, 1), ("images", 4, 9, 1)]
     one = arrange(sets, {"face": Arrangement(level="image", max_frames=2)})
     assert one.buckets[0].features["face"].values[:, 0, 0, 0].tolist() == [1, 7, 0, 1, 2]
     by_length = arrange({"face": _set([7, 1, 2, 6])}, {"face": Arrangement(level="images", buckets=2)})

@@ -28,9 +28,8 @@ def manifest(tmp_path, wav):
 
 def refused(corpus, rule, *parts):
     """The first error's rule, and that its one line names the file and all of `parts`."""
-    found = [finding for session in corpus.scan() for finding in session.findings]
+    found = [finding for session in corpus.scan() for finding in session.findings if finding.severity == "error"]
     assert found[0].rule == rule, found
-    assert found[0].severity == "error"
     for part in (corpus.file.name, *parts):
         assert part in found[0].message
     assert "\n" not in found[0].message
@@ -216,3 +215,36 @@ def test_an_unknown_corpus_is_answered_with_the_nearest(tmp_path):
         match=r"known are cmu_mosei, daic_woz, e_daic, emodb, iemocap, topical_chat, manifest:FILE\.csv; did you mean 'daic_woz'",
     ):
         open_corpus("daic-woz", tmp_path)
+
+
+DIALOGUE = (
+    "id,participant,split,speaker,dialogue,turn,text\n"
+    "r2,p1,train,,d1,20,very well\n"
+    "q1,,,interviewer,d1,1,how are you\n"
+    "r1,p1,train,,d1,3,well\n"
+    "r9,p2,test,,d2,1,alone\n"
+)
+
+
+def test_a_dialogue_is_its_turns_in_their_order_the_interviewers_among_them(manifest):
+    recordings = {recording.id: recording for recording in manifest(DIALOGUE).recordings()}
+    assert set(recordings) == {"r1", "r2", "r9"}
+    for identifier, turn in (("r1", 1), ("r2", 2)):
+        assert recordings[identifier].dialogue == ("how are you", "well", "very well")
+        assert recordings[identifier].turn == turn
+    assert (recordings["r9"].dialogue, recordings["r9"].turn) == (("alone",), 0)
+    assert recordings["r1"].metadata == {"dialogue": "d1"}
+
+
+@pytest.mark.parametrize(
+    ("row", "rule", "parts"),
+    [
+        ("r3,p1,train,,d1,,t", "broken-dialogue", ["line 6", "only one of dialogue and turn"]),
+        ("r3,p1,train,,,4,t", "broken-dialogue", ["line 6", "only one of dialogue and turn"]),
+        ("r3,p1,train,,d1,first,t", "not-a-number", ["line 6", "turn is 'first'"]),
+        ("r3,p1,train,,d1,3.0,t", "duplicate-turn", ["line 6", "turn 3.0 of dialogue 'd1'", "line 4"]),
+        ("r3,p3,dev,,d1,4,t", "dialogue-in-two-splits", ["line 6", "'dev'", "line 2", "'train'"]),
+    ],
+)
+def test_a_turn_that_has_no_place_in_its_dialogue(manifest, row, rule, parts):
+    refused(manifest(f"{DIALOGUE}{row}\n"), rule, *parts)

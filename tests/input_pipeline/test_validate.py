@@ -132,3 +132,52 @@ def test_a_manifests_labels_are_typed_by_flags(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "mood low, score 3" in done.stdout
     assert "mood: low 1" in done.stdout.splitlines()[-1]
+
+
+def warnings_of(text, tmp_path, capsys, **types):
+    """By rule, the lines of the warnings about a manifest of this text beside `a.wav`, of 16 kHz."""
+    soundfile.write(tmp_path / "a.wav", np.full(16000, 0.1), 16000)
+    (tmp_path / "mine.csv").write_text(text)
+    count = validate(Manifest(tmp_path / "mine.csv", **types))
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": WARNING [" in line]
+    assert sum(count.warnings.values()) == len(lines)
+    return [re.sub(r"^.*: WARNING \[([a-z-]+)\] \S+: ", r"\1: ", line) for line in lines]
+
+
+def test_what_in_a_manifest_may_be_a_mistake(tmp_path, capsys):
+    text = (
+        "id,participant,wav,partcipants,split,depressed,phq8,city\n"
+        "r1,p1,a.wav,x,train,no,3,Bern\nr2,p2,a.wav,x,validation,yes,12,Bonn\nr3,p3,a.wav,x,holdout,yes,15,Bonn\n"
+    )
+    rows = text.replace(",city", ",text").replace("Bern", "well").replace("Bonn", "badly")
+    assert warnings_of(rows, tmp_path, capsys, classes={"depressed": ("no", "yes")}) == [
+        "unknown-column: column 'wav' is metadata; did you mean 'audio'?",
+        "unusual-split: split 'holdout' of 1 rows is none of train, dev, test; name it in the config's Splits",
+        "unusual-split: split 'validation' of 1 rows is none of train, dev, test; did you mean 'dev'?",
+        "untyped-label: column 'phq8' is metadata and no label; if it is one, type it: --scores=phq8",
+    ]
+
+
+def test_a_required_column_of_another_name_is_warned_of_beside_the_error(tmp_path, capsys):
+    (found,) = warnings_of("id,subject,text,mood\nr1,p1,t,low\n", tmp_path, capsys, classes={"mood": ("low", "high")})
+    assert found == "unknown-column: column 'subject' is metadata; did you mean 'participant'?"
+
+
+def test_where_nothing_is_typed_whatever_is_like_a_label_is_told(tmp_path, capsys):
+    text = "id,participant,text,ill,city\n" + "".join(f"r{n},p{n},t,{n % 2},c{n}\n" for n in range(12))
+    assert warnings_of(text, tmp_path, capsys) == [
+        "untyped-label: column 'ill' is metadata and no label; if it is one, type it: --classes=ill=0,1"
+    ]
+
+
+def test_a_manifest_as_it_should_be_has_no_warning(tmp_path, capsys):
+    text = "id,participant,audio,split,ill,city,site\nr1,p1,a.wav,train,no,Bern,x\nr2,p2,a.wav,dev,yes,Bonn,y\n"
+    assert warnings_of(text, tmp_path, capsys, classes={"ill": ("no", "yes")}) == []
+
+
+def test_audio_of_a_low_rate_is_told_once(tmp_path, capsys):
+    for name, rate_hz in (("b", 8000), ("c", 11025), ("d", 44100)):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(rate_hz, 0.1), rate_hz)
+    rows = "".join(f"{name},{name},{name}.wav,x\n" for name in "abcd")
+    (line,) = warnings_of(f"id,participant,audio,ill\n{rows}", tmp_path, capsys, classes={"ill": ("x", "y")})
+    assert line.startswith("low-rate: 2 of 4 audio files have 8000, 11025 Hz, below the 16000 Hz")

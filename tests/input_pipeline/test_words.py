@@ -234,3 +234,19 @@ def test_the_file_is_read_once_for_all_batches(glove, monkeypatch):
     many = [recording(*["sad me"] * 700, name=f"r{index}") for index in range(4)]
     assert len(list(extract(glove(), many, progress=False))) == 4
     assert len(reads) == 1
+
+
+def test_a_file_of_the_data_folder_is_found_there_unless_the_working_folder_has_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    feature = Words(encoder="glove", checkpoint="glove/v.txt", dim=3)
+    assert feature.located(tmp_path / "data") is feature
+    with pytest.raises(ConfigError, match=r"checkpoint: glove/v\.txt: no such file of word vectors, neither here nor"):
+        feature.check_recordings([Recording("r", "p", "", (Segment(0, 1, text="sad"),))])
+    (tmp_path / "data/glove").mkdir(parents=True)
+    (tmp_path / "data/glove/v.txt").write_text("sad 1 2 3\n")
+    found = feature.located(tmp_path / "data")
+    assert found.checkpoint == str(tmp_path / "data/glove/v.txt")
+    found.check_recordings([Recording("r", "p", "", (Segment(0, 1, text="sad"),))])
+    (tmp_path / "glove").mkdir()
+    (tmp_path / "glove/v.txt").write_text("sad 3 2 1\n")
+    assert feature.located(tmp_path / "data") is feature

@@ -68,7 +68,6 @@ def make_examples(
         synthetic=True,
         fingerprints={"audio": "0"},
         padding_waste=0.0,
-        cut={"audio": 0},
     )
 
 

@@ -57,6 +57,10 @@ class StageConfig(Config):
     def check_labels(self, labels: Labels) -> None:
         """Raises ConfigError for what its corpus cannot give, as far as that is known without the corpus."""
 
+    def metadata(self) -> tuple[str, ...]:
+        """The entries of metadata that each recording must have."""
+        return ()
+
     def results(self, stages: Mapping[str, "StageConfig"]) -> dict[str, Any]:
         """What of the config its results depend on, as JSON; where it changes, the stage is run again.
 

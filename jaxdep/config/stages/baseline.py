@@ -32,6 +32,9 @@ class BaselineStage(ScoredStage):
         if self.kind == "all_positive" and len(classes) != 2:
             raise ConfigError(f"kind: all_positive needs two classes, {self.task!r} has {', '.join(classes)}")
 
+    def metadata(self) -> tuple[str, ...]:
+        return ("gender",) if self.kind == "gender" else ()
+
     def scored(self, finished: Finished) -> list[Row]:
         is_trivial = self.kind not in ("svm", "logistic")
         return [dataclasses.replace(row, baseline=is_trivial) for row in super().scored(finished)]

@@ -129,6 +129,10 @@ BROKEN = {
         lambda c: edit(transcript(c), 2, lambda line: line + b"\xe9"),
         ["303_TRANSCRIPT.csv, line 2", "0xe9", "UTF-8"],
     ),
+    "no labels of the test split": (
+        lambda c: (c / "full_test_split.csv").unlink(),
+        ["majority.report: nobody in test has the label 'depressed'", "daic_woz/full_test_split.csv has them"],
+    ),
     "no column Gender": (
         lambda c: edit(split(c), 1, lambda line: line.replace(b"Gender", b"Sex")),
         ["train_split", "line 1: no column Gender"],

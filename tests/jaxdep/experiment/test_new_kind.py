@@ -71,6 +71,12 @@ class SmallSources:
         self.console, self.prepared = Console(file=io.StringIO()), 0
         self._examples = examples
 
+    def check(self, data):
+        return None
+
+    def left_out(self, data, stages):
+        return ()
+
     def prepare(self, data):
         self.prepared += 1
 
