@@ -72,6 +72,11 @@ def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
             "config.validation_fraction: give either it or the names in `validation`",
         ),
         (config.Splits(validation=(), validation_fraction=1.0), "config.validation_fraction: a share of"),
+        (config.Splits(validation_draw=0), "config.validation_draw: nobody is drawn; give validation_fraction"),
+        (
+            config.Splits(validation=(), validation_fraction=0.2, validation_draw=-1),
+            "config.validation_draw: the number of a draw, 0 to 2^32 - 1, found -1",
+        ),
         (config.Splits(test=("dev",)), "config.test: 'dev' is listed twice"),
         (config.Training(batch_size=0), "config.batch_size: at least 1, found 0"),
         (config.Data(), "config.features: at least one feature is needed"),
@@ -200,3 +205,4 @@ def test_a_start_from_those_who_are_tested_or_validate_here_is_refused(wrong, li
 def test_each_seed_may_start_from_itself_where_validation_is_drawn():
     started(config.Start(stage="first"), there=DRAWN).freeze()
     started(config.Start(stage="first", seed="best")).freeze()
+    started(config.Start(stage="first", seed="best"), there=dataclasses.replace(DRAWN, validation_draw=0)).freeze()
