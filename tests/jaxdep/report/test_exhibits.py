@@ -53,10 +53,10 @@ CONFLICTS = """seed,split,member,recordings,conflicts,right,followed,vote_right
 1,dev,emotion,35,6,5,5,5
 """
 
-STABILITY = """row,against,split,metric,n,n_against,std,std_against,ratio,ci_low,ci_high
-Emotion A,Direct text,test,f1,20,20,0.02,0.05,0.4,0.2,0.7
-Emotion T,Direct text,test,f1,20,20,0.06,0.05,1.2,0.8,1.9
-Emotion A,Majority,test,f1,20,1,0.02,nan,nan,nan,nan
+STABILITY = """row,against,split,metric,n,n_against,std,std_against,ratio,ci_low,ci_high,paired,p,p_holm
+Emotion A,Direct text,test,f1,20,20,0.02,0.05,0.4,0.2,0.7,0,0.01,0.02
+Emotion T,Direct text,test,f1,20,20,0.06,0.05,1.2,1.1,1.9,0,0.06,0.06
+Emotion A,Majority,test,f1,20,1,0.02,nan,nan,nan,nan,0,nan,nan
 """
 
 
@@ -478,26 +478,39 @@ def test_stability_says_which_rows_spread_less_and_for_which_chance_is_excluded(
     assert part.sentences == (
         (
             "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. "
-            "The interval of the ratio excludes 1, less: Emotion A."
+            "Significantly less: Emotion A."
         ),
         (
             "F1 (positive): whether a row spreads less over the seeds than Majority cannot be told: too few seeds, or "
             "scores that do not differ."
         ),
+        (
+            "Significant: p below 0.05 by the Brown-Forsythe test, corrected for 2 ratios (Holm). The intervals are those of "
+            "each ratio by itself, by bootstrap over the seeds."
+        ),
     )
     (grid,) = part.grids
     assert grid.marked == {0}
-    assert grid.body[1][4:] == ("0.060", "0.050", "1.200", "0.800 to 1.900")
-    assert grid.body[2][5:] == ("–", "–", "–")
+    assert grid.body[1][4:] == ("0.060", "0.050", "1.200", "1.100 to 1.900", "0.060", "0.060")
+    assert grid.body[2][5:] == ("–", "–", "–", "–", "–")
+
+
+def test_pairs_of_seeds_are_told_and_differences_that_are_not_significant(workdir: Path) -> None:
+    path = workdir / "stages" / "stability" / "stability.csv"
+    path.write_text(STABILITY.replace(",0,0.01,0.02", ",1,0.03,0.06"))
+    (part,) = show(workdir, "stability").parts
+    assert part.sentences[0].endswith("Emotion T more. None of these differences is significant.")
+    assert part.sentences[-1].endswith("same validation participants: seeds are taken in pairs.")
+    assert part.grids[0].marked == frozenset()
 
 
 def test_rows_whose_spread_cannot_be_told_are_not_counted(workdir: Path) -> None:
     path = workdir / "stages" / "stability" / "stability.csv"
-    path.write_text(STABILITY + "Emotion A+T,Direct text,test,f1,1,20,nan,0.05,nan,nan,nan\n")
+    path.write_text(STABILITY + "Emotion A+T,Direct text,test,f1,1,20,nan,0.05,nan,nan,nan,0,nan,nan\n")
     (part,) = show(workdir, "stability").parts
     assert part.sentences[0] == (
-        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. The interval of the ratio "
-        "excludes 1, less: Emotion A. Of Emotion A+T it cannot be told: too few seeds, or scores that do not differ."
+        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. Significantly less: "
+        "Emotion A. Of Emotion A+T it cannot be told: too few seeds, or scores that do not differ."
     )
 
 
