@@ -16,7 +16,7 @@ from jaxdep.engine import splits
 from jaxdep.engine.ensemble import Responder
 from jaxdep.models import Masked, ModelConfig
 from jaxdep.stages import StageRun
-from jaxdep.stages.trained import chosen_seed, lane_of, restore, trained_stage
+from jaxdep.stages.trained import choice_remark, chosen_seed, lane_of, restore, trained_stage
 
 _AT_ONCE = 64
 _ENDING = "_attention"  # of the intermediates that are looked at
@@ -67,7 +67,7 @@ def run(config: AttentionStage, stage: StageRun) -> None:
     mean = means.agg(peak=("peak", "mean"), flatness=("flatness", "mean"), examples=("peak", "count"))
     stage.write_csv(ATTENTION.name, pd.concat(rows, ignore_index=True)[list(ATTENTION.columns)])
     stage.write_csv(ATTENTION_HEADS.name, mean[list(ATTENTION_HEADS.columns)])
-    stage.remember(remark=f"{trained.label}, seed {seed}.")
+    stage.remember(remark=f"{trained.label}, seed {seed}. {choice_remark(config.seed, trained, source)}".strip())
 
 
 def _attentions(

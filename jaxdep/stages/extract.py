@@ -24,7 +24,7 @@ from jaxdep.engine.ensemble import Responder
 from jaxdep.models import Masked
 from jaxdep.stages import StageRun
 from jaxdep.stages.sources import FEATURES
-from jaxdep.stages.trained import chosen_seed, lane_of, restore, trained_stage
+from jaxdep.stages.trained import choice_remark, chosen_seed, lane_of, restore, trained_stage
 
 OUTPUTS = "outputs.csv"
 KEYS = ["recording", "participant", "split", "segment", "start_s", "stop_s"]  # its columns before the decisions
@@ -65,7 +65,8 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     decisions = {task: np.split(values, bounds) for task, values in found.decisions.items()}
     stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
     # Further seeds may be trained without another one being the best: then nothing that is made of this changes.
-    stage.remember(seed=seed, yields=f"{stage.record['lasting']} of seed {seed}")
+    remark = choice_remark(config.seed, trained, source)
+    stage.remember(seed=seed, remark=remark, yields=f"{stage.record['lasting']} of seed {seed}")
 
 
 def read_outputs(stage: StageRun) -> pd.DataFrame:

@@ -22,7 +22,7 @@ def run(config: StabilityStage, stage: StageRun) -> None:
         DataError: they cannot be read.
     """
     of_stage = {name: _scores(name, config.metric, stage) for name in (*config.rows, *config.against)}
-    paired = config.data.splits.drawn_by_seed and "split" in stage.seeds.vary
+    paired = stage.validates_by_seed(config.data.splits)
     table = pd.DataFrame(
         [
             (
