@@ -125,7 +125,11 @@ def optimizer(synthetic: bool) -> Optimizer:
 
 
 def pretraining(synthetic: bool, monitor: str) -> Training:
-    """A newbob-style schedule: the rate is halved after every epoch that brings too little, the best epoch counts."""
+    """The rate is halved after every epoch that brings too little, the best epoch counts.
+
+    Near `Newbob`, the schedule of the cited code, but for what is too little (a share of the best score, not an absolute
+    gain), for going back to the best epoch, and for its ramp.
+    """
     return Training(
         epochs=18 if synthetic else 40,
         batch_size=16 if synthetic else 32,

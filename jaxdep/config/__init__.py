@@ -10,6 +10,7 @@ from jaxdep.config.experiment import Experiment as Experiment
 from jaxdep.config.published import Published as Published
 from jaxdep.config.schedules import Constant as Constant
 from jaxdep.config.schedules import Cosine as Cosine
+from jaxdep.config.schedules import Newbob as Newbob
 from jaxdep.config.schedules import Schedule as Schedule
 from jaxdep.config.schedules import StepDecay as StepDecay
 from jaxdep.config.settings import STREAMS as STREAMS

@@ -7,7 +7,7 @@ from typing import Literal
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.features import Computed, Extracted, Feature
-from jaxdep.config.schedules import Constant, Schedule
+from jaxdep.config.schedules import Constant, Newbob, Schedule
 from jaxdep.config.splits import Splits
 from jaxdep.losses import CrossEntropy, Loss
 
@@ -261,7 +261,7 @@ class Training(Config):
         select: report each seed's `best` epoch by `monitor`, or its `last`.
         patience: epochs without improvement before a seed stops (0: never).
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
-            never), down to `plateau_floor` times the first. Newbob, as HTK and Kaldi have it, is a patience of 1.
+            never), down to `plateau_floor` times the first. A patience of 1 is much like the schedule `Newbob`.
         plateau_threshold: for the learning rate alone, an improvement counts from this share of the best value on.
         frozen: parts of the model that stand still in some epochs. Between two epochs where this changes lies the border
             of a phase, and each phase is compiled once.
@@ -294,6 +294,10 @@ class Training(Config):
         for name in ("patience", "plateau_patience", "checkpoint_every_s"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
+        if isinstance(self.schedule, Newbob) and self.plateau_patience:
+            raise ConfigError(
+                f"plateau_patience: Newbob lowers the learning rate by the scores; leave it at 0, found {self.plateau_patience}"
+            )
         parts = [one.part for one in self.frozen]
         for part in parts:
             inner = [other for other in parts if other.startswith(f"{part}.")]

@@ -11,7 +11,7 @@ from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Published
 from jaxdep.losses import CrossEntropy, Huber
-from jaxdep.models.emotion_transfer import DirectText
+from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionText
 
 
 def experiment(**stage):
@@ -105,6 +105,12 @@ def test_values_that_do_not_fit_are_one_line(wrong, line):
         (config.Training(schedule=config.StepDecay(every=0)), "schedule.every"),
         (config.Training(schedule=config.StepDecay(factor=0.0)), "schedule.factor"),
         (config.Training(schedule=config.Constant(warmup_epochs=-1)), "schedule.warmup_epochs"),
+        (config.Training(schedule=config.Newbob(factor=0.0)), "schedule.factor"),
+        (config.Training(schedule=config.Newbob(threshold=-1.0)), "schedule.threshold"),
+        (config.Training(schedule=config.Newbob(ramp_from=-1)), "schedule.ramp_from"),
+        (config.Training(schedule=config.Newbob(), plateau_patience=1), "plateau_patience"),
+        (EmotionAudio(head_sharpness=(1.0, 1.5)), "head_sharpness"),
+        (EmotionText(head_sharpness=()), "head_sharpness"),
         (config.Optimizer(accumulate=0), "accumulate"),
         (config.Task(loss=Huber(delta=0.0)), "loss.delta"),
         (config.Task(loss=Huber(center=float("nan"))), "loss.center"),

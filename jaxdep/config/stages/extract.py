@@ -51,7 +51,8 @@ class ExtractStage(StageConfig):
                     "the frames of a segment, a sequence"
                 )
             # Which stretches a feature is taken from may differ between corpora; what it is must not.
-            ours, theirs = (one.data.features[name].as_dict() | {"segmentation": None} for one in (self, source))
+            stretches = {"segmentation": None, "context_of": None}
+            ours, theirs = (one.data.features[name].as_dict() | stretches for one in (self, source))
             if ours != theirs:
                 raise ConfigError(f"data.features.{name}: it differs from that on which {needed!r} was trained")
 
