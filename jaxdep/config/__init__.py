@@ -7,6 +7,7 @@ This file lists the kinds of stages, a line each: what is imported here can be n
 """
 
 from jaxdep.config.experiment import Experiment as Experiment
+from jaxdep.config.findings import Finding as Finding
 from jaxdep.config.published import Published as Published
 from jaxdep.config.schedules import Constant as Constant
 from jaxdep.config.schedules import Cosine as Cosine

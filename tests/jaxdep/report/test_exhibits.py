@@ -96,6 +96,8 @@ def workdir(tmp_path: Path) -> Path:
     (stages / "attention" / "attention_heads.csv").write_text(HEADS)
     weights().to_csv(stages / "attention" / "attention.csv", index=False)
     segments().to_csv(stages / "case_study" / "case_study.csv", index=False)
+    for name in ("profile", "case_study"):
+        (stages / name / "findings.csv").write_text("model,about,paper,here,agrees,source\n")
     return tmp_path
 
 
@@ -186,6 +188,19 @@ def test_a_profile_says_which_group_is_higher_in_what(workdir: Path) -> None:
     assert emotion.body[0] == ("A", "angry", "0.300", "0.280 to 0.320", "0.400", "0.370 to 0.430")
     assert emotion.body[2] == ("T", "angry", "0.200", "–", "0.100", "–")
     assert valence.body == (("A", "valence", "3.000", "2.900 to 3.100", "3.000", "2.800 to 3.200"),)
+
+
+@pytest.mark.parametrize("kind", ["profile", "case_study"])
+def test_what_the_paper_found_stands_beside_what_is_found_here(workdir: Path, kind: str) -> None:
+    (workdir / "stages" / kind / "findings.csv").write_text(
+        "model,about,paper,here,agrees,source\nA,dominant emotion,angry,sad,0,section 4\nT,dominant emotion,sad,sad,1,section 4\n"
+    )
+    part = show(workdir, kind).parts[-1]
+    assert part.sentences[-1] == "Of 2 findings of the paper (section 4) 1 agree with what is found here."
+    assert part.grids[-1].body == (
+        ("A", "dominant emotion", "angry", "sad", "differs"),
+        ("T", "dominant emotion", "sad", "sad", "agrees"),
+    )
 
 
 def test_counts_that_differ_between_models_and_a_class_of_two_tasks_are_told_apart(workdir: Path) -> None:
