@@ -183,10 +183,10 @@ def _grid(heads: pd.DataFrame) -> Grid:
     kinds = np.where(is_spiky(heads["sharpness"]), "spiky", "smooth")
     body = tuple(
         (
-            *(str(row.head), kind, _wanted(row.sharpness), f"{row.peak:.3f}", f"{row.flatness:.3f}"),
+            *(str(row.head), kind, wanted, f"{row.peak:.3f}", f"{row.flatness:.3f}"),
             *(f"{row.target:.3f}", f"{row.concentration:.3f}", str(row.examples)),
         )
-        for row, kind in zip(heads.itertuples(), kinds, strict=True)
+        for row, kind, wanted in zip(heads.itertuples(), kinds, heads["sharpness"].map(_wanted), strict=True)
     )
     headings = (
         *("Head", "Target", "sharpness λ", "largest weight × T (1 = flat)", "flatness (1 = flat)"),
