@@ -10,9 +10,19 @@ DIR holds `iemocap/` and `daic_woz/`.
 
 from configs.emotion_transfer import _shared as shared
 from configs.emotion_transfer import table2
-from jaxdep.config import CaseStudyStage, Experiment, StageConfig
+from jaxdep.config import CaseStudyStage, Experiment, Finding, StageConfig
 
 MODELS = ("iemocap_a", "iemocap_t")
+FINDINGS = {"350": {"A": "happy", "T": "sad"}, "426": {"A": "angry", "T": "sad"}}  # what the paper's models predicted
+
+
+def findings() -> tuple[Finding, ...]:
+    """What the paper says of its participants."""
+    return tuple(
+        Finding(model=model, output=output, participant=name, source="Wu et al. 2022, section 4")
+        for name, of_model in FINDINGS.items()
+        for model, output in of_model.items()
+    )
 
 
 def case_study(synthetic: bool) -> CaseStudyStage:
@@ -22,7 +32,8 @@ def case_study(synthetic: bool) -> CaseStudyStage:
         label="Case study: audio and text emotion turn by turn",
         section=shared.ANALYSIS,
         data=table2.extraction("iemocap_t", synthetic).data,
-        participants=() if synthetic else ("350", "426"),
+        participants=() if synthetic else tuple(FINDINGS),
+        findings=() if synthetic else findings(),
         words=synthetic,
     )
 

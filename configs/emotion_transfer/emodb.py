@@ -10,6 +10,9 @@ the branch learns what it should (its IEMOCAP figures are in Table 1).
 DIR holds `emodb/wav/*.wav`. The full width (512) is for an accelerator; `:small` (64) trains on two CPU cores in minutes.
 `:folds` and `:small_folds` test each of the ten speakers once: the one before validates, the other eight train, all folds
 of all seeds train as one program, and a seed's decisions on all speakers are scored together.
+
+`:newbob`, `:small_newbob`, `:folds_newbob` and `:small_folds_newbob` train by the schedule of the cited code, in place of the
+halving after eight epochs without gain; its dropout of the pooled heads is `--config.stages.audio.model.head_dropout=0.5`.
 """
 
 from input_pipeline.batching import Arrangement
@@ -17,9 +20,11 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep.config import (
     BaselineStage,
+    Constant,
     Data,
     Experiment,
     Folds,
+    Newbob,
     Optimizer,
     Seeds,
     Splits,
@@ -35,6 +40,7 @@ ONE = Splits(by="participant", train=(), validation=("09",), test=("03", "08"))
 TEN = Splits(folds=Folds())  # leave one speaker out
 TASKS = {"emotion": Task()}
 METRICS = ("unweighted_accuracy", "accuracy", "f1_macro")
+VARIANTS = ("small", "folds", "small_folds", "newbob", "small_newbob", "folds_newbob", "small_folds_newbob")
 
 
 def data(splits: Splits, arrangement: Arrangement) -> Data:
@@ -46,7 +52,7 @@ def data(splits: Splits, arrangement: Arrangement) -> Data:
     )
 
 
-def stages(splits: Splits, *, width: int) -> dict[str, StageConfig]:
+def stages(splits: Splits, *, width: int, newbob: bool) -> dict[str, StageConfig]:
     """The branch, the SVM and the majority class.
 
     The branch sees windows of 118 frames (1.2 s); an utterance's decision is the mean over its windows.
@@ -70,7 +76,8 @@ def stages(splits: Splits, *, width: int) -> dict[str, StageConfig]:
                 batch_size=32,
                 monitor="unweighted_accuracy",
                 select="last",
-                plateau_patience=8,
+                plateau_patience=0 if newbob else 8,
+                schedule=Newbob() if newbob else Constant(),
                 epochs_per_call=2,
             ),
             **row,
@@ -79,21 +86,22 @@ def stages(splits: Splits, *, width: int) -> dict[str, StageConfig]:
 
 
 def get_config(variant: str = "") -> Experiment:
-    """The experiment; `variant` is "", "small", "folds" or "small_folds"."""
-    if variant not in ("", "small", "folds", "small_folds"):
-        raise ConfigError(f"emodb.py:{variant}: there is no such variant; there are small, folds and small_folds")
-    width = 64 if variant.startswith("small") else 512
-    if variant.endswith("folds"):
+    """The experiment; `variant` is "" or one of `VARIANTS`."""
+    if variant not in ("", *VARIANTS):
+        raise ConfigError(f"emodb.py:{variant}: there is no such variant; there are {', '.join(VARIANTS)}")
+    parts = variant.split("_")
+    width = 64 if "small" in parts else 512
+    if "folds" in parts:
         splits = TEN
         who = "each of ten folds tests one speaker, sets the learning rate by another, and trains on the other eight"
     else:
         splits, who = ONE, "speakers 03 and 08 are tested, 09 sets the learning rate, the other seven train"
     return Experiment(
         name="emodb",
-        title="Emotion model, audio branch, on Berlin EmoDB" + (", ten folds" if variant.endswith("folds") else ""),
+        title="Emotion model, audio branch, on Berlin EmoDB" + (", ten folds" if "folds" in parts else ""),
         description=f"Anger, happiness, neutral and sadness in acted German speech; {who}.",
         system="emotion_transfer",
         source="Wu, Wu and Yu, Climate and Weather (ICASSP 2022), section 2.2; corpus: Burkhardt et al. 2005, CC0",
         seeds=Seeds(count=20),
-        stages=stages(splits, width=width),
+        stages=stages(splits, width=width, newbob="newbob" in parts),
     )

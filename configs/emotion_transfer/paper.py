@@ -15,7 +15,7 @@ from jaxdep.config import Experiment
 def get_config(variant: str = "") -> Experiment:
     """The experiment; `variant` is "" or "synthetic"."""
     synthetic = shared.is_synthetic("paper.py", variant)
-    rows = tuple(f"emotion_{name}" for name in table2.FIGURES)
+    compared = tuple(f"emotion_{name}" for name in table2.FIGURES)
     return shared.experiment(
         "paper",
         "Emotion transfer: depression detection by way of emotion",
@@ -23,12 +23,7 @@ def get_config(variant: str = "") -> Experiment:
         synthetic,
         {
             **table2.stages(synthetic),
-            **table2.trivial(synthetic, table3.SECTION, "Table 3"),
-            "audio": table3.direct_audio(synthetic),
-            "text": table3.direct_text(synthetic),
-            "emotion": table3.emotion_again(synthetic),
-            **table3.votes(synthetic),
-            "stability": table3.stability(rows, synthetic),
+            **table3.rows(table3.emotion_again(synthetic), compared, synthetic),
             **controls.stages(synthetic),
             "figure2": figure2.profile(2, "iemocap", synthetic),
             "figure3": figure2.profile(3, "mosei", synthetic),

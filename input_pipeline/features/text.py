@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import Computed, Encoders, RecordingFeature
 from input_pipeline.left_out import LeftOut, counted
-from input_pipeline.recording import Recording
+from input_pipeline.recording import Recording, Segment
 
 # From texts to a vector of each, or to the vectors of each one's words.
 Encoder = Callable[[Sequence[str]], Float[np.ndarray, "texts dim"] | Sequence[Float[np.ndarray, "words dim"]]]
@@ -121,6 +121,8 @@ class Sentences(TextFeature):
         context: so many utterances of the dialogue before a segment and after it are its frames too, in order: 2 context
             + 1 vectors, the zero vector where the dialogue has no such utterance. A session's dialogue is its kept
             segments; an utterance's is `Recording.dialogue`, which must then be known.
+        context_of: whose utterances a session's context is made of: the "participant" alone (those whom the segmentation
+            keeps), or "both" speakers, as in a `Recording.dialogue`. The interviewer's tell on the label (`Segmentation`).
         encoder: "hashing" needs no model: lower-cased word unigrams and bigrams (one-letter words such as "I" count),
             hashed with signs into `dim` places, l2-normalised (Weinberger et al., "Feature Hashing", ICML 2009, as
             scikit-learn's HashingVectorizer computes it). "bert" is handed in by the caller.
@@ -135,6 +137,7 @@ class Sentences(TextFeature):
     encoder: Literal["hashing", "bert"] = "hashing"
     pooling: Literal["mean", "cls"] = "mean"
     context: int = 0
+    context_of: Literal["participant", "both"] = "participant"
 
     def check(self) -> None:
         super().check()
@@ -159,12 +162,25 @@ class Sentences(TextFeature):
             return [(segment.text,) for segment in segments]
         if recording.dialogue:
             return [self._around(recording.dialogue, recording.turn)] * len(segments)
+        if self.context_of == "both":
+            return [self._among(recording.segments, segment) for segment in segments]
         dialogue = tuple(segment.text for segment in segments)
         return [self._around(dialogue, turn) for turn in range(len(segments))]
 
     def _around(self, dialogue: Sequence[str], turn: int) -> tuple[str, ...]:
         places = range(turn - self.context, turn + self.context + 1)
         return tuple(dialogue[place] if 0 <= place < len(dialogue) else "" for place in places)
+
+    def _among(self, everybody: Sequence[Segment], segment: Segment) -> tuple[str, ...]:
+        """A kept segment among everybody's, whose neighbours begin before it or after; it may be several of them, or a part."""
+        others = [
+            other
+            for other in everybody
+            if other.speaker != segment.speaker or other.stop_s <= segment.start_s or other.start_s >= segment.stop_s
+        ]
+        before = [other.text for other in others if other.start_s < segment.start_s]
+        after = [other.text for other in others if other.start_s >= segment.start_s]
+        return self._around((*before, segment.text, *after), len(before))
 
     def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:
         return {"hashing": self._hashing}

@@ -65,7 +65,7 @@ class EmotionAudio(nn.Module):
         self.emotion = nn.Linear(heads * frame, frame)
         self.fusion = nn.Linear(frame, frame)
         self.head = nn.Linear(frame, classes)
-        self.target = nn.Buffer(torch.diag(torch.tensor(config.head_sharpness)), persistent=False)
+        self.sharpness = nn.Buffer(torch.tensor(config.head_sharpness), persistent=False)
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The emotion feature [B, F] and the attention [B, heads, T] of x [B, T, D]."""
@@ -76,12 +76,14 @@ class EmotionAudio(nn.Module):
             x = drop(outer(inner(x).relu()) + x + bias, self.config.dropout, self.training).relu()
         frames = self.frame(x)
         attention = self.W2(torch.tanh(self.W1(frames))).softmax(dim=1).transpose(1, 2)
-        return self.emotion((attention @ frames).flatten(1)).relu(), attention
+        pooled = drop((attention @ frames).flatten(1), self.config.head_dropout, self.training)
+        return self.emotion(pooled).relu(), attention
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, T, D]."""
         emotion, attention = self.features(x)
-        off = (attention @ attention.transpose(1, 2)).float() - self.target
+        target = torch.where(self.sharpness > 0, self.sharpness, 1 / attention.shape[2])
+        off = (attention @ attention.transpose(1, 2)).float() - target.diag()
         penalty = self.config.penalty_weight * (off**2).sum((1, 2))
         dropped = nn.functional.dropout(emotion, self.config.output_dropout, self.training)
         return self.head(self.fusion(dropped).relu()), penalty.mean()

@@ -7,23 +7,25 @@ This file lists the kinds of stages, a line each: what is imported here can be n
 """
 
 from jaxdep.config.experiment import Experiment as Experiment
+from jaxdep.config.findings import Finding as Finding
 from jaxdep.config.published import Published as Published
 from jaxdep.config.schedules import Constant as Constant
 from jaxdep.config.schedules import Cosine as Cosine
+from jaxdep.config.schedules import Newbob as Newbob
 from jaxdep.config.schedules import Schedule as Schedule
 from jaxdep.config.schedules import StepDecay as StepDecay
 from jaxdep.config.settings import STREAMS as STREAMS
 from jaxdep.config.settings import Data as Data
-from jaxdep.config.settings import Folds as Folds
 from jaxdep.config.settings import Frozen as Frozen
 from jaxdep.config.settings import Mapping as Mapping
 from jaxdep.config.settings import Optimizer as Optimizer
 from jaxdep.config.settings import Sampling as Sampling
 from jaxdep.config.settings import Seeds as Seeds
-from jaxdep.config.settings import Splits as Splits
 from jaxdep.config.settings import StandIn as StandIn
 from jaxdep.config.settings import Task as Task
 from jaxdep.config.settings import Training as Training
+from jaxdep.config.splits import Folds as Folds
+from jaxdep.config.splits import Splits as Splits
 from jaxdep.config.stages.analyse import AnalyseStage as AnalyseStage
 from jaxdep.config.stages.attention import AttentionStage as AttentionStage
 from jaxdep.config.stages.base import ScoredStage as ScoredStage

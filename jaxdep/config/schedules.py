@@ -1,4 +1,4 @@
-"""How the learning rate goes over the epochs, whatever the scores. A schedule is one class, which a config names."""
+"""How the learning rate goes over the epochs. A schedule is one class, which a config names; `Newbob` alone asks the scores."""
 
 import dataclasses
 import math
@@ -78,3 +78,34 @@ class StepDecay(Schedule):
 
     def after_warmup(self, epoch: Array, epochs: int) -> Array:
         return jnp.float32(self.factor) ** (epoch // self.every)
+
+
+@dataclasses.dataclass
+class Newbob(Schedule):
+    """Multiplied by `factor` after every epoch whose monitored score gains too little on the best one before: HTK's
+    schedule, as the code TSB-TAB has it (Wu, Zhang and Woodland 2021). It takes the place of `Training.plateau_*`.
+
+    Attributes:
+        threshold: the least gain that is enough, in the unit of the monitored metric.
+        ramp_from: the epoch, counted from 1, from which on an epoch that gains too little begins the ramp: from there the
+            rate is multiplied after every epoch (0: never).
+        goes_back: an epoch that gains nothing is undone: the next one goes on from the best epoch's parameters, statistics
+            and optimiser.
+    """
+
+    factor: float = 0.5
+    threshold: float = 0.001
+    ramp_from: int = 20
+    goes_back: bool = True
+
+    def check(self) -> None:
+        super().check()
+        if not 0 < self.factor <= 1:
+            raise ConfigError(f"factor: a share above 0 and up to 1, found {self.factor}")
+        if not 0 <= self.threshold < math.inf:
+            raise ConfigError(f"threshold: a gain of 0 or more, found {self.threshold}")
+        if self.ramp_from < 0:
+            raise ConfigError(f"ramp_from: 0 or more, found {self.ramp_from}")
+
+    def after_warmup(self, epoch: Array, epochs: int) -> float:
+        return 1.0

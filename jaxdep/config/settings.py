@@ -1,13 +1,14 @@
-"""What stages are told: seeds and their mapping, the data and its splits, tasks, optimiser and schedule."""
+"""What stages are told: seeds and their mapping, the data, tasks, optimiser and schedule; splits.py has who trains."""
 
 import dataclasses
 import math
 from typing import Literal
 
 from input_pipeline.batching import Arrangement
-from input_pipeline.config import Config, ConfigError, defaults
+from input_pipeline.config import Config, ConfigError
 from input_pipeline.features import Computed, Extracted, Feature
-from jaxdep.config.schedules import Constant, Schedule
+from jaxdep.config.schedules import Constant, Newbob, Schedule
+from jaxdep.config.splits import Splits
 from jaxdep.losses import CrossEntropy, Loss
 
 STREAMS = ("init", "order", "dropout", "split")
@@ -68,84 +69,6 @@ class Mapping(Config):
         for name in ("group", "data_shards"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
-
-
-@dataclasses.dataclass
-class Folds(Config):
-    """Cross-validation: each fold tests other groups of participants, until everybody was tested once.
-
-    All folds of all seeds train at once, and a seed's decisions on the folds' test groups are scored together.
-
-    Attributes:
-        by: what is never divided: `participant`, `split` (a name of the corpus's own splits), or a metadatum of the
-            corpus. With `count` 0 each such group is a fold of its own: leave one out.
-        count: folds of about as many groups each, drawn once, for all seeds alike; they are stratified by the first
-            task's label where each group is of one class.
-        seed: of that draw.
-        validate: whether the fold before the tested one (of the first: the last) validates. Without, and without a
-            `validation_fraction`, nobody does.
-    """
-
-    by: str = "participant"
-    count: int = 0
-    seed: int = 0
-    validate: bool = True
-
-    def check(self) -> None:
-        if self.count < 0 or self.count == 1:
-            raise ConfigError(f"count: two folds or more, or 0 for each group its own, found {self.count}")
-        if self.seed < 0:
-            raise ConfigError(f"seed: 0 or more, found {self.seed}")
-
-
-@dataclasses.dataclass
-class Splits(Config):
-    """Who trains, who validates, who is reported: always whole participants.
-
-    Attributes:
-        by: `split` lists the corpus's own split names below, `participant` lists participants.
-        train: an empty tuple with `by="participant"` means everybody who is not listed elsewhere.
-        validation: chooses the epoch, stops training, lowers the learning rate.
-        test: reported only.
-        validation_fraction: if validation is empty, this share of the training participants, drawn by each seed's
-            `split` stream, and stratified by the first task's label where each participant is of one class.
-        folds: in place of the names above, which are then left as they are: cross-validation over all participants.
-    """
-
-    by: Literal["split", "participant"] = "split"
-    train: tuple[str, ...] = ("train",)
-    validation: tuple[str, ...] = ("dev",)
-    test: tuple[str, ...] = ("test",)
-    validation_fraction: float = 0.0
-    folds: Folds | None = None
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether somebody validates."""
-        named = self.validation if self.folds is None else self.folds.validate
-        return bool(named or self.validation_fraction)
-
-    def check(self) -> None:
-        if not 0 <= self.validation_fraction < 1:
-            raise ConfigError(
-                f"validation_fraction: a share of the training participants, found {self.validation_fraction}"
-            )
-        if self.folds is not None:
-            self._check_folds(self.folds)
-            return
-        if self.validation and self.validation_fraction:
-            raise ConfigError("validation_fraction: give either it or the names in `validation`, not both")
-        parts = [*self.train, *self.validation, *self.test]
-        twice = sorted({name for name in parts if parts.count(name) > 1})
-        if twice:
-            raise ConfigError(f"test: {twice[0]!r} is listed twice; nobody may stand in two splits")
-
-    def _check_folds(self, folds: Folds) -> None:
-        for name in ("by", "train", "validation", "test"):
-            if getattr(self, name) not in (defaults(self)[name], ()):
-                raise ConfigError(f"{name}: folds take in everybody; leave it out, found {getattr(self, name)!r}")
-        if folds.validate and self.validation_fraction:
-            raise ConfigError("validation_fraction: give either it or folds.validate, not both")
 
 
 @dataclasses.dataclass
@@ -338,7 +261,7 @@ class Training(Config):
         select: report each seed's `best` epoch by `monitor`, or its `last`.
         patience: epochs without improvement before a seed stops (0: never).
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
-            never), down to `plateau_floor` times the first. Newbob, as HTK and Kaldi have it, is a patience of 1.
+            never), down to `plateau_floor` times the first. A patience of 1 is much like the schedule `Newbob`.
         plateau_threshold: for the learning rate alone, an improvement counts from this share of the best value on.
         frozen: parts of the model that stand still in some epochs. Between two epochs where this changes lies the border
             of a phase, and each phase is compiled once.
@@ -371,6 +294,10 @@ class Training(Config):
         for name in ("patience", "plateau_patience", "checkpoint_every_s"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: 0 or more, found {getattr(self, name)}")
+        if isinstance(self.schedule, Newbob) and self.plateau_patience:
+            raise ConfigError(
+                f"plateau_patience: Newbob lowers the learning rate by the scores; leave it at 0, found {self.plateau_patience}"
+            )
         parts = [one.part for one in self.frozen]
         for part in parts:
             inner = [other for other in parts if other.startswith(f"{part}.")]

@@ -33,7 +33,9 @@ class SeedState(NamedTuple):
         params, statistics: the model's parameters, and what else it owns (batch statistics), as pure dicts.
         learning_rate_scale: what plateaus have left of the learning rate.
         waited: epochs since the best one.
-        plateau_waited: epochs since the best one or since the learning rate was last lowered.
+        opt_state: the optimiser's, under a schedule that goes back `schedule.Kept`.
+        plateau_waited: epochs since the best one or since the learning rate was last lowered; under `Newbob` 1 once its
+            ramp has begun.
         stopped: by patience; diverged: a loss was not finite, and the state is that before the epoch.
     """
 

@@ -157,8 +157,8 @@ class Viewer:
 
     def view(self, split_seed: int, fold: int = 0) -> View:
         """The view of a seed whose `split` stream draws `split_seed`; raises DataError as `splits.assign` does."""
-        # Listed splits are the same for all seeds.
-        draw = split_seed if self._splits[fold].validation_fraction else 0
+        # Splits that are listed, or of one draw, are the same for all seeds.
+        draw = split_seed if self._splits[fold].drawn_by_seed else 0
         if (draw, fold) not in self._views:
             self._views[draw, fold] = self._make_view(draw, fold)
         return self._views[draw, fold]

@@ -1,15 +1,39 @@
 """How gradients become steps, and what an epoch's score changes: the best so far, the learning rate, the end."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from jaxdep.config import Optimizer, Training
+from jaxdep.config import Newbob, Optimizer, Training
 from jaxdep.engine.phases import by_parts
-from jaxdep.engine.program import Best, SeedState
+from jaxdep.engine.program import Best, SeedState, Tree
+
+
+class Kept(NamedTuple):
+    """The optimiser's state now and at the best epoch, where a schedule goes back to that."""
+
+    now: Tree
+    best: Tree
+
+
+def kept(opt_state: Tree, training: Training) -> Tree:
+    """The optimiser's first state as `SeedState` has it under the schedule."""
+    goes_back = isinstance(training.schedule, Newbob) and training.schedule.goes_back
+    return Kept(opt_state, opt_state) if goes_back else opt_state
+
+
+def current(opt_state: Tree) -> Tree:
+    """The optimiser's state with which training goes on."""
+    return opt_state.now if isinstance(opt_state, Kept) else opt_state
+
+
+def advanced(opt_state: Tree, learned: Tree) -> Tree:
+    """With the optimiser's state after an epoch in place of that before."""
+    return opt_state._replace(now=learned) if isinstance(opt_state, Kept) else learned
 
 
 def make_transform(config: Optimizer, parts: Sequence[str] = ()) -> optax.GradientTransformation:
@@ -44,20 +68,49 @@ def _is_off(number: float | Array) -> bool:
 
 
 def judged(state: SeedState, score: Array, epoch: Array, training: Training) -> SeedState:
-    """Best so far, early stopping and reduce-on-plateau after an epoch with this score (lower is better)."""
+    """Best so far, early stopping and what the learning rate owes to an epoch with this score (lower is better)."""
     score = jnp.where(jnp.isnan(score), jnp.inf, score)  # a metric that is not defined is no better than any
     better = (score < state.best.score) | (state.best.epoch < 0)
     candidate = Best(state.params, state.statistics, epoch.astype(jnp.int32), score.astype(jnp.float32))
+    waited = jnp.where(better, 0, state.waited + 1)
+    lowered = _newbob if isinstance(training.schedule, Newbob) else _reduced_on_plateau
+    return lowered(state, better, score, epoch, training)._replace(
+        best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
+        waited=waited,
+        stopped=(waited >= training.patience) & (training.patience > 0),
+    )
+
+
+def _reduced_on_plateau(state: SeedState, better: Array, score: Array, epoch: Array, training: Training) -> SeedState:
+    """`Training.plateau_*`."""
     # Written so that any improvement on an infinite score is enough.
     enough = better & ~(state.best.score - score < training.plateau_threshold * jnp.abs(state.best.score))
-    waited = jnp.where(better, 0, state.waited + 1)
     plateau_waited = jnp.where(enough, 0, state.plateau_waited + 1)
     lower = (plateau_waited >= training.plateau_patience) & (training.plateau_patience > 0)
     scale = jnp.maximum(state.learning_rate_scale * training.plateau_factor, training.plateau_floor)
     return state._replace(
-        best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
-        waited=waited,
         plateau_waited=jnp.where(lower, 0, plateau_waited),
         learning_rate_scale=jnp.where(lower, scale, state.learning_rate_scale),
-        stopped=(waited >= training.patience) & (training.patience > 0),
     )
+
+
+def _newbob(state: SeedState, better: Array, score: Array, epoch: Array, training: Training) -> SeedState:
+    """The rate after the epoch, whether the ramp has begun, and the best epoch's state where this one gained nothing."""
+    schedule = training.schedule
+    assert isinstance(schedule, Newbob)  # judged
+    ramps = state.plateau_waited > 0
+    enough = better & ~(state.best.score - score < schedule.threshold)
+    begins = ~enough & (schedule.ramp_from > 0) & (epoch + 1 >= schedule.ramp_from)
+    state = state._replace(
+        plateau_waited=(ramps | begins).astype(jnp.int32),
+        learning_rate_scale=state.learning_rate_scale * jnp.where(ramps | ~enough, schedule.factor, 1),
+    )
+    if not schedule.goes_back:
+        return state
+    now, best = state.opt_state
+    params, statistics, now = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old),
+        (state.params, state.statistics, now),
+        (state.best.params, state.best.statistics, best),
+    )
+    return state._replace(params=params, statistics=statistics, opt_state=Kept(now, now))

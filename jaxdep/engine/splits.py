@@ -21,7 +21,8 @@ def assign(
 
     Args:
         labels: by which a drawn validation split is stratified, if they are classes and each participant is of one.
-        split_seed: what the drawn validation split depends on; of no effect where the config lists the participants.
+        split_seed: what the seed's own draw of a validation split depends on; of no effect where the config lists the
+            participants, or names the draw.
 
     Raises:
         DataError: a name of the config is not in the corpus, nobody is left to train on, or a participant stands in
@@ -121,6 +122,7 @@ def _of_fold(index: int, people: Sequence[tuple[str, ...]], splits: Splits) -> S
         validation=validation,
         test=people[index],
         validation_fraction=splits.validation_fraction,
+        validation_draw=splits.validation_draw,
     )
 
 
@@ -132,7 +134,8 @@ def _draw(
     # A score has no classes to stratify by, nor has somebody whose utterances are of several.
     is_class = labels.dtype.kind == "i" and bool((labels[pool] == labels[pool][first][of_example]).all())
     method = StratifiedShuffleSplit if is_class else ShuffleSplit
-    draw = method(1, test_size=splits.validation_fraction, random_state=split_seed)
+    number = split_seed if splits.validation_draw is None else splits.validation_draw
+    draw = method(1, test_size=splits.validation_fraction, random_state=number)
     try:
         _, held_out = next(draw.split(participants, labels[pool][first]))
     except ValueError as error:

@@ -27,7 +27,7 @@ from jaxdep.engine.lanes import tuned
 from jaxdep.engine.objectives import MISSING, batch_loss
 from jaxdep.engine.program import Best, Decisions, Learned, Program, SeedState, Tree
 from jaxdep.engine.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
-from jaxdep.engine.schedule import judged, make_transform
+from jaxdep.engine.schedule import advanced, current, judged, kept, make_transform
 from jaxdep.models import Masked, ModelConfig, Outputs, Step
 from jaxdep.statistics import metrics
 
@@ -138,7 +138,7 @@ class _Learner:
         return SeedState(
             params=params,
             statistics=statistics,
-            opt_state=self._transform(seed).init(params),
+            opt_state=kept(self._transform(seed).init(params), self.training),
             learning_rate_scale=jnp.float32(1),
             best=Best(params, statistics, jnp.int32(-1), jnp.float32(jnp.inf)),
             waited=jnp.int32(0),
@@ -201,7 +201,7 @@ class _Learner:
         ended = state.stopped | state.diverged
         scale = state.learning_rate_scale * self.training.schedule.scale(epoch, self.training.epochs)
         zero = jnp.float32(0)
-        return Learned(state.params, state.statistics, state.opt_state, zero, zero, scale, ended)
+        return Learned(state.params, state.statistics, current(state.opt_state), zero, zero, scale, ended)
 
     def learn(
         self,
@@ -249,7 +249,8 @@ class _Learner:
             worst = loss + found["loss"]
         elif self.training.monitor != "loss":
             raise ConfigError(f"training.monitor: {self.training.monitor!r} needs a validation split; there is none")
-        after = state._replace(params=learned.params, statistics=learned.statistics, opt_state=learned.opt_state)
+        opt_state = advanced(state.opt_state, learned.opt_state)
+        after = state._replace(params=learned.params, statistics=learned.statistics, opt_state=opt_state)
         after = judged(after, score, epoch, self.training)
         finite = jnp.isfinite(worst) & _all_finite((learned.params, learned.statistics))
         goes_on = finite & ~learned.ended

@@ -8,7 +8,7 @@ open is a field here, explained in configs/emotion_transfer/README.md.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from input_pipeline.config import ConfigError
 from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, key_of, keys_of
-from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, penalty
+from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, penalty, sharpness_targets
 from jaxdep.models.layers.convolution import Edges
 from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout, linear
@@ -92,11 +92,15 @@ class EmotionAudio(ModelConfig):
             the taps span, 19, has none left and counts as silent.
         frame_dim: of the frames that the attention pools; also of the emotion feature and the layer behind it.
         attention_units: width between W1 and W2 of the attention.
-        head_sharpness: the diagonal of the penalty's target, one entry a head: near 1 spiky, near 0 smooth.
+        head_sharpness: the diagonal of the penalty's target, one entry a head: near 1 spiky, near 1/T smooth, which is a
+            flat average over the T valid frames of an example. 0 stands for just that, whatever T is.
         penalty_weight: of the penalty in the loss.
         dropout: in the residual blocks.
+        head_dropout: on the pooled heads.
         output_dropout: on the emotion feature.
     """
+
+    version: ClassVar[int] = 2
 
     feature: str = "audio"
     width: int = 512
@@ -105,11 +109,16 @@ class EmotionAudio(ModelConfig):
     edges: Edges = "valid"
     frame_dim: int = 128
     attention_units: int = 128
-    head_sharpness: tuple[float, ...] = (1.0, 1.0, 1.0, 0.2, 0.2)
+    head_sharpness: tuple[float, ...] = (1.0, 1.0, 1.0, 0.0, 0.0)
     penalty_weight: float = 1e-2
     dropout: float = 0.5
+    head_dropout: float = 0.0
     output_dropout: float = 0.0
     initializer: str = "lecun_normal"
+
+    def check(self) -> None:
+        super().check()
+        _check_sharpness(self.head_sharpness)
 
     def takes(self) -> Mapping[str, Layout]:
         return {self.feature: "sequence"}
@@ -134,13 +143,15 @@ class EmotionText(ModelConfig):
         position: the paper's attention does not know which utterance is the current one ("none"); "bias" adds to each
             head's scores a learned number by position relative to it, which is ours.
         position_slope: at the start that number is -slope x sharpness of the head x distance: spiky heads start at the
-            current utterance, smooth ones look around.
+            current utterance, those of sharpness 0 look around.
         reach: utterances to each side with numbers of their own; farther ones share those of the outermost.
         head_sharpness, penalty_weight: of the penalty, as in `EmotionAudio`.
         fusion_dim: of the layer behind the emotion feature.
         dropout: on the shared FC's output.
-        output_dropout: on the emotion feature.
+        output_dropout: on the emotion feature, which here is the pooled heads.
     """
+
+    version: ClassVar[int] = 2
 
     feature: str = "text"
     text_dim: int = 64
@@ -148,7 +159,7 @@ class EmotionText(ModelConfig):
     position: Literal["none", "bias"] = "none"
     position_slope: float = 2.0
     reach: int = 3
-    head_sharpness: tuple[float, ...] = (1.0, 1.0, 1.0, 0.2, 0.2)
+    head_sharpness: tuple[float, ...] = (1.0, 1.0, 1.0, 0.0, 0.0)
     penalty_weight: float = 1e-2
     fusion_dim: int = 128
     dropout: float = 0.0
@@ -159,6 +170,7 @@ class EmotionText(ModelConfig):
         super().check()
         if self.reach < 0:
             raise ConfigError(f"reach: 0 or more utterances, found {self.reach}")
+        _check_sharpness(self.head_sharpness)
 
     def takes(self) -> Mapping[str, Layout]:
         return {self.feature: "sequence"}
@@ -270,11 +282,14 @@ class AudioBranch(nnx.Module):
 
     def __call__(
         self, frames: Masked, key: jax.Array | None = None
-    ) -> tuple[Float[Array, "B D"], Float[Array, "B R U"]]:
-        """The branch's part of the emotion feature, and the attention."""
+    ) -> tuple[Float[Array, "B D"], Float[Array, "B R U"], Bool[Array, "B U"]]:
+        """The branch's part of the emotion feature, the attention, and over which frames it goes."""
         encoded, mask = self.encoder(*frames, key)
         pooled, weights = self.attention(self.frame(encoded), mask)
-        return jax.nn.relu(self.emotion(pooled)), weights
+        # The key behind those that the encoder's blocks have.
+        head_key = None if key is None else jax.random.fold_in(key, len(self.encoder.blocks))
+        pooled = dropout(pooled, self.config.head_dropout, head_key)
+        return jax.nn.relu(self.emotion(pooled)), weights, mask
 
 
 class TextBranch(nnx.Module):
@@ -291,13 +306,13 @@ class TextBranch(nnx.Module):
 
     def __call__(
         self, utterances: Masked, key: jax.Array | None = None
-    ) -> tuple[Float[Array, "B D"], Float[Array, "B R C"]]:
-        """The branch's part of the emotion feature, and the attention."""
+    ) -> tuple[Float[Array, "B D"], Float[Array, "B R C"], Bool[Array, "B C"]]:
+        """The branch's part of the emotion feature, the attention, and over which utterances it goes."""
         distance = _distance(utterances.mask)
         spoken = _spoken(utterances, distance)
         vectors = jax.nn.relu(self.utterance(jnp.where(spoken[:, :, None], utterances.values, 0)))
         bias = None if self.position is None else self.position(distance)
-        return self.attention(dropout(vectors, self.config.dropout, key), spoken, bias)
+        return *self.attention(dropout(vectors, self.config.dropout, key), spoken, bias), spoken
 
 
 class EmotionModel(nnx.Module):
@@ -333,14 +348,20 @@ class EmotionModel(nnx.Module):
         vectors, dropped, penalties, attention = [], [], [], {}
         for (name, branch), branch_key, output_key in zip(self.branches.items(), keys[:n], keys[n:], strict=True):
             config = branch.config
-            vector, weights = branch(features[config.feature], branch_key)
+            vector, weights, mask = branch(features[config.feature], branch_key)
             vectors.append(vector)
             dropped.append(dropout(vector, config.output_dropout, output_key))
-            penalties.append(config.penalty_weight * penalty(weights, jnp.array(config.head_sharpness)))
+            targets = sharpness_targets(config.head_sharpness, mask)
+            penalties.append(config.penalty_weight * penalty(weights, targets))
             attention[f"{name}_attention"] = weights
         loss = jnp.sum(jnp.stack(penalties), axis=0)
         fused = jax.nn.relu(self.fusion(jnp.concatenate(dropped, axis=-1)))
         return head_outputs(self.heads, fused, {"emotion": jnp.concatenate(vectors, axis=-1), **attention}, loss)
+
+
+def _check_sharpness(sharpness: tuple[float, ...]) -> None:
+    if not sharpness or not all(0 <= wanted <= 1 for wanted in sharpness):
+        raise ConfigError(f"head_sharpness: one number a head, from 0 (as flat as can be) to 1, found {sharpness}")
 
 
 def _pooled_dim(pooling: Pooling, hidden: int) -> int:

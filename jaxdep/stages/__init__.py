@@ -21,6 +21,7 @@ from jaxdep.files import write_text
 from jaxdep.stages import record
 from jaxdep.stages.sources import Sources
 
+OWN_VALIDATION = "Each seed was scored on the validation participants that it drew: the best may owe its score to them."
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
 
 
@@ -70,6 +71,10 @@ class StageRun:
         return dataclasses.replace(
             self, name=name, folder=self.folder.parent / name, examples=self.examples if examples is None else examples
         )
+
+    def validates_by_seed(self, splits: config.Splits) -> bool:
+        """Whether each seed validates on other participants, so that seeds compare by them too."""
+        return splits.drawn_by_seed and "split" in self.seeds.vary
 
     def predictions(
         self, task: str, split: str, seed: int, groups: Int[np.ndarray, " U"], values: np.ndarray

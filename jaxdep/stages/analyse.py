@@ -1,9 +1,13 @@
 """Looks at what emotion models say of the segments of interviews: means by group (profile), single participants."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from input_pipeline.errors import DataError
-from jaxdep.config import CaseStudyStage, ProfileStage
+from jaxdep.config import CaseStudyStage, Finding, ProfileStage
+from jaxdep.config.findings import FINDINGS
+from jaxdep.config.stages.analyse import AnalyseStage
 from jaxdep.config.stages.case_study import CASE_STUDY
 from jaxdep.config.stages.profile import PROFILE
 from jaxdep.stages import StageRun
@@ -32,7 +36,9 @@ def profile(config: ProfileStage, stage: StageRun) -> None:
                 found = stability.pooled_mean(participants.sum().to_numpy(), participants.count().to_numpy())
                 counts = of_group["recording"].nunique(), len(of_group)
                 rows.append((stage.stages[name].label, *_task_and_class(column), group, *found, *counts))
-    stage.write_csv(PROFILE.name, pd.DataFrame(rows, columns=list(PROFILE.columns)))
+    table = pd.DataFrame(rows, columns=list(PROFILE.columns))
+    stage.write_csv(PROFILE.name, table)
+    _write_findings(config, stage, [_profiled(finding, table, stage) for finding in config.findings])
     stage.remember()
 
 
@@ -61,7 +67,52 @@ def case_study(config: CaseStudyStage, stage: StageRun) -> None:
     place = table["participant"].map({name: place for place, name in enumerate(participants)})
     table = table.assign(place=place).sort_values(["place", "segment"], kind="stable")
     stage.write_csv(CASE_STUDY.name, table[list(CASE_STUDY.columns)])
+    _write_findings(config, stage, [_most_frequent(finding, table, stage) for finding in config.findings])
     stage.remember(remark="" if config.participants else _how_chosen(config, participants))
+
+
+def _write_findings(config: AnalyseStage, stage: StageRun, found: Sequence[tuple[str, str, str]]) -> None:
+    """findings.csv: of each finding of the paper what it is about, what the paper found, and what is found here."""
+    rows = [
+        (finding.model, about, paper, here, int(paper == here), finding.source)
+        for finding, (about, paper, here) in zip(config.findings, found, strict=True)
+    ]
+    stage.write_csv(FINDINGS.name, pd.DataFrame(rows, columns=list(FINDINGS.columns)))
+
+
+def _profiled(finding: Finding, table: pd.DataFrame, stage: StageRun) -> tuple[str, str, str]:
+    """Of the model's means by group: in which an output is higher, or which class is dominant over all segments."""
+    model = table[table["model"] == finding.model]
+    rows = model[model["class"].where(model["class"] != "", model["task"]) == finding.output]
+    if rows.empty:
+        raise _unknown_output(finding, stage)
+    if finding.higher_in:
+        return f"mean {finding.output} is higher in", finding.higher_in, _highest(rows.set_index("group")["mean"])
+    rows = model[model["task"] == rows["task"].iloc[0]]
+    sums = (rows["mean"] * rows["segments"]).groupby(rows["class"], sort=False).sum()
+    return f"dominant {rows['task'].iloc[0]}", finding.output, _highest(sums)
+
+
+def _most_frequent(finding: Finding, table: pd.DataFrame, stage: StageRun) -> tuple[str, str, str]:
+    """The class that is most often the likeliest in a participant's segments, by the model."""
+    rows = table[(table["model"] == finding.model) & (table["participant"] == finding.participant)]
+    tasks = rows.loc[rows["class"] == finding.output, "task"]
+    if tasks.empty:
+        raise _unknown_output(finding, stage)
+    rows = rows[rows["task"] == tasks.iloc[0]].reset_index(drop=True)
+    likeliest = rows.loc[rows.groupby(["recording", "segment"], sort=False)["value"].idxmax(), "class"]
+    about = f"participant {finding.participant}, most frequent {tasks.iloc[0]}"
+    return about, finding.output, _highest(likeliest.value_counts(sort=False))
+
+
+def _highest(values: "pd.Series[float]") -> str:
+    """The name of the highest of some values; several where they are equal."""
+    return " and ".join(map(str, values.index[values == values.max()]))
+
+
+def _unknown_output(finding: Finding, stage: StageRun) -> DataError:
+    of = f" of participant {finding.participant!r}" if finding.participant else ""
+    return DataError(f"stages.{stage.name}.findings: {finding.model} says nothing of {finding.output!r}{of}")
 
 
 def _decisions(outputs: pd.DataFrame) -> list[str]:

@@ -16,7 +16,7 @@ from jaxdep.engine import splits
 from jaxdep.engine.ensemble import Responder
 from jaxdep.models import Masked, ModelConfig
 from jaxdep.stages import StageRun
-from jaxdep.stages.trained import chosen_seed, lane_of, restore, trained_stage
+from jaxdep.stages.trained import choice_remark, chosen_seed, lane_of, restore, trained_stage
 
 _AT_ONCE = 64
 _ENDING = "_attention"  # of the intermediates that are looked at
@@ -64,10 +64,16 @@ def run(config: AttentionStage, stage: StageRun) -> None:
         raise DataError(f"stages.{stage.name}.of: the model of {config.of!r} attends to nothing in the test split")
     rows = rows or list(spare.values())
     means = pd.concat(heads).groupby(["branch", "head", "sharpness"], sort=False, as_index=False)
-    mean = means.agg(peak=("peak", "mean"), flatness=("flatness", "mean"), examples=("peak", "count"))
+    mean = means.agg(
+        peak=("peak", "mean"),
+        flatness=("flatness", "mean"),
+        examples=("peak", "count"),
+        target=("target", "mean"),
+        concentration=("concentration", "mean"),
+    )
     stage.write_csv(ATTENTION.name, pd.concat(rows, ignore_index=True)[list(ATTENTION.columns)])
     stage.write_csv(ATTENTION_HEADS.name, mean[list(ATTENTION_HEADS.columns)])
-    stage.remember(remark=f"{trained.label}, seed {seed}.")
+    stage.remember(remark=f"{trained.label}, seed {seed}. {choice_remark(config.seed, trained, source)}".strip())
 
 
 def _attentions(
@@ -96,7 +102,7 @@ def _attentions(
 
 
 def _sharpness(model: ModelConfig, branch: str) -> Float[np.ndarray, " H"]:
-    """The target sharpness of a branch's heads; a model of one branch is that branch."""
+    """The target sharpness of a branch's heads, 0 for 1/T; a model of one branch is that branch."""
     of_branch: Any = getattr(model, branch, model)
     return np.asarray(of_branch.head_sharpness)
 
@@ -115,7 +121,8 @@ def _table(found: _Attention, sharpness: Float[np.ndarray, " H"], example: str) 
 
 
 def _peakedness(found: _Attention, sharpness: Float[np.ndarray, " H"]) -> pd.DataFrame:
-    """Of each head its largest weight times the number of positions, and exp(entropy) as their share: both 1 if flat."""
+    """Of each head its largest weight times the number of positions, and exp(entropy) as their share, both 1 if flat; what
+    its Σ_t A² is to be in this example, and is."""
     n_positions = found.weights.shape[1]
     columns: Mapping[str, Any] = {
         "branch": found.branch,
@@ -123,5 +130,7 @@ def _peakedness(found: _Attention, sharpness: Float[np.ndarray, " H"]) -> pd.Dat
         "sharpness": sharpness,
         "peak": found.weights.max(1) * n_positions,
         "flatness": np.exp(scipy.special.entr(found.weights).sum(1)) / n_positions,
+        "target": np.where(sharpness > 0, sharpness, 1 / n_positions),
+        "concentration": (found.weights**2).sum(1),
     }
     return pd.DataFrame(columns)

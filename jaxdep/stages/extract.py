@@ -25,7 +25,7 @@ from jaxdep.engine.ensemble import Responder
 from jaxdep.models import Masked
 from jaxdep.stages import StageRun
 from jaxdep.stages.sources import FEATURES
-from jaxdep.stages.trained import chosen_seed, lane_of, restore, trained_stage
+from jaxdep.stages.trained import choice_remark, chosen_seed, lane_of, restore, trained_stage
 
 OUTPUTS = "outputs.csv"
 KEYS = ["recording", "participant", "split", "segment", "start_s", "stop_s"]  # its columns before the decisions
@@ -72,9 +72,10 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     stage.write_csv(OUTPUTS, _outputs(first, decisions, classes))
     # Further seeds may be trained without another one being the best: then nothing that is made of this changes.
     yields = f"{stage.record['lasting']} of seed {seed}"
+    remark = choice_remark(config.seed, trained, source)
     # `data.arrangements` have no part here, so that what they would cut is not what was.
     data = stage.record.get("data", {}) | {"left_out": [one._asdict() for one in left_out]}
-    stage.remember(seed=seed, yields=yields, data=data)
+    stage.remember(seed=seed, remark=remark, yields=yields, data=data)
 
 
 def read_outputs(stage: StageRun) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import FuseStage
 from jaxdep.config.stages.fuse import CONFLICTS
-from jaxdep.stages import StageRun
+from jaxdep.stages import OWN_VALIDATION, StageRun
 from jaxdep.statistics import fusion, metrics
 
 _classification = jax.jit(metrics.classification, static_argnames="n_classes")
@@ -69,6 +69,7 @@ def run(config: FuseStage, stage: StageRun) -> None:
     if config.seeds == "best":
         chosen = ", ".join(f"{stage.stages[name].label} {seed}" for name, seed in ballots[0].voters)
         remarks.append(f"Seeds, by {config.weight_by} on validation: {chosen}.")
+        remarks += [OWN_VALIDATION] if stage.validates_by_seed(config.data.splits) else []
     stage.write_csv("predictions.csv", pd.concat(written, ignore_index=True))
     stage.write_csv("fusion.csv", pd.DataFrame(fitted, columns=["seed", "member", "temperature", "validation_score"]))
     if config.rule == "vote":

@@ -17,7 +17,7 @@ from jaxdep.engine.lanes import Lane, Variant, lanes_of
 from jaxdep.engine.program import SeedState, Tree
 from jaxdep.engine.resident import Viewer
 from jaxdep.report.scores import read_metrics
-from jaxdep.stages import StageRun
+from jaxdep.stages import OWN_VALIDATION, StageRun
 
 
 def make_ensemble(config: TrainStage, stage: StageRun, seeds: Seeds | None = None) -> Ensemble:
@@ -131,6 +131,12 @@ def chosen_seed(seed: int | None, trained: TrainStage, source: StageRun, field: 
     if trained.training.select == "best":
         best = scores.min(axis=1) if lower else scores.max(axis=1)
     return left[int(np.nanargmin(best) if lower else np.nanargmax(best))]
+
+
+def choice_remark(seed: int | None, trained: TrainStage, source: StageRun) -> str:
+    """What must be known of the seed that `chosen_seed` gives; nothing of one that the config names."""
+    is_unlike = seed is None and source.validates_by_seed(trained.data.splits)
+    return OWN_VALIDATION if is_unlike else ""
 
 
 def lane_of(seed: int, ensemble: Ensemble, source: StageRun, fold: int = 0) -> int:

@@ -52,6 +52,23 @@ class Comparison:
         return Comparison(1 - self.probability, 1 - self.ci_high, 1 - self.ci_low)
 
 
+@dataclasses.dataclass(frozen=True)
+class SpreadRatio:
+    """STD over the seeds of A over that of B; NaN where a side has fewer than two seeds, or B's do not differ.
+
+    Attributes:
+        ci_low, ci_high: percentile bootstrap interval. Of 20 seeds it is too narrow: where both spread alike it leaves 1
+            out 8 times in a hundred, not 5 (normal scores, simulated), so that `p` decides.
+        p: of the Brown-Forsythe test that both spread alike, by the distances from the median; for pairs by their
+            differences. In the same simulation it is below .05 3 to 4 times in a hundred. NaN of fewer than three seeds.
+    """
+
+    ratio: float
+    ci_low: float
+    ci_high: float
+    p: float
+
+
 def summary(scores: Float[np.ndarray, " S"], n_diverged: int = 0) -> Summary:
     """The statistics of one score a seed; scores that are not finite count as diverged seeds."""
     scores = np.asarray(scores, np.float64)
@@ -75,20 +92,38 @@ def summary(scores: Float[np.ndarray, " S"], n_diverged: int = 0) -> Summary:
     )
 
 
-def spread_ratio(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " T"]) -> tuple[float, float, float]:
-    """STD of A's seeds over that of B's, with its percentile bootstrap interval, each side's seeds drawn again.
+def spread_ratio(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " T"], *, paired: bool = False) -> SpreadRatio:
+    """STD of A's seeds over that of B's, with its bootstrap interval and a test.
 
-    NaN where a side has fewer than two seeds, or B's do not differ.
+    Args:
+        a, b: scores of the seeds, where `paired` of the same seeds in one order.
+        paired: whether seed k of both shares more than its number, such as who validates: seeds are then drawn in pairs.
+            Drawn apart, the interval would be too wide, and the test too shy.
     """
     if min(len(a), len(b)) < 2 or np.ptp(b) == 0:
-        return math.nan, math.nan, math.nan
+        return SpreadRatio(math.nan, math.nan, math.nan, math.nan)
 
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
-    drawn = [np.std(side[rng.integers(len(side), size=(RESAMPLES, len(side)))], axis=1, ddof=1) for side in (a, b)]
+    first = rng.integers(len(a), size=(RESAMPLES, len(a)))
+    second = first if paired else rng.integers(len(b), size=(RESAMPLES, len(b)))
+    drawn = [np.std(side[rows], axis=1, ddof=1) for side, rows in ((a, first), (b, second))]
     # A draw of one score again and again has no spread: what is divided by it tells nothing.
     ratios = drawn[0][drawn[1] > 0] / drawn[1][drawn[1] > 0]
     low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(np.std(a, ddof=1) / np.std(b, ddof=1)), float(low), float(high)
+    return SpreadRatio(float(np.std(a, ddof=1) / np.std(b, ddof=1)), float(low), float(high), _spread_p(a, b, paired))
+
+
+def holm(p: Float[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
+    """P-values corrected for their number, so that a false one among them is as rare as `p` says of each (Holm 1979).
+
+    Each is multiplied by the number of those that are not smaller, and none gets below one that was smaller. It finds all
+    that Bonferroni's correction does, and more. NaN stays NaN and does not count.
+    """
+    corrected = np.full(len(p), math.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return corrected
 
 
 def pooled_mean(sums: Float[np.ndarray, " P"], counts: Float[np.ndarray, " P"]) -> tuple[float, float, float]:
@@ -135,6 +170,15 @@ def mean_interval(scores: Float[np.ndarray, " S"]) -> tuple[float, float]:
         rng=np.random.default_rng(_BOOTSTRAP_SEED),
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+def _spread_p(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " T"], paired: bool) -> float:
+    if min(len(a), len(b)) < 3:  # both of two seeds lie equally far from their median, whatever they score
+        return math.nan
+    if not paired:
+        return float(scipy.stats.levene(a, b, center="median").pvalue)
+    difference = np.abs(a - np.median(a)) - np.abs(b - np.median(b))
+    return float(scipy.stats.ttest_1samp(difference, 0).pvalue) if np.ptp(difference) else math.nan
 
 
 def interquartile_mean(scores: Float[np.ndarray, " S"]) -> float:

@@ -1,5 +1,6 @@
 """Every experiment that is shipped can be run as its file says, and prints no figure without its source."""
 
+import dataclasses
 import functools
 import importlib.util
 import math
@@ -154,6 +155,22 @@ def test_sentences_in_context_are_not_standardised(file, variant):
         for name, feature in stage.data.features.items():
             if isinstance(feature, Sentences) and feature.context:
                 assert name in stage.data.unnormalized
+
+
+@pytest.mark.parametrize("part", ["table2", "table3", "paper"])
+def test_the_figures_of_the_detectors_stand_beside_seeds_of_one_draw_and_wider_rows_beside_those(part):
+    """Wu et al. 2022, section 3.3: the seeds vary the initialisation; a draw of their own would add to the STD."""
+    stages = experiment(f"configs/emotion_transfer/{part}.py", "").stages
+    compared = {name: x for name, x in stages.items() if isinstance(x, ScoredStage) and x.published}
+    detectors = {name: stage for name, stage in compared.items() if stage.data.corpus == "daic_woz"}
+    assert len(detectors) >= 6
+    for name, stage in detectors.items():
+        assert not stage.data.splits.drawn_by_seed
+        wider = stages[f"{name}_drawn"]
+        assert wider.data.splits.drawn_by_seed
+        assert dataclasses.replace(wider.data, splits=stage.data.splits) == stage.data
+        assert not wider.published
+        assert all(stages[needed].data.splits.drawn_by_seed for needed in wider.needs() if needed.endswith("_drawn"))
 
 
 def test_the_papers_page_has_every_table_figure_and_control_of_the_other_configs():

@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.utils import murmurhash3_32
 
 from input_pipeline.config import ConfigError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Sentences
+from input_pipeline.features import Segmentation, Sentences
 from input_pipeline.features.text import embed, encoder_of
 from input_pipeline.recording import INTERVIEWER, PARTICIPANT, Recording, Segment
 
@@ -74,6 +76,37 @@ def test_one_vector_a_segment_in_the_segments_order():
     found = list(extract(feature, recordings, encoders={"bert": of_length}, progress=False))
     assert [result.values[:, 0].tolist() for result in found] == [[3, 0, 1], [0, 1], [0, 1]]
     assert [result.lengths.tolist() for result in found] == [[1, 1, 1], [1, 1], [1, 1]]
+
+
+def _session(*turns: tuple[str, float, float, str]) -> Recording:
+    return Recording("r", "p", "", tuple(Segment(start, stop, speaker, text) for speaker, start, stop, text in turns))
+
+
+def test_the_context_of_a_turn_is_the_participants_or_both_speakers():
+    recording = _session(
+        (INTERVIEWER, 0, 1, "how are you"), (PARTICIPANT, 1, 2, "fine"), (INTERVIEWER, 2, 3, "really"),
+        (PARTICIPANT, 3, 4, "no"), (INTERVIEWER, 4, 5, "why"),
+    )  # fmt: skip
+    assert Sentences(context=1).texts(recording) == [("", "fine", "no"), ("fine", "no", "")]
+    both = Sentences(context=1, context_of="both")
+    assert both.texts(recording) == [("how are you", "fine", "really"), ("really", "no", "why")]
+    wide = dataclasses.replace(both, context=2)
+    assert wide.texts(recording)[0] == ("", "how are you", "fine", "really", "no")
+
+
+def test_turns_that_are_joined_or_cut_are_no_neighbours_of_themselves():
+    """Two seconds of pause are joined; the interviewer's "mhm" lies within the first turn."""
+    recording = _session(
+        (PARTICIPANT, 0, 4, "well"), (INTERVIEWER, 1, 2, "mhm"), (PARTICIPANT, 6, 8, "i see"), (INTERVIEWER, 9, 10, "go on")
+    )  # fmt: skip
+    for segmentation, expected in (
+        (Segmentation(merge_gap_s=3), [("", "well i see", "mhm")]),
+        (Segmentation(window_s=4), [("", "well", "mhm"), ("mhm", "i see", "go on")]),
+        (Segmentation(window_s=2), [("", "well", "mhm"), ("", "well", "mhm"), ("mhm", "i see", "go on")]),
+    ):
+        found = Sentences(context=1, context_of="both", segmentation=segmentation).texts(recording)
+        assert len(found) == len(segmentation.apply(recording))
+        assert found[:1] + found[-1:] == [expected[0], expected[-1]]
 
 
 def test_an_encoder_that_was_not_handed_in_is_named():

@@ -11,7 +11,7 @@ from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Published
 from jaxdep.losses import CrossEntropy, Huber
-from jaxdep.models.emotion_transfer import DirectText
+from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionText
 
 
 def experiment(**stage):
@@ -72,6 +72,11 @@ def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
             "config.validation_fraction: give either it or the names in `validation`",
         ),
         (config.Splits(validation=(), validation_fraction=1.0), "config.validation_fraction: a share of"),
+        (config.Splits(validation_draw=0), "config.validation_draw: nobody is drawn; give validation_fraction"),
+        (
+            config.Splits(validation=(), validation_fraction=0.2, validation_draw=-1),
+            "config.validation_draw: the number of a draw, 0 to 2^32 - 1, found -1",
+        ),
         (config.Splits(test=("dev",)), "config.test: 'dev' is listed twice"),
         (config.Training(batch_size=0), "config.batch_size: at least 1, found 0"),
         (config.Data(), "config.features: at least one feature is needed"),
@@ -100,6 +105,12 @@ def test_values_that_do_not_fit_are_one_line(wrong, line):
         (config.Training(schedule=config.StepDecay(every=0)), "schedule.every"),
         (config.Training(schedule=config.StepDecay(factor=0.0)), "schedule.factor"),
         (config.Training(schedule=config.Constant(warmup_epochs=-1)), "schedule.warmup_epochs"),
+        (config.Training(schedule=config.Newbob(factor=0.0)), "schedule.factor"),
+        (config.Training(schedule=config.Newbob(threshold=-1.0)), "schedule.threshold"),
+        (config.Training(schedule=config.Newbob(ramp_from=-1)), "schedule.ramp_from"),
+        (config.Training(schedule=config.Newbob(), plateau_patience=1), "plateau_patience"),
+        (EmotionAudio(head_sharpness=(1.0, 1.5)), "head_sharpness"),
+        (EmotionText(head_sharpness=()), "head_sharpness"),
         (config.Optimizer(accumulate=0), "accumulate"),
         (config.Task(loss=Huber(delta=0.0)), "loss.delta"),
         (config.Task(loss=Huber(center=float("nan"))), "loss.center"),
@@ -200,6 +211,7 @@ def test_a_start_from_those_who_are_tested_or_validate_here_is_refused(wrong, li
 def test_each_seed_may_start_from_itself_where_validation_is_drawn():
     started(config.Start(stage="first"), there=DRAWN).freeze()
     started(config.Start(stage="first", seed="best")).freeze()
+    started(config.Start(stage="first", seed="best"), there=dataclasses.replace(DRAWN, validation_draw=0)).freeze()
 
 
 def test_the_lanes_of_the_stage_with_most_decide_how_many_devices_are_used():

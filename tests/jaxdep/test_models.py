@@ -19,8 +19,9 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 DIM, OUTPUTS = 3, {"depressed": 2, "score": 1}
 INPUTS = {"audio": DIM, "text": DIM}
-EMOTION = {"width": 8, "taps": ((-1, 2),), "frame_dim": 8, "attention_units": 4, "head_sharpness": (1.0, 0.2)}
-UTTERANCES = EmotionText(text_dim=5, attention_units=4, head_sharpness=(1.0, 1.0, 0.2), fusion_dim=6, dropout=0.3)
+EMOTION = {"width": 8, "taps": ((-1, 2),), "frame_dim": 8, "attention_units": 4, "head_sharpness": (1.0, 0.0)}
+EMOTION |= {"head_dropout": 0.5}
+UTTERANCES = EmotionText(text_dim=5, attention_units=4, head_sharpness=(1.0, 0.2, 0.0), fusion_dim=6, dropout=0.3)
 MODELS = {
     **{f"text, {pooling}": DirectText("audio", 4, pooling, 0.3) for pooling in ("final", "mean", "max", "mean_std")},
     **{f"audio, {pooling}": DirectAudio("audio", 3, 4, pooling, 0.3) for pooling in ("final", "mean")},

@@ -115,7 +115,7 @@ def test_three_steps_of_training_text(text, sessions):
     assert min(jax.tree.leaves(moved)) > 1e-3  # three steps of 1e-3: each tensor has gone farther than the tolerance
 
 
-WIDTH, FRAME, UNITS, SHARPNESS, CLASSES = 7, 6, 5, (1.0, 1.0, 0.2), 4
+WIDTH, FRAME, UNITS, SHARPNESS, CLASSES = 7, 6, 5, (1.0, 0.2, 0.0), 4
 TAPS = ((-1, 2), (-3, 3), (-7, 2))
 WINDOW = 24
 
@@ -151,7 +151,8 @@ class TorchEmotion(torch_models.EmotionAudio):
         emotion = torch.cat([audio[0], (text_attention @ vectors).flatten()])
         penalty = 0
         for config, A in ((self.config, audio_attention), (self.text, text_attention)):
-            off = A @ A.T - torch.diag(torch.tensor(config.head_sharpness))
+            wanted = [sharpness or 1 / A.shape[1] for sharpness in config.head_sharpness]
+            off = A @ A.T - torch.diag(torch.tensor(wanted))
             penalty = penalty + config.penalty_weight * torch.linalg.matrix_norm(off) ** 2
         fused = self.fusion(emotion).relu()
         return {task: head(fused) for task, head in self.head.items()}, emotion, penalty
@@ -253,7 +254,7 @@ def torch_loss(logits, penalties, targets):
 def test_emotion_audio_text_forward_pass_number_of_parameters_and_three_steps(position, utterances):
     config = EmotionAudioText(
         EmotionAudio("audio", WIDTH, taps=TAPS, frame_dim=FRAME, attention_units=UNITS, head_sharpness=SHARPNESS),
-        EmotionText("text", 4, 3, position, reach=2, head_sharpness=(1.0, 0.3), penalty_weight=0.2),
+        EmotionText("text", 4, 3, position, reach=2, head_sharpness=(1.0, 0.0), penalty_weight=0.2),
         fusion_dim=9,
     )
     features, targets = utterances

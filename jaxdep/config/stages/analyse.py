@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from input_pipeline.config import ConfigError
+from jaxdep.config.findings import Finding
 from jaxdep.config.labels import Labels
 from jaxdep.config.settings import Seeds
 from jaxdep.config.stages.base import CORPUS, StageConfig, check_alike, check_kind, labels_of
@@ -18,10 +19,12 @@ class AnalyseStage(StageConfig):
     Attributes:
         of: the stages that applied them (`ExtractStage`), of the same data.
         group_by: the label that divides the recordings.
+        findings: what the paper read off its own analysis.
     """
 
     of: tuple[str, ...] = ()
     group_by: str = "depressed"
+    findings: tuple[Finding, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
         return (*super().needs(), *self.of)
@@ -34,6 +37,11 @@ class AnalyseStage(StageConfig):
         names = [stages[name].label for name in self.of if name in stages]
         if len(set(names)) < len(names):
             raise ConfigError(f"of: two of these stages have one label, {names}; give each its own")
+        for index, finding in enumerate(self.findings):
+            if finding.model not in names:
+                raise ConfigError(
+                    f"findings[{index}].model: {finding.model!r} is the label of none of these stages: {', '.join(names)}"
+                )
 
     def check_labels(self, labels: Labels) -> None:
         labels.check_label("group_by", self.group_by, with_classes=True)

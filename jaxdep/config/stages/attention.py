@@ -11,7 +11,10 @@ from jaxdep.config.stages.base import Finished, StageConfig, check_alike, check_
 from jaxdep.config.stages.train import check_one_fold
 
 ATTENTION = CsvFile("attention.csv", ("example", "branch", "head", "sharpness", "position", "weight"))
-ATTENTION_HEADS = CsvFile("attention_heads.csv", ("branch", "head", "sharpness", "peak", "flatness", "examples"))
+ATTENTION_HEADS = CsvFile(
+    "attention_heads.csv",
+    ("branch", "head", "sharpness", "peak", "flatness", "examples", "target", "concentration"),
+)
 
 
 @dataclasses.dataclass
@@ -25,6 +28,7 @@ class AttentionStage(StageConfig):
     """
 
     runner: ClassVar[str] = "jaxdep.stages.attention:run"
+    version: ClassVar[int] = 2
 
     of: str = ""
     seed: int | None = None

@@ -28,6 +28,7 @@ class CaseStudyStage(AnalyseStage):
         words: whether the page shows what was said. Licences of real corpora forbid to pass it on, and pages are.
     """
 
+    version: ClassVar[int] = 2
     runner: ClassVar[str] = "jaxdep.stages.analyse:case_study"
 
     participants: tuple[str, ...] = ()

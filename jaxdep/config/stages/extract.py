@@ -20,7 +20,8 @@ class ExtractStage(StageConfig):
     Attributes:
         of: the stage that trained.
         layer: which of `Outputs.intermediates`, [B, D].
-        seed: the global id of the seed; None: that with the best monitored validation metric at its reported epoch.
+        seed: the global id of the seed; None: that with the best monitored validation metric at its reported epoch. That
+            is a fair choice where all seeds validate on the same participants; where each draws them the page says so.
     """
 
     runner: ClassVar[str] = "jaxdep.stages.extract:run"
@@ -50,7 +51,8 @@ class ExtractStage(StageConfig):
                     "the frames of a segment, a sequence"
                 )
             # Which stretches a feature is taken from may differ between corpora; what it is must not.
-            ours, theirs = (one.data.features[name].as_dict() | {"segmentation": None} for one in (self, source))
+            stretches = {"segmentation": None, "context_of": None}
+            ours, theirs = (one.data.features[name].as_dict() | stretches for one in (self, source))
             if ours != theirs:
                 raise ConfigError(f"data.features.{name}: it differs from that on which {needed!r} was trained")
 
@@ -58,4 +60,5 @@ class ExtractStage(StageConfig):
         check_seed(self.seed, seeds)
 
     def origin(self, finished: Finished) -> str:
-        return f"Features of {finished.stages[self.of].label}, seed {finished.record['seed']}."
+        remark = finished.record.get("remark", "")
+        return f"Features of {finished.stages[self.of].label}, seed {finished.record['seed']}. {remark}".strip()

@@ -39,8 +39,8 @@ class FuseStage(ScoredStage):
             members' validation scores; `stacked`: a logistic regression on their log-odds; `vote`: the majority of their
             decisions, where they are divided equally that with the larger mean probability.
         seeds: `each`: seed i of every member makes the fusion's seed i. `best`: one fusion, of each member's seed that
-            scores best on the validation split; `all`: one fusion, of all seeds of all members. These two are reported
-            as one seed, 0.
+            scores best on the validation split (where each seed draws who validates, on its own: the page says so); `all`:
+            one fusion, of all seeds of all members. These two are reported as one seed, 0.
         calibration: `temperature`: each member's log-probabilities are divided by the number that makes its validation
             decisions likeliest (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
         weight_by: the validation metric that weighs the members under `weighted`, and chooses the `best` seeds.

@@ -20,6 +20,7 @@ class ProfileStage(AnalyseStage):
         split: whose recordings; the corpus's own name.
     """
 
+    version: ClassVar[int] = 2
     runner: ClassVar[str] = "jaxdep.stages.analyse:profile"
 
     split: str = "train"

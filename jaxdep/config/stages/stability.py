@@ -10,13 +10,19 @@ from jaxdep.config.stages.base import CORPUS, Finished, ScoredStage, StageConfig
 
 STABILITY = CsvFile(
     "stability.csv",
-    ("row", "against", "split", "metric", "n", "n_against", "std", "std_against", "ratio", "ci_low", "ci_high"),
-)
+    (
+        "row", "against", "split", "metric", "n", "n_against", "std", "std_against", "ratio", "ci_low", "ci_high",
+        "paired", "p", "p_holm",
+    ),
+)  # fmt: skip
 
 
 @dataclasses.dataclass
 class StabilityStage(StageConfig):
     """The spread of some rows over the seeds against that of others, on the test split.
+
+    Each row against each other one is a ratio of two STDs with a test; the p-values are corrected by Holm for the number
+    of all ratios of the stage. Seeds that draw who validates share the draw by their number, and are taken in pairs.
 
     Attributes:
         rows, against: stages whose decisions are scored, of the same participants.
@@ -24,6 +30,7 @@ class StabilityStage(StageConfig):
     """
 
     runner: ClassVar[str] = "jaxdep.stages.spread:run"
+    version: ClassVar[int] = 2
 
     rows: tuple[str, ...] = ()
     against: tuple[str, ...] = ()

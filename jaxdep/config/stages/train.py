@@ -101,7 +101,7 @@ class TrainStage(ScoredStage):
             # Whoever is tested here, or validates, must not have been trained on there.
             check_alike(self, needed, source, (*CORPUS, "splits"))
             from_one = any(one.seed != "each" for one in self.start if one.stage == needed)
-            if from_one and self.data.splits.validation_fraction:
+            if from_one and self.data.splits.drawn_by_seed:
                 raise ConfigError(
                     f"start: each seed of {needed!r} draws who validates, and one of them trained on who validates others; "
                     "use seed='each'"

@@ -73,7 +73,15 @@ def masked_softmax(scores: Float[Array, "... T"], mask: Bool[Array, "... T"]) ->
     return jnp.where(mask, jax.nn.softmax(scores, axis=-1), 0)
 
 
-def penalty(A: Float[Array, "B R T"], diagonal: Float[Array, " R"]) -> Float[Array, " B"]:
+def sharpness_targets(sharpness: Sequence[float], mask: Bool[Array, "B T"]) -> Float[Array, "B R"]:
+    """The diagonal of the penalty's target for each member of the batch: of each head its sharpness, and in place of 0 that
+    of a flat average over the member's own valid frames, 1/T, below which no head can get."""
+    flat = 1 / jnp.maximum(jnp.sum(mask, axis=1, dtype=jnp.float32), 1)
+    wanted = jnp.asarray(sharpness, jnp.float32)[None, :]
+    return jnp.where(wanted > 0, wanted, flat[:, None])
+
+
+def penalty(A: Float[Array, "B R T"], diagonal: Float[Array, "#B R"]) -> Float[Array, " B"]:
     """||A Aᵀ - diag(diagonal)||² in the Frobenius norm, of each member of the batch.
 
     A head whose entry is near 1 is driven to a spike, one with an entry near 1/T to a flat average, and different
@@ -82,7 +90,8 @@ def penalty(A: Float[Array, "B R T"], diagonal: Float[Array, " R"]) -> Float[Arr
 
     Args:
         A: attention weights, one row a head.
-        diagonal: the wanted Σ_t A² of each head.
+        diagonal: the wanted Σ_t A² of each head, of each member or of all alike.
     """
-    difference = jnp.einsum("brt,bst->brs", A, A) - jnp.diag(diagonal)[None]
+    wanted = diagonal[:, :, None] * jnp.eye(diagonal.shape[1])[None]
+    difference = jnp.einsum("brt,bst->brs", A, A) - wanted
     return jnp.sum(difference**2, axis=(1, 2))

@@ -1,10 +1,11 @@
 """Weights of attention heads: those with a large target sharpness should be spiky, the others smooth.
 
-(Wu et al. 2022, section 2; the penalty drives A A^T towards a diagonal of target sharpnesses.)
+(Wu et al. 2022, section 2; the penalty drives A A^T towards a diagonal of target sharpnesses, λ; 0 stands for 1/T.)
 Reads `ATTENTION`, the weights of a few examples over their positions: in the branch called text these are
 utterances of the dialogue, counted from the current one, elsewhere frames. And `ATTENTION_HEADS`, means
 over the examples of more than one position: `peak` of the largest weight times the number of positions T, `flatness` of
-exp(entropy) / T. Both are 1 for a flat head; a spike has T and 1/T.
+exp(entropy) / T. Both are 1 for a flat head; a spike has T and 1/T. `target` is the mean of what the sum of A^2 over the
+positions, `concentration`, is to be: λ, or each example's 1/T.
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ from jaxdep.report.figures import BLUE, GREY, VERMILION, legend_below, shortened
 
 EXAMPLES_ACROSS = 4
 FLAT = 0.9  # a head of more flatness is nearly flat, whatever its target
+MET = 1.5  # a head meets its target where its concentration lies within this factor of it
 ROUNDING = 1e-3  # by which a flat head's peak may fall short of 1
 TEXT = "text"  # the branch whose positions are utterances
 
@@ -72,6 +74,8 @@ def read_heads(path: Path) -> pd.DataFrame:
         peak=within(path, frame, "peak", 1 - ROUNDING),
         flatness=within(path, frame, "flatness", 0, 1),
         examples=within(path, frame, "examples", 1, whole=True),
+        target=within(path, frame, "target", 0, 1),
+        concentration=within(path, frame, "concentration", 0, 1 + ROUNDING),
     )
     return frame.sort_values("head", kind="stable")
 
@@ -99,7 +103,7 @@ def figure(weights: pd.DataFrame, span: tuple[int, int] | None = None) -> Figure
             if span is not None:
                 axes.set_xlim(span[0] - 0.6, span[1] + 0.6)
         line[0].set_ylim(bottom=0)  # once all of the line is drawn: it ends the scaling to what is drawn
-        line[0].set_ylabel(f"head {head}\nλ = {sharpness:g}", fontsize=8)
+        line[0].set_ylabel(f"head {head}\nλ = {_wanted(sharpness)}", fontsize=8)
     for axes, name in zip(grid[0], names, strict=True):
         axes.set_title(shortened(name, 24), fontsize=7)
     for axes in grid[-1]:
@@ -117,29 +121,39 @@ def compared(heads: pd.DataFrame) -> str:
     """Whether the heads of a branch with a spiky target are less flat than the others, and which miss their target."""
     spiky = is_spiky(heads["sharpness"])
     if not spiky.any():
-        return f"All heads have the target sharpness {heads['sharpness'].iloc[0]:g}: none is spiky or smooth by design."
+        return f"All heads have the target sharpness {_wanted(heads['sharpness'].iloc[0])}: none is spiky or smooth by design."
     most, least = heads[spiky].nlargest(1, "flatness").iloc[0], heads[~spiky].nsmallest(1, "flatness").iloc[0]
     failed = _names(heads[spiky & (heads["flatness"] >= least["flatness"])])
     return (
         f"{'Not every' if failed else 'Every'} head with a spiky target is less flat than every one with a smooth "
         f"target{f' (not {failed})' if failed else ''}: the flattest of the former ({most['head']:g}) has a mean "
         f"flatness of {most['flatness']:.3f}, the least flat of the latter ({least['head']:g}) one of {least['flatness']:.3f}. "
-        f"{_missed(heads, spiky)}"
+        f"{_missed(heads)}"
     )
 
 
-def _missed(heads: pd.DataFrame, spiky: np.ndarray) -> str:
-    """Which heads miss their target by their own flatness: one may be less flat than another and still be no spike."""
-    flat = (heads["flatness"] > FLAT).to_numpy()
-    if flat.all():
-        return f"All heads are nearly flat (flatness above {FLAT:g}): none is a spike."
-    missed = {
-        f"Nearly flat (flatness above {FLAT:g}) against a spiky target": spiky & flat,
-        f"Not flat (flatness of {FLAT:g} or less) against a smooth target": ~spiky & ~flat,
-    }
-    found = [f"{text}: {_names(heads[of])}." for text, of in missed.items() if of.any()]
-    kept = f"No head with a spiky target is nearly flat (flatness above {FLAT:g}), every one with a smooth target is."
-    return " ".join(found) or kept
+def _missed(heads: pd.DataFrame) -> str:
+    """Which heads miss their own targets: one may be less flat than another and still be no spike."""
+    told = f"within a factor of {MET:g} of its λ"
+    flatter = heads[heads["concentration"] * MET < heads["target"]]
+    spikier = heads[heads["concentration"] > heads["target"] * MET]
+    found = [
+        f"{what} than its λ asks: {_names(rows)}."
+        for what, rows in (("Flatter", flatter), ("Spikier", spikier))
+        if len(rows)
+    ]
+    if (heads["flatness"] > FLAT).all():
+        found.append(f"All heads are nearly flat (flatness above {FLAT:g}): none is a spike.")
+    if not len(flatter) and not len(spikier):
+        found.insert(0, f"The concentration of every head is {told}.")
+    elif len(flatter) + len(spikier) < len(heads):
+        found.insert(0, f"The concentration of the others is {told}.")
+    return " ".join(found)
+
+
+def _wanted(sharpness: float) -> str:
+    """A head's λ as text."""
+    return f"{sharpness:g}" if sharpness else "1/T"
 
 
 def _names(heads: pd.DataFrame) -> str:
@@ -168,10 +182,16 @@ def _weights(axes: Axes, rows: pd.DataFrame, spiky: bool) -> None:
 def _grid(heads: pd.DataFrame) -> Grid:
     kinds = np.where(is_spiky(heads["sharpness"]), "spiky", "smooth")
     body = tuple(
-        (str(row.head), kind, f"{row.sharpness:g}", f"{row.peak:.3f}", f"{row.flatness:.3f}", str(row.examples))
-        for row, kind in zip(heads.itertuples(), kinds, strict=True)
+        (
+            *(str(row.head), kind, wanted, f"{row.peak:.3f}", f"{row.flatness:.3f}"),
+            *(f"{row.target:.3f}", f"{row.concentration:.3f}", str(row.examples)),
+        )
+        for row, kind, wanted in zip(heads.itertuples(), kinds, heads["sharpness"].map(_wanted), strict=True)
     )
-    headings = ("Head", "Target", "sharpness λ", "largest weight × T (1 = flat)", "flatness (1 = flat)", "examples")
+    headings = (
+        *("Head", "Target", "sharpness λ", "largest weight × T (1 = flat)", "flatness (1 = flat)"),
+        *("λ, mean", "concentration ΣA²", "examples"),
+    )
     return Grid(headings, body, 2)
 
 

@@ -2,7 +2,8 @@
 
 Reads `CASE_STUDY`: a line for each segment, model, task and class with the class's probability; `class`
 is empty where the task is a score, `words` on every line where the words of a licensed corpus are left out. Two models
-are set against each other: those called "A" (audio) and "T" (text), or else the first two of the file.
+are set against each other: those called "A" (audio) and "T" (text), or else the first two of the file. And `FINDINGS`, what
+the paper found beside what is found here.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from input_pipeline.errors import DataError
+from jaxdep.config.findings import FINDINGS
 from jaxdep.config.stages.case_study import CASE_STUDY
 from jaxdep.report.csv_files import refuse
 from jaxdep.report.exhibits.parts import (
@@ -24,6 +26,7 @@ from jaxdep.report.exhibits.parts import (
     ExhibitKind,
     Grid,
     Part,
+    findings,
     groups,
     listed,
     read_rows,
@@ -96,7 +99,8 @@ def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
             drawing = draw(figure(strip), suffix, title, _CAPTION.format(*strip.pair))
             sentences = (summary(strip), *_scores(rows), *(() if found else left_out))
             found.append(Part(title, sentences, (drawing,), (_grid(strip, has_words),)))
-    return tuple(found)
+    told, grids = findings(folder)
+    return (*found, Part("The paper's participants", told, (), grids)) if told else tuple(found)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -233,4 +237,4 @@ def _clock(seconds: float) -> str:
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
-EXHIBIT = ExhibitKind("case_study", (CASE_STUDY,), parts)
+EXHIBIT = ExhibitKind("case_study", (CASE_STUDY, FINDINGS), parts)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from input_pipeline.errors import DataError
+from jaxdep.config.findings import FINDINGS
 from jaxdep.config.rows import CsvFile, Exhibit
 from jaxdep.report.csv_files import numbers, read_csv, refuse
 from jaxdep.report.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, Drawing
@@ -106,6 +107,22 @@ def unique(frame: pd.DataFrame, name: str) -> list[str]:
 def listed(names: Sequence[str]) -> str:
     """Names as a phrase: "a", "a and b", "a, b and c"."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def findings(folder: Path) -> tuple[tuple[str, ...], tuple[Grid, ...]]:
+    """`FINDINGS` as a count and a table; nothing where the paper says nothing of the analysis."""
+    path = folder / FINDINGS.name
+    frame = read_csv(path, FINDINGS.columns)
+    if frame.empty:
+        return (), ()
+    agrees = within(path, frame, "agrees", 0, 1, whole=True) == 1
+    body = tuple(
+        (*map(str, row), "agrees" if one else "differs")
+        for row, one in zip(frame[["model", "about", "paper", "here"]].to_numpy(), agrees, strict=True)
+    )
+    source = listed(unique(frame, "source"))
+    told = f"Of {len(frame)} findings of the paper ({source}) {int(agrees.sum())} agree with what is found here."
+    return (told,), (Grid(("Model", "About", "the paper", "here", "verdict"), body, 5),)
 
 
 def share(part: int, whole: int) -> str:

@@ -2,7 +2,7 @@
 
 Reads `PROFILE`: for each model, task, class and group the mean over all segments with the ends of its
 95 % interval, from a bootstrap over participants (`nan` where there is none). `class` is empty where the task is a
-score; elsewhere the mean is one of probabilities.
+score; elsewhere the mean is one of probabilities. And `FINDINGS`, what the paper found beside what is found here.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxdep.config.findings import FINDINGS
 from jaxdep.config.stages.profile import PROFILE
 from jaxdep.report.csv_files import numbers, refuse
-from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, groups, listed, read_rows, unique, within
+from jaxdep.report.exhibits.parts import (
+    Draw,
+    ExhibitKind,
+    Grid,
+    Part,
+    findings,
+    groups,
+    listed,
+    read_rows,
+    unique,
+    within,
+)
 from jaxdep.report.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, legend_below, shortened
 
 _GROUP_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
@@ -35,7 +47,9 @@ def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
         for number, (name, probability, panel) in enumerate(panels, 1)
     )
     sentences = (*_counts(frame), *(compared(model, rows) for (model,), rows in groups(frame, "model")))
-    return (Part("", sentences, drawings, tuple(_grid(panel, name) for name, _, panel in panels)),)
+    told, compared_grids = findings(folder)
+    grids = tuple(_grid(panel, name) for name, _, panel in panels)
+    return (Part("", (*sentences, *told), drawings, (*grids, *compared_grids)),)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -168,4 +182,4 @@ def _ticks(axes: Axes, places: dict[tuple[str, str], float], n_models: int) -> N
     axes.grid(visible=False, axis="x")
 
 
-EXHIBIT = ExhibitKind("profile", (PROFILE,), parts)
+EXHIBIT = ExhibitKind("profile", (PROFILE, FINDINGS), parts)

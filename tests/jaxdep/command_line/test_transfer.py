@@ -279,7 +279,10 @@ def test_attention_rows_sum_to_one_and_count_from_the_current_utterance(workdir)
     ):  # of four turns, two to each side, where there are
         assert found["position"].tolist() == [p for p in range(-2, 3) if 0 <= turn[example] + p < 4]
     assert heads["examples"].tolist() == [12, 12]
-    assert heads["sharpness"].tolist() == [1.0, 0.2]
+    assert heads["sharpness"].tolist() == heads["target"].tolist() == [1.0, 0.2]
+    squares = rows.assign(weight=rows["weight"] ** 2).groupby(["example", "head"])["weight"].sum()
+    assert squares.min() >= 1 / 5
+    assert heads["concentration"].between(1 / 5, 1).all()
     assert (heads["flatness"].between(0, 1) & (heads["peak"] >= 1)).all()
 
 

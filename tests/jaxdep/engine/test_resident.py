@@ -45,6 +45,14 @@ def test_normaliser_is_mean_and_deviation_of_the_training_split_alone(shape, spl
     np.testing.assert_allclose(scale, 1 / frames.std(0), rtol=1e-5)
 
 
+def test_seeds_of_one_named_draw_have_one_view(make_examples):
+    of_seed = Viewer(make_examples(), TASKS, DRAWN)
+    of_all = Viewer(make_examples(), TASKS, dataclasses.replace(DRAWN, validation_draw=5))
+    assert of_all.view(1) is of_all.view(2)
+    assert of_seed.view(1) is not of_seed.view(2)
+    np.testing.assert_array_equal(of_all.view(1).train, of_seed.view(5).train)
+
+
 def test_normaliser_keeps_its_digits_far_from_zero(make_examples):
     examples = make_examples()
     (bucket,) = examples.buckets

@@ -6,9 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxdep.config import Constant, Cosine, Optimizer, StepDecay, Task, Training
+from jaxdep.config import Constant, Cosine, Newbob, Optimizer, StepDecay, Task, Training
 from jaxdep.engine.checkpoints import Checkpoints
-from jaxdep.engine.schedule import make_transform
+from jaxdep.engine.program import Best, SeedState
+from jaxdep.engine.schedule import judged, kept, make_transform
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -46,6 +47,69 @@ def test_a_schedule_multiplies_what_a_plateau_leaves(gb, make_examples, make_ens
             left, best = (left, loss) if loss < best else (left / 2, best)
         np.testing.assert_allclose(scales, expected, rtol=1e-6)
     assert rows[SCALE][:, -1].min() < factors(schedule.schedule, 8)[-1]  # there was a plateau
+
+
+def newbob_by_hand(scores, schedule):
+    """As the code TSB-TAB steps: of each epoch the rate behind it, and the epoch whose state the next one begins with."""
+    best, rate, ramp, kept_epoch, found = 0.0, 1.0, False, 0, []
+    for epoch, score in enumerate(scores, 1):
+        gain = score - best
+        if gain > 0:
+            best, kept_epoch = score, epoch
+        if ramp:
+            rate *= schedule.factor
+        elif gain < schedule.threshold:
+            rate *= schedule.factor
+            ramp = epoch >= schedule.ramp_from > 0
+        found.append((rate, kept_epoch if schedule.goes_back else epoch))
+    return found
+
+
+@pytest.mark.parametrize(
+    "schedule", [Newbob(ramp_from=5), Newbob(threshold=0.05, factor=0.1, ramp_from=0), Newbob(goes_back=False)]
+)
+def test_newbob_steps_as_the_cited_code_does(schedule):
+    """Accuracies, which the engine hands over negated; each epoch's parameters and moments are its number."""
+    training = Training(schedule=schedule)
+    zero, number = jnp.int32(0), lambda epoch: {"w": jnp.float32(epoch)}
+    best = Best(number(0), {}, jnp.int32(-1), jnp.float32(jnp.inf))
+    opt_state = kept(number(0), training)
+    state = SeedState(number(0), {}, opt_state, jnp.float32(1), best, zero, zero, jnp.bool_(False), jnp.bool_(False))
+    scores = [0.5, 0.5005, 0.5, 0.6, 0.62, 0.62, 0.7, 0.75, 0.74]
+    for epoch, (score, expected) in enumerate(zip(scores, newbob_by_hand(scores, schedule), strict=True), 1):
+        learned = number(epoch)
+        moments = opt_state._replace(now=learned) if schedule.goes_back else learned
+        state = judged(
+            state._replace(params=learned, opt_state=moments), jnp.float32(-score), jnp.int32(epoch - 1), training
+        )
+        opt_state = state.opt_state
+        now = opt_state.now if schedule.goes_back else opt_state
+        np.testing.assert_allclose(state.learning_rate_scale, expected[0], rtol=1e-6)
+        assert (int(state.params["w"]), int(now["w"])) == (expected[1], expected[1])
+    assert int(state.best.epoch) == 7
+
+
+@pytest.mark.parametrize("gb", [0.0, pytest.param(NOTHING_GB, marks=pytest.mark.slow)], ids=["resident", "streamed"])
+def test_under_newbob_each_seed_goes_back_to_its_own_best_epoch(gb, make_examples, make_ensemble, tmp_path):
+    schedule = Training(epochs=6, batch_size=8, epochs_per_call=3, schedule=Newbob(threshold=0.01, ramp_from=3))
+    ensemble = make_ensemble(
+        make_examples(), count=3, optimizer=Optimizer(learning_rate=0.5), schedule=schedule, resident_gb=gb
+    )
+    states, first = ensemble.run(ensemble.init(), 0, 3)
+    with Checkpoints(tmp_path / "checkpoints", 0) as checkpoints:
+        checkpoints.save(3, ensemble.fetch(states), first)
+    with Checkpoints(tmp_path / "checkpoints", 0) as checkpoints:
+        _, saved, _ = checkpoints.restore(ensemble.abstract_states, first)
+    states, second = ensemble.run(ensemble.restore(saved), 3, 3)
+    rows, states = {name: np.concatenate([first[name], second[name]], axis=1) for name in first}, ensemble.fetch(states)
+    back = 0
+    for seed, losses in enumerate(rows["validation/loss"]):
+        expected = [1.0, *(rate for rate, _ in newbob_by_hand(1e3 - losses.astype(np.float64), schedule.schedule))]
+        np.testing.assert_allclose(rows[SCALE][seed], expected[:-1], rtol=1e-6)
+        back += int(states.best.epoch[seed]) < 5
+    assert back  # else nothing was undone
+    jax.tree.map(np.testing.assert_array_equal, states.params, states.best.params)
+    jax.tree.map(np.testing.assert_array_equal, states.opt_state.now, states.opt_state.best)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedShuffleSplit
 
 from input_pipeline.errors import DataError
 from jaxdep.config import Splits
@@ -59,6 +60,21 @@ def test_a_drawn_split_has_the_classes_in_the_pools_proportion(make_examples):
     assert len(parts["validation"]) == 15
     assert labels[parts["validation"]].sum() == 5
     assert owners(examples, parts["test"]) == set(examples.participants[examples.splits == "test"])
+
+
+def test_a_named_draw_is_one_for_all_seeds_and_that_of_its_number(make_examples):
+    examples = make_examples(n=120)
+    labels = examples.labels["depressed"]
+    one = dataclasses.replace(DRAWN, validation_draw=3)
+    first, second = (assign(examples, one, labels, seed)["validation"] for seed in (0, 7))
+    np.testing.assert_array_equal(first, second)
+    pool = np.flatnonzero(examples.splits == "train")
+    people, places = np.unique(examples.participants[pool], return_index=True)
+    shuffle = StratifiedShuffleSplit(1, test_size=0.25, random_state=3)
+    _, held_out = next(shuffle.split(people, labels[pool][places]))
+    assert owners(examples, first) == set(people[held_out])
+    other = assign(examples, dataclasses.replace(one, validation_draw=4), labels, 0)["validation"]
+    assert owners(examples, other) != owners(examples, first)
 
 
 def test_listed_splits_ignore_the_seed_and_empty_parts_are_left_out(make_examples):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxdep.models.layers.attention import RelativePosition, SelfAttentivePooling, masked_softmax, penalty
+from jaxdep.models.layers.attention import (
+    RelativePosition,
+    SelfAttentivePooling,
+    masked_softmax,
+    penalty,
+    sharpness_targets,
+)
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def test_padding_changes_neither_output_nor_gradient(model, h):
 
     def loss(state, h, mask):
         pooled, A = nnx.merge(graphdef, state, copy=True)(h, mask)
-        return jnp.sum(pooled**2) + jnp.sum(penalty(A, jnp.array([1.0, 1.0, 1.0, 0.2, 0.2])))
+        return jnp.sum(pooled**2) + jnp.sum(penalty(A, sharpness_targets([1.0, 1.0, 1.0, 0.2, 0.0], mask)))
 
     longer = jnp.concatenate([h, jnp.full((3, 5, 4), jnp.nan)], axis=1)
     mask = jnp.concatenate([MASK, jnp.zeros((3, 5), bool)], axis=1)
@@ -75,12 +81,21 @@ def test_softmax_without_a_valid_frame_is_zero_with_a_zero_gradient():
 def test_penalty_vanishes_for_spikes_where_one_is_asked_and_a_flat_average_where_one_over_t_is():
     A = jnp.stack([jnp.eye(5)[0], jnp.full((5,), 0.2)])[None]
     off_diagonal = 2 * 0.2**2  # a spike and a flat average share 1/T
-    np.testing.assert_allclose(penalty(A, jnp.array([1.0, 0.2])), [off_diagonal], rtol=1e-6)
-    np.testing.assert_allclose(penalty(A, jnp.array([1.0, 1.0])), [off_diagonal + 0.8**2], rtol=1e-6)
+    np.testing.assert_allclose(penalty(A, jnp.array([[1.0, 0.2]])), [off_diagonal], rtol=1e-6)
+    np.testing.assert_allclose(penalty(A, jnp.array([[1.0, 1.0]])), [off_diagonal + 0.8**2], rtol=1e-6)
+
+
+def test_a_head_of_sharpness_0_is_asked_for_the_flat_average_of_its_own_example():
+    """Over 2 frames that is 1/2, over 6 it is 1/6; only there it costs nothing to be flat."""
+    targets = sharpness_targets((1.0, 0.2, 0.0), MASK)
+    np.testing.assert_allclose(targets, [[1.0, 0.2, 1 / 6], [1.0, 0.2, 1 / 2], [1.0, 0.2, 1.0]])
+    flat = (MASK / jnp.maximum(MASK.sum(1, keepdims=True), 1))[:, None, :]
+    np.testing.assert_allclose(penalty(flat, targets[:, 2:])[:2], 0, atol=1e-12)
+    assert (penalty(flat, targets[:, 1:2])[:2] > 1e-3).all()
 
 
 def test_penalty_drives_heads_to_the_shapes_asked_for():
-    diagonal = jnp.array([1.0, 0.1])
+    diagonal = jnp.array([[1.0, 0.1]])
     scores = jax.random.normal(jax.random.key(2), (1, 2, 10)) * 0.1
     gradient = jax.grad(lambda s: jnp.sum(penalty(jax.nn.softmax(s), diagonal)))
     scores = jax.jit(lambda s: jax.lax.fori_loop(0, 500, lambda _, s: s - 2 * gradient(s), s))(scores)

@@ -39,11 +39,11 @@ T,emotion,angry,healthy,0.2,nan,nan,77,900
 T,emotion,angry,depressed,0.1,nan,nan,30,400
 """
 
-HEADS = """branch,head,sharpness,peak,flatness,examples
-audio,1,0.2,1.40,0.95,50
-audio,0,1.0,30.0,0.08,50
-text,0,1.0,1.20,0.96,48
-text,1,0.2,1.10,0.94,48
+HEADS = """branch,head,sharpness,peak,flatness,examples,target,concentration
+audio,1,0.0,1.40,0.95,50,0.010,0.012
+audio,0,1.0,30.0,0.08,50,1.000,0.800
+text,0,1.0,1.20,0.96,48,1.000,0.150
+text,1,0.2,1.10,0.94,48,0.200,0.160
 """
 
 CONFLICTS = """seed,split,member,recordings,conflicts,right,followed,vote_right
@@ -53,10 +53,10 @@ CONFLICTS = """seed,split,member,recordings,conflicts,right,followed,vote_right
 1,dev,emotion,35,6,5,5,5
 """
 
-STABILITY = """row,against,split,metric,n,n_against,std,std_against,ratio,ci_low,ci_high
-Emotion A,Direct text,test,f1,20,20,0.02,0.05,0.4,0.2,0.7
-Emotion T,Direct text,test,f1,20,20,0.06,0.05,1.2,0.8,1.9
-Emotion A,Majority,test,f1,20,1,0.02,nan,nan,nan,nan
+STABILITY = """row,against,split,metric,n,n_against,std,std_against,ratio,ci_low,ci_high,paired,p,p_holm
+Emotion A,Direct text,test,f1,20,20,0.02,0.05,0.4,0.2,0.7,0,0.01,0.02
+Emotion T,Direct text,test,f1,20,20,0.06,0.05,1.2,1.1,1.9,0,0.06,0.06
+Emotion A,Majority,test,f1,20,1,0.02,nan,nan,nan,nan,0,nan,nan
 """
 
 
@@ -96,6 +96,8 @@ def workdir(tmp_path: Path) -> Path:
     (stages / "attention" / "attention_heads.csv").write_text(HEADS)
     weights().to_csv(stages / "attention" / "attention.csv", index=False)
     segments().to_csv(stages / "case_study" / "case_study.csv", index=False)
+    for name in ("profile", "case_study"):
+        (stages / name / "findings.csv").write_text("model,about,paper,here,agrees,source\n")
     return tmp_path
 
 
@@ -188,6 +190,19 @@ def test_a_profile_says_which_group_is_higher_in_what(workdir: Path) -> None:
     assert valence.body == (("A", "valence", "3.000", "2.900 to 3.100", "3.000", "2.800 to 3.200"),)
 
 
+@pytest.mark.parametrize("kind", ["profile", "case_study"])
+def test_what_the_paper_found_stands_beside_what_is_found_here(workdir: Path, kind: str) -> None:
+    (workdir / "stages" / kind / "findings.csv").write_text(
+        "model,about,paper,here,agrees,source\nA,dominant emotion,angry,sad,0,section 4\nT,dominant emotion,sad,sad,1,section 4\n"
+    )
+    part = show(workdir, kind).parts[-1]
+    assert part.sentences[-1] == "Of 2 findings of the paper (section 4) 1 agree with what is found here."
+    assert part.grids[-1].body == (
+        ("A", "dominant emotion", "angry", "sad", "differs"),
+        ("T", "dominant emotion", "sad", "sad", "agrees"),
+    )
+
+
 def test_counts_that_differ_between_models_and_a_class_of_two_tasks_are_told_apart(workdir: Path) -> None:
     text = PROFILE.replace("T,emotion,angry,healthy,0.2,nan,nan,77,900", "T,emotion,angry,healthy,0.2,nan,nan,77,890")
     text += "A,mood,sad,healthy,0.1,0,0.2,77,900\nA,mood,sad,depressed,0.5,0.4,0.6,30,400\n"
@@ -253,45 +268,59 @@ def test_heads_are_held_against_their_targets(workdir: Path) -> None:
     assert audio.sentences == (
         (
             "Every head with a spiky target is less flat than every one with a smooth target: the flattest of the former "
-            "(0) has a mean flatness of 0.080, the least flat of the latter (1) one of 0.950. No head with a spiky target "
-            "is nearly flat (flatness above 0.9), every one with a smooth target is."
+            "(0) has a mean flatness of 0.080, the least flat of the latter (1) one of 0.950. The concentration of every "
+            "head is within a factor of 1.5 of its λ."
         ),
     )
     assert audio.grids[0].body == (
-        ("0", "spiky", "1", "30.000", "0.080", "50"),
-        ("1", "smooth", "0.2", "1.400", "0.950", "50"),
+        ("0", "spiky", "1", "30.000", "0.080", "1.000", "0.800", "50"),
+        ("1", "smooth", "1/T", "1.400", "0.950", "0.010", "0.012", "50"),
     )
     # Its largest weight is the larger one, by the length of the examples: flat all the same.
     assert text.sentences[0].startswith("Not every head with a spiky target is less flat than every one with a smooth")
-    assert text.sentences[0].endswith("All heads are nearly flat (flatness above 0.9): none is a spike.")
+    assert text.sentences[0].endswith(
+        "The concentration of the others is within a factor of 1.5 of its λ. Flatter than its λ asks: 0. "
+        "All heads are nearly flat (flatness above 0.9): none is a spike."
+    )
 
 
 NOT_EVERY = "Not every head with a spiky target is less flat than every one with a smooth target"
-NEARLY_FLAT = "Nearly flat (flatness above 0.9) against a spiky target"
-NOT_FLAT = "Not flat (flatness of 0.9 or less) against a smooth target"
+MET = "The concentration of the others is within a factor of 1.5 of its λ."
 
 
 @pytest.mark.parametrize(
-    ("flatness", "begin", "end"),
+    ("flatness", "concentration", "begin", "end"),
     [
-        ((0.95, 0.97, 0.98), "Every head", "All heads are nearly flat (flatness above 0.9): none is a spike."),
-        ((0.95, 0.3, 0.98), "Every head", f". {NEARLY_FLAT}: 0."),
-        ((0.2, 0.3, 0.9), "Every head", f". {NOT_FLAT}: 2."),
+        ((0.1, 0.1, 0.98), (0.9, 0.7, 0.012), "Every head", "every head is within a factor of 1.5 of its λ."),
+        ((0.95, 0.3, 0.98), (0.02, 0.8, 0.01), "Every head", f"{MET} Flatter than its λ asks: 0."),
+        ((0.2, 0.3, 0.4), (0.9, 0.8, 0.2), "Every head", f"{MET} Spikier than its λ asks: 2."),
         (
             (0.95, 0.92, 0.5),
+            (0.02, 0.02, 0.1),
             f"{NOT_EVERY} (not 0 and 1): the flattest of the former (0) has",
-            f"{NEARLY_FLAT}: 0 and 1. {NOT_FLAT}: 2.",
+            "0.500. Flatter than its λ asks: 0 and 1. Spikier than its λ asks: 2.",
         ),
-        ((0.5, 0.4, 0.5), f"{NOT_EVERY} (not 0): the flattest of the former (0) has", f". {NOT_FLAT}: 2."),
     ],
-)  # fmt: skip
-def test_spread_out_heads_are_not_called_spikes(flatness: tuple[float, ...], begin: str, end: str) -> None:
-    heads = pd.DataFrame({"head": [0, 1, 2], "sharpness": [1.0, 1.0, 0.2], "flatness": flatness})
+)
+def test_heads_are_judged_by_their_own_targets(
+    flatness: tuple[float, ...], concentration: tuple[float, ...], begin: str, end: str
+) -> None:
+    """Of about 100 frames: flat is 0.01."""
+    heads = pd.DataFrame({"head": [0, 1, 2], "sharpness": [1.0, 1.0, 0.0], "target": [1.0, 1.0, 0.01]})
+    heads = heads.assign(flatness=flatness, concentration=concentration)
     found = attention.compared(heads)
     assert found.startswith(begin)
     assert found.endswith(end)
     same = attention.compared(heads.assign(sharpness=0.2))
     assert same == "All heads have the target sharpness 0.2: none is spiky or smooth by design."
+
+
+def test_a_head_that_is_asked_for_five_frames_of_a_hundred_need_not_be_flat() -> None:
+    heads = pd.DataFrame({"head": [0, 1], "sharpness": [1.0, 0.2], "target": [1.0, 0.2]})
+    met = attention.compared(heads.assign(flatness=[0.01, 0.05], concentration=[0.95, 0.21]))
+    assert met.endswith("every head is within a factor of 1.5 of its λ.")
+    flat = attention.compared(heads.assign(flatness=[0.01, 0.99], concentration=[0.95, 0.01]))
+    assert flat.endswith("Flatter than its λ asks: 1.")
 
 
 def test_no_weight_is_drawn_beyond_its_panel() -> None:
@@ -478,26 +507,39 @@ def test_stability_says_which_rows_spread_less_and_for_which_chance_is_excluded(
     assert part.sentences == (
         (
             "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. "
-            "The interval of the ratio excludes 1, less: Emotion A."
+            "Significantly less: Emotion A."
         ),
         (
             "F1 (positive): whether a row spreads less over the seeds than Majority cannot be told: too few seeds, or "
             "scores that do not differ."
         ),
+        (
+            "Significant: p below 0.05 by the Brown-Forsythe test, corrected for 2 ratios (Holm). The intervals are those of "
+            "each ratio by itself, by bootstrap over the seeds."
+        ),
     )
     (grid,) = part.grids
     assert grid.marked == {0}
-    assert grid.body[1][4:] == ("0.060", "0.050", "1.200", "0.800 to 1.900")
-    assert grid.body[2][5:] == ("–", "–", "–")
+    assert grid.body[1][4:] == ("0.060", "0.050", "1.200", "1.100 to 1.900", "0.060", "0.060")
+    assert grid.body[2][5:] == ("–", "–", "–", "–", "–")
+
+
+def test_pairs_of_seeds_are_told_and_differences_that_are_not_significant(workdir: Path) -> None:
+    path = workdir / "stages" / "stability" / "stability.csv"
+    path.write_text(STABILITY.replace(",0,0.01,0.02", ",1,0.03,0.06"))
+    (part,) = show(workdir, "stability").parts
+    assert part.sentences[0].endswith("Emotion T more. None of these differences is significant.")
+    assert part.sentences[-1].endswith("same validation participants: seeds are taken in pairs.")
+    assert part.grids[0].marked == frozenset()
 
 
 def test_rows_whose_spread_cannot_be_told_are_not_counted(workdir: Path) -> None:
     path = workdir / "stages" / "stability" / "stability.csv"
-    path.write_text(STABILITY + "Emotion A+T,Direct text,test,f1,1,20,nan,0.05,nan,nan,nan\n")
+    path.write_text(STABILITY + "Emotion A+T,Direct text,test,f1,1,20,nan,0.05,nan,nan,nan,0,nan,nan\n")
     (part,) = show(workdir, "stability").parts
     assert part.sentences[0] == (
-        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. The interval of the ratio "
-        "excludes 1, less: Emotion A. Of Emotion A+T it cannot be told: too few seeds, or scores that do not differ."
+        "F1 (positive): 1 of 2 rows spread less over the seeds than Direct text; Emotion T more. Significantly less: "
+        "Emotion A. Of Emotion A+T it cannot be told: too few seeds, or scores that do not differ."
     )
 
 

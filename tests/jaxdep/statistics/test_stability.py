@@ -1,5 +1,7 @@
 """The statistics over seeds: worked by hand, and against scipy."""
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -96,18 +98,66 @@ def test_a_system_without_seeds_cannot_be_compared() -> None:
 def test_the_ratio_of_two_spreads_and_its_interval() -> None:
     rng = np.random.default_rng(3)
     narrow, wide = rng.normal(0.7, 0.02, 40), rng.normal(0.6, 0.06, 30)
-    ratio, low, high = stability.spread_ratio(narrow, wide)
-    assert ratio == pytest.approx(narrow.std(ddof=1) / wide.std(ddof=1))
+    found = stability.spread_ratio(narrow, wide)
+    assert found.ratio == pytest.approx(narrow.std(ddof=1) / wide.std(ddof=1))
     plain = scipy.stats.bootstrap(
         (narrow, wide),
         lambda a, b, axis: a.std(axis, ddof=1) / b.std(axis, ddof=1),
         method="percentile",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    np.testing.assert_allclose([low, high], [plain.low, plain.high], rtol=0.05)
-    assert high < 1 < stability.spread_ratio(wide, narrow)[1]
+    np.testing.assert_allclose([found.ci_low, found.ci_high], [plain.low, plain.high], rtol=0.05)
+    assert found.ci_high < 1 < stability.spread_ratio(wide, narrow).ci_low
+    far = [np.abs(side - np.median(side)) for side in (narrow, wide)]
+    assert found.p == pytest.approx(
+        scipy.stats.ttest_ind(*far).pvalue
+    )  # Levene's F of two groups is Student's t squared
+
+
+def test_seeds_that_share_a_split_are_drawn_in_pairs() -> None:
+    """What both owe to the draw of validation participants widens an interval that takes the seeds apart."""
+    rng = np.random.default_rng(3)
+    of_draw = rng.normal(0, 0.05, 20)
+    a, b = (0.6 + of_draw + rng.normal(0, 0.02, 20) for _ in range(2))
+    pairs, apart = stability.spread_ratio(a, b, paired=True), stability.spread_ratio(a, b)
+    assert pairs.ratio == apart.ratio
+    assert pairs.ci_high - pairs.ci_low < 0.7 * (apart.ci_high - apart.ci_low)
+    plain = scipy.stats.bootstrap(
+        (a, b),
+        lambda a, b, axis: a.std(axis, ddof=1) / b.std(axis, ddof=1),
+        paired=True,
+        method="percentile",
+        rng=np.random.default_rng(9),
+    ).confidence_interval
+    np.testing.assert_allclose([pairs.ci_low, pairs.ci_high], [plain.low, plain.high], rtol=0.05)
+    far = [np.abs(side - np.median(side)) for side in (a, b)]
+    assert pairs.p == pytest.approx(scipy.stats.ttest_rel(*far).pvalue)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_equal_spreads_are_seldom_called_different(paired: bool) -> None:
+    rng = np.random.default_rng(0)
+    found = [stability._spread_p(*rng.normal(size=(2, 20)), paired) for _ in range(400)]
+    assert 0.01 <= np.mean(np.array(found) < 0.05) <= 0.07
+
+
+def test_holms_correction_is_bonferronis_closed_over_all_subsets() -> None:
+    p = np.array([0.01, 0.04, 0.03, 0.005, np.nan, 0.9])
+    known = [number for number in range(len(p)) if np.isfinite(p[number])]
+    subsets = [set(chosen) for size in range(1, 6) for chosen in itertools.combinations(known, size)]
+    closed = [max(min(1, len(one) * min(p[list(one)])) for one in subsets if number in one) for number in known]
+    found = stability.holm(p)
+    np.testing.assert_allclose(found[known], closed)
+    assert np.isnan(found[4])
+    assert stability.holm(np.zeros(0)).size == 0
 
 
 @pytest.mark.parametrize(("a", "b"), [([0.5], [0.4, 0.5]), ([0.4, 0.5], [0.5]), ([0.4, 0.5], [0.5, 0.5])])
 def test_no_spread_is_no_ratio(a: list[float], b: list[float]) -> None:
-    assert all(math.isnan(value) for value in stability.spread_ratio(np.array(a), np.array(b)))
+    assert all(math.isnan(value) for value in dataclasses.astuple(stability.spread_ratio(np.array(a), np.array(b))))
+
+
+def test_two_seeds_have_a_ratio_and_no_test() -> None:
+    found = stability.spread_ratio(np.array([0.4, 0.6]), np.array([0.5, 0.6]), paired=True)
+    assert found.ratio == pytest.approx(2)
+    assert math.isnan(found.p)
