@@ -63,7 +63,7 @@ class Row:
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the parts of the row do not fit each other."""
-        names = [figure.metric for figure in self.published]
+        names = [metric for figure in self.published for metric in figure.metrics]
         if len(set(names)) < len(names):
             raise ConfigError(
                 f"row {self.label!r}: published: more than one entry for a metric, found {names}; keep one each"

@@ -24,7 +24,7 @@ from PIL import Image
 
 from jaxdep.report import Report
 from jaxdep.report.scores import RowScores, read_metrics
-from jaxdep.report.table import name, sections, shared
+from jaxdep.report.table import ALONE, name, sections, shared
 
 STAMP = "synthetic corpus"
 DPI = 160
@@ -345,9 +345,13 @@ def _strip(axes: Axes, place: int, scores: np.ndarray) -> None:
 
 def _published(axes: Axes, place: int, row: RowScores, metric: str) -> None:
     for figure in row.row.published:
-        if figure.metric != metric:
+        if metric not in figure.metrics:
             continue
-        for value, marker, label in ((figure.max, "v", "published MAX"), (figure.avg, "D", "published AVG")):
+        for value, marker, label in (
+            (figure.max, "v", "published MAX"),
+            (figure.avg, "D", "published AVG"),
+            (figure.figure, "*", f"published, {ALONE}"),
+        ):
             if np.isfinite(value):
                 axes.plot(
                     value,

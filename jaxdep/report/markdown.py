@@ -10,8 +10,6 @@ from jaxdep.report.exhibits import Shown
 from jaxdep.report.figures import Drawing
 from jaxdep.report.scores import RowScores
 
-_HEADINGS = ("Row", "Split", "Metric", "n", "MAX", "AVG", "STD", "95 % interval", "Published MAX", "AVG", "STD")
-
 
 def render(
     report: Report,
@@ -27,7 +25,7 @@ def render(
             "> **Synthetic corpus.** A stand-in with a planted effect: no figure here says anything about people."
         )
     parts += [_plain(report.description), f"Paper: {_plain(report.source)}" if report.source else ""]
-    parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report))]
+    parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report, lines))]
     notes = "\n".join(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))
     parts += ["## Notes", notes] if notes else []
     parts += ["## Figures and analyses", *_exhibits(shown)] if shown else []
@@ -41,13 +39,20 @@ def render(
 
 
 def _results(lines: Sequence[table.Line]) -> list[str]:
-    parts = []
+    parts, columns = [], table.columns(lines)
+    headings = [f"Published {column.heading}" if column.is_published else column.heading for column in columns]
     for section, group in table.line_sections(lines):
         body = [
-            (line.scored.row.label, line.scored.row.split, table.name(line.metric), *table.cells(line))
+            (
+                *(line.scored.row.label, line.scored.row.split, table.name(line.metric)),
+                *(column.cell(line) for column in columns),
+            )
             for line in group
         ]
-        parts += [f"### {_plain(section)}" if section else "", _grid(_HEADINGS, body, text_columns=3)]
+        parts += [
+            f"### {_plain(section)}" if section else "",
+            _grid(("Row", "Split", "Metric", *headings), body, text_columns=3),
+        ]
     return parts
 
 

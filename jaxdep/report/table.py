@@ -4,7 +4,7 @@ import dataclasses
 import io
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from jaxdep.config import Published
+from jaxdep.config.published import FIELDS, Published
 from jaxdep.report import Report
 from jaxdep.report.scores import RowScores
 from jaxdep.statistics import metrics, stability
@@ -21,7 +21,10 @@ from jaxdep.statistics import metrics, stability
 COLUMNS = (
     "system", "row", "split", "metric", "n_seeds", "max", "avg", "std", "ci_low", "ci_high",
     "published_max", "published_avg", "published_std",
+    "published_figure",
 )  # fmt: skip
+
+ALONE = "one figure"
 
 _NAMES = {
     "accuracy": "accuracy (WA)",
@@ -53,6 +56,15 @@ class Line:
     metric: str
     summary: stability.Summary
     published: Published | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of figures: its heading, a line's cell in it, and whether the figures are the paper's."""
+
+    heading: str
+    cell: Callable[[Line], str]
+    is_published: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +143,7 @@ def csv(report: Report, lines: Sequence[Line]) -> str:
         (
             *(report.system, line.scored.row.label, line.scored.row.split, line.metric, line.summary.n_seeds),
             *(getattr(line.summary, name) for name in ("max", "avg", "std", "ci_low", "ci_high")),
-            *(published(line, name) for name in ("max", "avg", "std")),
+            *(published(line, name) for name in FIELDS),
         )
         for line in lines
     ]
@@ -148,16 +160,13 @@ def terminal(report: Report, lines: Sequence[Line]) -> Group:
     for section, group in line_sections(lines):
         tables.append(_terminal(group, compared))
         tables[-1].title = Text("\n".join(text for text in ("" if tables[1:] else title, section) if text))
-    tables[-1].caption, tables[-1].caption_justify = Text(caption(report)), "left"
+    tables[-1].caption, tables[-1].caption_justify = Text(caption(report, lines)), "left"
     return Group(*tables)
 
 
-def cells(line: Line) -> tuple[str, ...]:
-    """A line's figures as text: n, MAX, AVG, STD, interval, published MAX, AVG, STD."""
-    summary, unit = line.summary, line.metric
-    ours = tuple(number(value, unit) for value in (summary.max, summary.avg, summary.std))
-    theirs = tuple(number(published(line, name), unit, "") for name in ("max", "avg", "std"))
-    return (str(summary.n_seeds), *ours, interval(summary.ci_low, summary.ci_high, unit), *theirs)
+def columns(lines: Sequence[Line]) -> list[Column]:
+    """The columns of a table of these lines: those of this run, and the published ones that hold something."""
+    return [column for column in _COLUMNS if not column.is_published or any(map(column.cell, lines))]
 
 
 def confusion(scored: RowScores) -> str:
@@ -192,7 +201,7 @@ def name(metric: str) -> str:
     return f"{kind.replace('f1', 'F1')} ({of})" if of else kind
 
 
-def caption(report: Report) -> str:
+def caption(report: Report, lines: Sequence[Line]) -> str:
     """What the columns mean, for under the table."""
     text = (
         "MAX, AVG, STD: over the seeds (n), STD with n - 1. 95 % interval: of AVG over "
@@ -200,6 +209,8 @@ def caption(report: Report) -> str:
     )
     if any(metric in metrics.LOWER_IS_BETTER for row in report.rows for metric in row.metrics):
         text += " Of errors, lower is better, and MAX is the worst seed."
+    if any(np.isfinite(published(line, "figure")) for line in lines):
+        text += f" {ALONE[0].upper()}{ALONE[1:]}, published: of a paper that tells of no seeds, neither MAX nor AVG."
     if report.synthetic:
         text += " Synthetic corpus: nothing here may be compared with published figures, which are left out."
     return text
@@ -219,6 +230,7 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
         if row.row.published and not report.synthetic:
             sources = dict.fromkeys(figure.source for figure in row.row.published if figure.source)
             parts.append(f"Published: {'; '.join(sources)}." if sources else "")
+            parts += [_which(figure) for figure in row.row.published if figure.readings]
         text = " ".join(part for part in parts if part)
         if text:
             found.setdefault((row.row.section, row.row.split, text), []).append(row.row.label)
@@ -235,9 +247,8 @@ def _terminal(lines: Sequence[Line], compared: bool) -> Table:
         table.add_section()
         table.add_row(Text(f"{row.label} ({row.split})", style="bold"))
         for line in group:
-            *ours, interval, published_max, published_avg, published_std = cells(line)
-            theirs = " ".join(text or "–" for text in (published_max, published_avg, published_std))
-            shown = (f"  {name(line.metric)}", *ours, interval.replace(" to ", "–"), theirs if line.published else "")
+            ours = (column.cell(line).replace(" to ", "–") for column in _COLUMNS if not column.is_published)
+            shown = (f"  {name(line.metric)}", *ours, _theirs(line))
             table.add_row(*map(Text, shown[: len(table.columns)]))
         if counts := confusion(line.scored):
             table.add_row(Text(f"  {counts}", style="dim"))
@@ -252,7 +263,42 @@ def _against_each_other(values: Sequence[np.ndarray]) -> tuple[tuple[stability.C
     return tuple(tuple(pairs.get((a, b)) for b in range(len(values))) for a in range(len(values)))
 
 
+def _theirs(line: Line) -> str:
+    """The published figures of a line in one cell."""
+    if line.published is None:
+        return ""
+    if np.isfinite(line.published.figure):
+        return f"{number(line.published.figure, line.metric)} alone"
+    return " ".join(number(published(line, name), line.metric) for name in ("max", "avg", "std"))
+
+
+def _which(figure: Published) -> str:
+    *names, last = map(name, figure.metrics)
+    return f"Which of {', '.join(names)} and {last} its figure is the paper does not say: it stands beside each."
+
+
 def _published(report: Report, row: RowScores, metric: str) -> Published | None:
     if report.synthetic:
         return None
-    return next((figure for figure in row.row.published if figure.metric == metric), None)
+    return next((figure for figure in row.row.published if metric in figure.metrics), None)
+
+
+def _ours(heading: str, field: str) -> Column:
+    return Column(heading, lambda line: number(getattr(line.summary, field), line.metric))
+
+
+def _of_paper(heading: str, field: str) -> Column:
+    return Column(heading, lambda line: number(published(line, field), line.metric, ""), is_published=True)
+
+
+_COLUMNS = (
+    Column("n", lambda line: str(line.summary.n_seeds)),
+    _ours("MAX", "max"),
+    _ours("AVG", "avg"),
+    _ours("STD", "std"),
+    Column("95 % interval", lambda line: interval(line.summary.ci_low, line.summary.ci_high, line.metric)),
+    _of_paper("MAX", "max"),
+    _of_paper("AVG", "avg"),
+    _of_paper("STD", "std"),
+    _of_paper(ALONE, "figure"),
+)

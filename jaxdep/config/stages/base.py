@@ -158,7 +158,7 @@ class ScoredStage(StageConfig):
         for name, task in self.tasks.items():
             labels.check_task(name, task)
         labels.check_metrics("metrics", self.task, self.metrics)
-        labels.check_metrics("published", self.task, [figure.metric for figure in self.published])
+        labels.check_metrics("published", self.task, [name for figure in self.published for name in figure.metrics])
 
     def results(self, stages: Mapping[str, StageConfig]) -> dict[str, Any]:
         found = super().results(stages)

@@ -22,7 +22,10 @@ from jaxdep.config import Published
 from jaxdep.config.rows import Row
 from jaxdep.report import Report, figures, scores, table
 
-COLUMNS = "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std"  # the contract
+COLUMNS = (  # the contract
+    "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std,"
+    "published_figure"
+)
 PAPER = Published("f1", max=0.828, avg=0.771, std=0.027, source="Wu et al. 2022, Table 3")
 
 
@@ -132,6 +135,33 @@ def test_every_figure_of_a_synthetic_corpus_is_stamped(workdir: Path, monkeypatc
     seen.clear()
     write(make(synthetic=False), workdir)
     assert not any("synthetic corpus" in texts for texts in seen)
+
+
+def test_one_figure_is_no_average_and_stands_beside_each_of_its_readings(workdir: Path) -> None:
+    spec = make()
+    alone = (
+        Published("f1", figure=0.692, readings=("f1_macro", "f1_weighted"), source="Table I", prevalence=0.3),
+        Published("accuracy", figure=0.6938, source="Table I"),
+        Published("unweighted_accuracy", figure=0.7071, source="Table I"),
+    )
+    asked = ("f1", "f1_macro", "f1_weighted", "accuracy", "unweighted_accuracy")
+    row = dataclasses.replace(spec.rows[0], published=alone, metrics=asked)
+    spec = dataclasses.replace(spec, rows=(row, *spec.rows[1:]))
+    folder, terminal = write(spec, workdir)
+    lines = pd.read_csv(folder / "table.csv").set_index(["row", "metric"]).loc["Emotion (A+T)"]
+    assert lines.loc[["f1", "f1_macro", "f1_weighted"], "published_figure"].tolist() == [0.692] * 3
+    assert lines[["published_max", "published_avg", "published_std"]].isna().all(axis=None)
+    markdown, page = (folder / "report.md").read_text(), (folder / "report.html").read_text()
+    assert "Published one figure" in markdown
+    assert "Published AVG" not in markdown
+    assert "0.692 alone" in terminal
+    for text in (markdown, page):
+        assert "Which of F1 (positive), F1 (macro) and F1 (weighted) its figure is the paper does not say" in text
+        assert "F1 (weighted): nearest to the published figure in 1 of 1 rows" in text
+    figure = figures.distribution([scores.read(row, workdir)], "dev", "f1_macro", synthetic=False)
+    assert "published, one figure" in {text.get_text() for text in figure.legends[0].get_texts()}
+    folder, _ = write(dataclasses.replace(spec, synthetic=True), workdir)
+    assert "nearest to the published" not in (folder / "report.html").read_text()
 
 
 def test_published_markers_and_baseline_lines_stand_in_the_figure_but_not_on_synthetic_data(workdir: Path) -> None:
@@ -310,7 +340,14 @@ def test_a_metric_that_the_predictions_cannot_give_is_an_error_that_lists_the_ot
         (lambda: dataclasses.replace(make(), rows=(make().rows[0],) * 2), "two are called"),
         (lambda: dataclasses.replace(make().rows[0], published=(PAPER, PAPER)), "more than one entry"),
         (lambda: dataclasses.replace(make().rows[0], positive="Yes"), "none of the classes"),
-        (lambda: Published("f1").freeze(), "none of max, avg and std"),
+        (lambda: Published("f1").freeze(), "none of max, avg, std, figure"),
+        (lambda: Published("f1", avg=0.5, figure=0.6).freeze(), "figure: of 'f1' there is avg too"),
+        (lambda: Published("f1", avg=0.5, readings=("f1",)).freeze(), "readings: each names another"),
+        (lambda: Published("f1", avg=0.5, prevalence=0.5).freeze(), "prevalence: a share"),
+        (
+            lambda: dataclasses.replace(make().rows[0], published=(PAPER, Published("mae", 1.0, readings=("f1",)))),
+            "more than one entry",
+        ),
     ],
 )
 def test_a_report_that_does_not_fit_together_is_refused(change: Callable[[], object], message: str) -> None:
