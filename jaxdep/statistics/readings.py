@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -32,10 +33,10 @@ def f1_readings(accuracy: float, unweighted_accuracy: float, prevalence: float) 
 
     NaN where no confusion counts score so.
     """
-    counts = _confusion(accuracy, unweighted_accuracy, prevalence)
+    counts = jnp.asarray(_confusion(accuracy, unweighted_accuracy, prevalence))
     each, weighted = metrics.f1(counts), metrics.f1_weighted(counts)
     found = {"f1": float(each[1]), "f1_macro": float(each.mean()), "f1_weighted": float(weighted)}
-    return {name: math.nan if np.isnan(counts).any() else value for name, value in found.items()}
+    return {name: math.nan if jnp.isnan(counts).any() else value for name, value in found.items()}
 
 
 def _confusion(accuracy: float, unweighted_accuracy: float, prevalence: float) -> Float[np.ndarray, "2 2"]:

@@ -53,10 +53,11 @@ def _checked(published: tuple[Published, ...]) -> _Checked | None:
     f1 = next((by_metric[reading] for reading in _READINGS if reading in by_metric), None)
     if f1 is None or math.isnan(f1.prevalence) or not {"accuracy", "unweighted_accuracy"} <= by_metric.keys():
         return None
-    printed, *of_both = (_value(figure) for figure in (f1, by_metric["accuracy"], by_metric["unweighted_accuracy"]))
-    if any(map(math.isnan, (printed, *of_both))):
+    printed, accuracy, ua = (_value(one) for one in (f1, by_metric["accuracy"], by_metric["unweighted_accuracy"]))
+    if any(map(math.isnan, (printed, accuracy, ua))):
         return None
-    return _Checked(printed, f1.prevalence, recalls(*of_both, f1.prevalence), f1_readings(*of_both, f1.prevalence))
+    given = accuracy, ua, f1.prevalence
+    return _Checked(printed, f1.prevalence, recalls(*given), f1_readings(*given))
 
 
 def _value(figure: Published) -> float:
