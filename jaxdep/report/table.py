@@ -16,12 +16,12 @@ from rich.text import Text
 from jaxdep.config.published import FIELDS, Published
 from jaxdep.report import Report
 from jaxdep.report.scores import RowScores
-from jaxdep.statistics import metrics, stability
+from jaxdep.statistics import metrics, participants, stability
 
 COLUMNS = (
     "system", "row", "split", "metric", "n_seeds", "max", "avg", "std", "ci_low", "ci_high",
     "published_max", "published_avg", "published_std",
-    "published_figure",
+    "published_figure", "n_participants", "participants_ci_low", "participants_ci_high",
 )  # fmt: skip
 
 ALONE = "one figure"
@@ -60,16 +60,26 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of figures: its heading, a line's cell in it, and whether the figures are the paper's."""
+    """A column of figures.
+
+    Attributes:
+        heading: above it.
+        cell: a line's cell in it, empty where the line has no such figure.
+        is_published: whether the figures are the paper's.
+        always: whether it is there also where all cells are empty.
+    """
 
     heading: str
     cell: Callable[[Line], str]
     is_published: bool = False
+    always: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Duels:
-    """P(row beats column) for the rows of a section that share target, split and metric; the diagonal is None.
+    """P(row beats column) for the rows of a section that share target, split and metric.
+
+    None stands on the diagonal, and between two trivial baselines, which have no seeds to compare.
 
     `target` is empty where all rows of the section have the same.
     """
@@ -111,10 +121,10 @@ def duels(scored: Sequence[RowScores]) -> list[Duels]:
             alike = [row for row in rows if row.row.target == target and row.seeds]
             for split, metric in shared(alike):
                 rivals = [row for row in alike if row.row.split == split and metric in row.row.metrics]
-                if len(rivals) < 2:
+                if len(rivals) < 2 or all(row.row.baseline for row in rivals):
                     continue
                 sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
-                cells = _against_each_other([sign * row.per_seed[metric] for row in rivals])
+                cells = _against_each_other([(sign * row.per_seed[metric], row.row.baseline) for row in rivals])
                 labels = tuple(row.row.label for row in rivals)
                 found.append(Duels(split, metric, labels, cells, section, target if len(targets) > 1 else ""))
     return found
@@ -144,6 +154,7 @@ def csv(report: Report, lines: Sequence[Line]) -> str:
             *(report.system, line.scored.row.label, line.scored.row.split, line.metric, line.summary.n_seeds),
             *(getattr(line.summary, name) for name in ("max", "avg", "std", "ci_low", "ci_high")),
             *(published(line, name) for name in FIELDS),
+            *(line.scored.n_participants, *over_participants(line)),
         )
         for line in lines
     ]
@@ -156,17 +167,18 @@ def terminal(report: Report, lines: Sequence[Line]) -> Group:
     """The same figures for rich's console, a table a section."""
     title = report.title + (" (synthetic corpus)" if report.synthetic else "")
     compared = any(line.published for line in lines)
+    over_both = any(line.scored.over_participants for line in lines)
     tables = []
     for section, group in line_sections(lines):
-        tables.append(_terminal(group, compared))
+        tables.append(_terminal(group, compared, over_both))
         tables[-1].title = Text("\n".join(text for text in ("" if tables[1:] else title, section) if text))
     tables[-1].caption, tables[-1].caption_justify = Text(caption(report, lines)), "left"
     return Group(*tables)
 
 
 def columns(lines: Sequence[Line]) -> list[Column]:
-    """The columns of a table of these lines: those of this run, and the published ones that hold something."""
-    return [column for column in _COLUMNS if not column.is_published or any(map(column.cell, lines))]
+    """The columns of a table of these lines; of those that are not always there, those that hold something."""
+    return [column for column in _COLUMNS if column.always or any(map(column.cell, lines))]
 
 
 def confusion(scored: RowScores) -> str:
@@ -181,6 +193,11 @@ def published(line: Line, field: str) -> float:
     return math.nan if line.published is None else float(getattr(line.published, field))
 
 
+def over_participants(line: Line) -> participants.Interval:
+    """The interval of a line's AVG over participants, NaN where there is none."""
+    return line.scored.over_participants.get(line.metric, (math.nan, math.nan))
+
+
 def number(value: float, metric: str, missing: str = "–") -> str:
     """A score as text: three decimals, a count one."""
     if not np.isfinite(value):
@@ -188,9 +205,9 @@ def number(value: float, metric: str, missing: str = "–") -> str:
     return f"{value:.1f}" if metric in metrics.COUNTS else f"{value:.3f}"
 
 
-def interval(low: float, high: float, metric: str) -> str:
+def interval(low: float, high: float, metric: str, missing: str = "–") -> str:
     """An interval as text."""
-    return "–" if not np.isfinite(low) else f"{number(low, metric)} to {number(high, metric)}"
+    return missing if not np.isfinite(low) else f"{number(low, metric)} to {number(high, metric)}"
 
 
 def name(metric: str) -> str:
@@ -204,9 +221,13 @@ def name(metric: str) -> str:
 def caption(report: Report, lines: Sequence[Line]) -> str:
     """What the columns mean, for under the table."""
     text = (
-        "MAX, AVG, STD: over the seeds (n), STD with n - 1. 95 % interval: of AVG over "
-        "further seeds, by percentile bootstrap; other participants would move it further."
+        "MAX, AVG, STD: over the seeds (n), STD with n - 1. 95 % intervals: of AVG by percentile bootstrap. Over seeds: "
+        "with other seeds, of the same participants."
     )
+    if any(line.scored.over_participants for line in lines):
+        text += " Over participants: with other participants, who are drawn again as wholes, of the same seeds."
+    else:
+        text += " Other participants would move it further."
     if any(metric in metrics.LOWER_IS_BETTER for row in report.rows for metric in row.metrics):
         text += " Of errors, lower is better, and MAX is the worst seed."
     if any(np.isfinite(published(line, "figure")) for line in lines):
@@ -238,29 +259,34 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
     return [(f"{'; '.join(labels)} ({split})", text) for (_, split, text), labels in found.items()]
 
 
-def _terminal(lines: Sequence[Line], compared: bool) -> Table:
-    table = Table(box=rich.box.SIMPLE_HEAVY, pad_edge=False, collapse_padding=True)
-    table.add_column("row (split), metric", overflow="fold", min_width=18)
-    for heading in ("n", "MAX", "AVG", "STD", "95 % interval", *(("published\nMAX AVG STD",) if compared else ())):
+def _terminal(lines: Sequence[Line], compared: bool, over_both: bool) -> Table:
+    table = Table(box=rich.box.SIMPLE_HEAVY, padding=0, show_edge=False)  # all of it in 80 columns
+    table.add_column("row (split), metric", overflow="fold", min_width=14)
+    intervals = ("95 % over\nseeds", "95 % over\nparticipants") if over_both else ("95 % over\nseeds",)
+    for heading in ("n", "MAX", "AVG", "STD", *intervals, *(("published\nMAX AVG STD",) if compared else ())):
         table.add_column(heading, justify="right", no_wrap=True)
     for row, group in itertools.groupby(lines, key=lambda line: line.scored.row):
         table.add_section()
         table.add_row(Text(f"{row.label} ({row.split})", style="bold"))
         for line in group:
-            ours = (column.cell(line).replace(" to ", "–") for column in _COLUMNS if not column.is_published)
-            shown = (f"  {name(line.metric)}", *ours, _theirs(line))
+            ours = [column.cell(line).replace(" to ", "–") for column in _COLUMNS if not column.is_published]
+            shown = (f" {name(line.metric)}", *ours[: 4 + len(intervals)], _theirs(line))
             table.add_row(*map(Text, shown[: len(table.columns)]))
         if counts := confusion(line.scored):
-            table.add_row(Text(f"  {counts}", style="dim"))
+            table.add_row(Text(f" {counts}", style="dim"))
     return table
 
 
-def _against_each_other(values: Sequence[np.ndarray]) -> tuple[tuple[stability.Comparison | None, ...], ...]:
+def _against_each_other(
+    rivals: Sequence[tuple[np.ndarray, bool]],
+) -> tuple[tuple[stability.Comparison | None, ...], ...]:
+    """The rows' scores against each other; each comes with whether it is a baseline."""
     pairs: dict[tuple[int, int], stability.Comparison] = {}
-    for a, b in itertools.combinations(range(len(values)), 2):
-        pairs[a, b] = stability.probability_of_improvement(values[a], values[b])
-        pairs[b, a] = pairs[a, b].reversed()
-    return tuple(tuple(pairs.get((a, b)) for b in range(len(values))) for a in range(len(values)))
+    for (a, (ours, ours_trivial)), (b, (theirs, theirs_trivial)) in itertools.combinations(enumerate(rivals), 2):
+        if not (ours_trivial and theirs_trivial):
+            pairs[a, b] = stability.probability_of_improvement(ours, theirs)
+            pairs[b, a] = pairs[a, b].reversed()
+    return tuple(tuple(pairs.get((a, b)) for b in range(len(rivals))) for a in range(len(rivals)))
 
 
 def _theirs(line: Line) -> str:
@@ -288,7 +314,9 @@ def _ours(heading: str, field: str) -> Column:
 
 
 def _of_paper(heading: str, field: str) -> Column:
-    return Column(heading, lambda line: number(published(line, field), line.metric, ""), is_published=True)
+    return Column(
+        heading, lambda line: number(published(line, field), line.metric, ""), is_published=True, always=False
+    )
 
 
 _COLUMNS = (
@@ -296,7 +324,12 @@ _COLUMNS = (
     _ours("MAX", "max"),
     _ours("AVG", "avg"),
     _ours("STD", "std"),
-    Column("95 % interval", lambda line: interval(line.summary.ci_low, line.summary.ci_high, line.metric)),
+    Column("95 % interval over seeds", lambda line: interval(line.summary.ci_low, line.summary.ci_high, line.metric)),
+    Column(
+        "95 % interval over participants",
+        lambda line: interval(*over_participants(line), line.metric, ""),
+        always=False,
+    ),
     _of_paper("MAX", "max"),
     _of_paper("AVG", "avg"),
     _of_paper("STD", "std"),

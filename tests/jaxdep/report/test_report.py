@@ -24,7 +24,7 @@ from jaxdep.report import Report, figures, scores, table
 
 COLUMNS = (  # the contract
     "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std,"
-    "published_figure"
+    "published_figure,n_participants,participants_ci_low,participants_ci_high"
 )
 PAPER = Published("f1", max=0.828, avg=0.771, std=0.027, source="Wu et al. 2022, Table 3")
 
@@ -254,6 +254,28 @@ def test_seeds_may_score_different_examples(workdir: Path) -> None:
     assert found.counts.tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
+def test_the_interval_over_participants_stands_by_its_name_where_there_are_enough_of_them(workdir: Path) -> None:
+    row = make().rows[0]
+    assert scores.read(row, workdir).over_participants == {}  # four people
+    right = [
+        (s, f"{p:02}", "yes" if p % 3 else "no", "yes" if (p + s) % 4 else "no") for s in (0, 1) for p in range(30)
+    ]
+    write_predictions(workdir / "stages" / "model", right)
+    folder, terminal = write(make(), workdir)
+    line = pd.read_csv(folder / "table.csv").set_index(["row", "metric"]).loc[("Emotion (A+T)", "f1")]
+    assert line["n_participants"] == 30
+    assert line["participants_ci_low"] < line["ci_low"] <= line["avg"] <= line["ci_high"] < line["participants_ci_high"]
+    texts = (terminal, (folder / "report.md").read_text(), (folder / "report.html").read_text())
+    for text in texts:
+        assert f"{line['participants_ci_low']:.3f}" in text
+        assert "Over participants: with other participants" in " ".join(text.split())
+    assert "95 % interval over participants" in texts[1]
+    assert max(map(len, terminal.splitlines())) <= 80
+    decided = pd.read_csv(workdir / "stages/model/predictions.csv", dtype=str)
+    decided.sample(frac=1, random_state=0).to_csv(workdir / "stages/model/predictions.csv", index=False)
+    assert scores.read(row, workdir).over_participants["f1"] == pytest.approx(tuple(line.iloc[-2:]), abs=1e-6)
+
+
 def test_numeric_classes_are_scored_as_values_too(workdir: Path) -> None:
     write_predictions(workdir / "stages" / "levels", [(0, "a", "0", "5"), (0, "b", "10", "10"), (0, "c", "5", "0")])
     row = Row("levels", "PHQ-8 in levels", "dev", ("accuracy", "mae", "rmse"), None, ("0", "5", "10"))
@@ -286,6 +308,19 @@ def test_the_better_row_is_the_one_with_the_lower_error(workdir: Path) -> None:
     assert mae.metric == "mae"
     assert mae.labels == ("PHQ-8", "bad")
     assert [[cell and cell.probability for cell in row] for row in mae.cells] == [[None, 1.0], [0.0, None]]
+
+
+def test_trivial_baselines_are_compared_with_models_and_not_with_each_other(workdir: Path) -> None:
+    model, trivial, _ = make().rows
+    rows = (model, trivial, dataclasses.replace(trivial, label="All positive again"))
+    found = [scores.read(row, workdir) for row in rows]
+    (duel,) = table.duels(found)
+    assert [[cell is not None for cell in line] for line in duel.cells] == [
+        [False, True, True],
+        [True, False, False],
+        [True, False, False],
+    ]
+    assert table.duels(found[1:]) == []
 
 
 HEADER = "seed,split,example,participant,target,prediction\n"
