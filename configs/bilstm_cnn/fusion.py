@@ -6,7 +6,7 @@
 The members are the two parts of Bi-LSTM-CNN, each trained alone. Temperatures, weights and the stacked regression are
 fitted to each seed's dev split, which nothing else was chosen on; the scores are of the test split. Then three in ten test
 participants lack their text, or their speech: decision-level fusion decides from the other, the joint network meets no
-words, or no frames. The paper prints no figures for any of this.
+words, or no frames. Who they are is drawn 20 times. The paper prints no figures for any of this.
 """
 
 from typing import Any
@@ -23,6 +23,7 @@ RULES = {
     "stacked": "stacked regression",
 }
 SHARE = 0.3  # of the test participants that lack a modality
+DRAWS = 20  # of who they are
 
 
 def members(synthetic: bool) -> dict[str, StageConfig]:
@@ -53,14 +54,17 @@ def fused(synthetic: bool) -> dict[str, StageConfig]:
     for modality, member in MEMBERS.items():
         lacking = f"some lack {'speech' if modality == 'audio' else modality}"
         found[f"joint_without_{modality}"] = EvaluateStage(
-            label=f"Joint network, {lacking}", of="joint", missing=(Missing(modality, share=SHARE),), **partly
+            label=f"Joint network, {lacking}",
+            of="joint",
+            missing=(Missing(modality, share=SHARE, draws=DRAWS),),
+            **partly,
         )
         for rule, name in RULES.items():
             found[f"{rule}_without_{modality}"] = FuseStage(
                 label=f"Fused: {name}, {lacking}",
                 members=both,
                 rule=rule,  # type: ignore[arg-type]
-                missing=(Missing(member, share=SHARE),),
+                missing=(Missing(member, share=SHARE, draws=DRAWS),),
                 **partly,
             )
     return found

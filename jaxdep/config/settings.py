@@ -6,6 +6,7 @@ from typing import Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError, defaults
+from input_pipeline.corpora import corpus_name
 from input_pipeline.features import Computed, Extracted, Feature
 from jaxdep.config.schedules import Constant, Schedule
 from jaxdep.losses import CrossEntropy, Loss
@@ -140,6 +141,12 @@ class Splits(Config):
         if twice:
             raise ConfigError(f"test: {twice[0]!r} is listed twice; nobody may stand in two splits")
 
+    def own_name(self, part: str) -> str:
+        """What the corpus calls those of a part; empty where they have no name there, or that of the part."""
+        names = {"train": self.train, "validation": self.validation, "test": self.test}[part]
+        is_named = self.by == "split" and self.folds is None and names not in ((), (part,))
+        return " + ".join(names) if is_named else ""
+
     def _check_folds(self, folds: Folds) -> None:
         for name in ("by", "train", "validation", "test"):
             if getattr(self, name) not in (defaults(self)[name], ()):
@@ -203,6 +210,16 @@ class Data(Config):
         for name in self.unnormalized:
             if name not in self.features:
                 raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")
+
+    @property
+    def split_names(self) -> dict[str, str]:
+        """What the parts are called where they are shown, of those that the corpus calls otherwise: "dev (daic_woz)"."""
+        own = {part: self.splits.own_name(part) for part in ("validation", "test")}
+        return {part: f"{name} ({corpus_name(self.corpus)})" for part, name in own.items() if name}
+
+    def called(self, part: str) -> str:
+        """What a part is called where it is shown."""
+        return self.split_names.get(part, part)
 
     @property
     def computed(self) -> dict[str, Computed]:

@@ -131,6 +131,8 @@ def _run_stage(name: str, experiment: Experiment, workdir: Path, sources: Source
     if is_alike:
         stage.remember(status="running", seeds=seeds)
     else:
+        if told := claim.loss(name, record, experiment.seeds):
+            sources.console.print(told, highlight=False)
         (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
         if folder.exists():
             shutil.rmtree(folder)

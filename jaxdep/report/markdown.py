@@ -44,7 +44,7 @@ def _results(lines: Sequence[table.Line]) -> list[str]:
     for section, group in table.line_sections(lines):
         body = [
             (
-                *(line.scored.row.label, line.scored.row.split, table.name(line.metric)),
+                *(line.scored.row.label, line.scored.row.shown_split, table.name(line.metric)),
                 *(column.cell(line) for column in columns),
             )
             for line in group
@@ -77,7 +77,7 @@ def _confusion(row: RowScores) -> str:
     assert row.counts is not None
     classes = row.row.classes
     body = [(label, *(f"{count:.1f}" for count in counts)) for label, counts in zip(classes, row.counts, strict=True)]
-    heading = f"### {_plain(row.row.label)} ({_plain(row.row.split)}), n = {len(row.seeds)}"
+    heading = f"### {_plain(row.row.label)} ({_plain(row.row.shown_split)}), n = {len(row.seeds)}"
     return heading + "\n\n" + _grid(("target (rows), predicted", *classes), body, text_columns=1)
 
 

@@ -16,6 +16,7 @@ from jaxdep.config.rows import Row
 from jaxdep.report.csv_files import numbers, read_csv, refuse
 from jaxdep.statistics import metrics, participants
 
+RUN = ["seed", "draw"]
 _KEYS = ["seed", "split", "example", "participant", "target", "prediction"]
 
 _classification = jax.jit(metrics.classification, static_argnames=("n_classes", "positive", "classes"))
@@ -29,7 +30,9 @@ class RowScores:
 
     Attributes:
         seeds: global ids, ascending.
-        per_seed: by metric of the row, and by confusion count of a binary task, one score a seed.
+        per_seed: by metric of the row, and by confusion count of a binary task, one score a seed; where it is drawn several
+            times who lacks a modality, its mean over the draws.
+        per_draw: the same, one score a draw, its mean over the seeds; empty where nothing is drawn several times.
         counts: confusion counts, rows = target, mean over seeds; None for a regression task.
         examples: for a regression task one line an example: target and the 10, 50 and 90 % quantiles of the predictions
             over seeds, in columns target, q10, q50, q90; None for a classification task.
@@ -50,6 +53,7 @@ class RowScores:
     bins: metrics.ConfidenceBins | None = None
     n_participants: int = 0
     over_participants: dict[str, participants.Interval] = dataclasses.field(default_factory=dict)
+    per_draw: dict[str, Float[np.ndarray, " D"]] = dataclasses.field(default_factory=dict)
 
 
 def read(row: Row, workdir: Path) -> RowScores:
@@ -77,15 +81,24 @@ def read(row: Row, workdir: Path) -> RowScores:
             if n_participants >= participants.LEAST:
                 intervals = _over_participants(row, decided)
         examples = None if row.classes else _examples(decided)
-    per_seed = {name: np.asarray(found[name]) for name in (*row.metrics, *metrics.COUNTS) if name in found}
+    # [S, D]: a seed is scored once, or once a draw.
+    scored = {
+        name: np.asarray(found[name]).reshape(len(seeds), -1)
+        for name in (*row.metrics, *metrics.COUNTS)
+        if name in found
+    }
+    per_seed = {name: values.mean(axis=1) for name, values in scored.items()}
+    per_draw = {name: values.mean(axis=0) for name, values in scored.items() if values.shape[1] > 1}
     unknown = [name for name in row.metrics if name not in found]
     if unknown and not frame.empty:
         raise ConfigError(
             f"row {row.label!r}: metrics: no {unknown[0]!r} from {path}; there are {', '.join(sorted(found))}"
         )
     per_seed |= {name: np.zeros(0) for name in unknown}
-    n_examples = 0 if frame.empty else int(frame.groupby("seed").size().max())
-    return RowScores(row, seeds, diverged, per_seed, counts, examples, n_examples, bins, n_participants, intervals)
+    n_examples = 0 if frame.empty else int(frame.groupby(RUN).size().max())
+    return RowScores(
+        row, seeds, diverged, per_seed, counts, examples, n_examples, bins, n_participants, intervals, per_draw
+    )
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
@@ -129,13 +142,13 @@ def _positive(row: Row) -> int | None:
 def _classified(
     row: Row, decided: _Decided
 ) -> tuple[dict[str, Array], Float[np.ndarray, "C C"], metrics.ConfidenceBins | None]:
-    """The metrics of each seed, the mean confusion counts, and the bins of all seeds together."""
-    target, weight = _laid_out(decided, decided.target, "seed")
-    prediction, _ = _laid_out(decided, decided.prediction, "seed")
+    """The metrics of each run, the mean confusion counts, and the bins of all runs together."""
+    target, weight = _laid_out(decided, decided.target, "run")
+    prediction, _ = _laid_out(decided, decided.prediction, "run")
     positive, n_classes, bins = _positive(row), len(row.classes), None
     found = _classification(target, prediction, n_classes, weight, positive, row.classes)
     if decided.probabilities is not None:
-        values, _ = _laid_out(decided, decided.probabilities, "seed")
+        values, _ = _laid_out(decided, decided.probabilities, "run")
         found |= _of_probabilities(target, values, weight, positive)
         if "ece" in row.metrics:
             of_seeds = metrics.confidence_bins(target, values, weight)
@@ -147,14 +160,14 @@ def _classified(
 
 
 def _regressed(decided: _Decided) -> dict[str, Array]:
-    target, weight = _laid_out(decided, decided.target, "seed")
-    return _regression(target, _laid_out(decided, decided.prediction, "seed")[0], weight)
+    target, weight = _laid_out(decided, decided.target, "run")
+    return _regression(target, _laid_out(decided, decided.prediction, "run")[0], weight)
 
 
 def _over_participants(row: Row, decided: _Decided) -> dict[str, participants.Interval]:
     """The intervals over participants of those of the row's metrics that are functions of sums over them."""
-    keys = ("participant", "seed")
-    target, weight = _laid_out(decided, decided.target, *keys)  # [P, S, N]
+    keys = ("participant", "run")
+    target, weight = _laid_out(decided, decided.target, *keys)  # [P, runs, N]
     prediction, _ = _laid_out(decided, decided.prediction, *keys)
     found: dict[str, participants.Interval] = {}
     scores: dict[str, Array] = {}
@@ -196,7 +209,10 @@ def _laid_out(decided: _Decided, values: np.ndarray, *keys: str) -> tuple[Array,
 
 
 def _predictions(path: Path, row: Row, diverged: tuple[int, ...]) -> pd.DataFrame:
-    """The rows of one split and the seeds that did not diverge, ordered by seed and example, text as written."""
+    """The rows of one split and the seeds that did not diverge, ordered by seed, draw and example, text as written.
+
+    A `run` is what is scored at once: a seed, or of several draws one of them.
+    """
     split, frame = row.split, read_csv(path, [*_KEYS, "variant"] if row.variant else _KEYS)
     frame["seed"] = numbers(path, frame, "seed", whole=True)
     if row.variant:
@@ -207,9 +223,14 @@ def _predictions(path: Path, row: Row, diverged: tuple[int, ...]) -> pd.DataFram
         raise DataError(
             f"{path}: split: no row of {split!r}, found {found}; run the stage again or correct the row's split"
         )
-    again = frame.duplicated(["seed", "example"])
+    several = "draw" in frame.columns
+    frame["draw"] = numbers(path, frame, "draw", whole=True) if several else 0
+    again = frame.duplicated([*RUN, "example"])
     refuse(path, frame, "example", again, "stands there twice for one seed; delete the stage's folder and run it again")
-    return frame[~frame["seed"].isin(diverged)].sort_values(["seed", "example"], kind="stable")
+    draws = frame.groupby("seed")["draw"].transform("nunique")
+    refuse(path, frame, "draw", draws != frame["draw"].nunique(), "is of a seed that lacks some of the draws")
+    frame = frame[~frame["seed"].isin(diverged)].sort_values([*RUN, "example"], kind="stable")
+    return frame.assign(run=frame.groupby(RUN).ngroup())
 
 
 def _diverged(path: Path, variant: str) -> tuple[int, ...]:

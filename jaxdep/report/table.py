@@ -22,6 +22,7 @@ COLUMNS = (
     "system", "row", "split", "metric", "n_seeds", "max", "avg", "std", "ci_low", "ci_high",
     "published_max", "published_avg", "published_std",
     "published_figure", "n_participants", "participants_ci_low", "participants_ci_high",
+    "n_draws", "std_draws", "corpus_split",
 )  # fmt: skip
 
 ALONE = "one figure"
@@ -120,7 +121,7 @@ def duels(scored: Sequence[RowScores]) -> list[Duels]:
         for target in targets:
             alike = [row for row in rows if row.row.target == target and row.seeds]
             for split, metric in shared(alike):
-                rivals = [row for row in alike if row.row.split == split and metric in row.row.metrics]
+                rivals = [row for row in alike if row.row.shown_split == split and metric in row.row.metrics]
                 if len(rivals) < 2 or all(row.row.baseline for row in rivals):
                     continue
                 sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
@@ -143,7 +144,9 @@ def line_sections(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
 
 def shared(scored: Sequence[RowScores]) -> list[tuple[str, str]]:
     """The pairs of split and metric that the rows score, in the order of their first appearance, counts left out."""
-    pairs = ((row.row.split, metric) for row in scored for metric in row.row.metrics if metric not in metrics.COUNTS)
+    pairs = (
+        (row.row.shown_split, metric) for row in scored for metric in row.row.metrics if metric not in metrics.COUNTS
+    )
     return list(dict.fromkeys(pairs))
 
 
@@ -155,6 +158,7 @@ def csv(report: Report, lines: Sequence[Line]) -> str:
             *(getattr(line.summary, name) for name in ("max", "avg", "std", "ci_low", "ci_high")),
             *(published(line, name) for name in FIELDS),
             *(line.scored.n_participants, *over_participants(line)),
+            *(len(line.scored.per_draw.get(line.metric, (0,))), std_draws(line), line.scored.row.shown_split),
         )
         for line in lines
     ]
@@ -196,6 +200,11 @@ def published(line: Line, field: str) -> float:
 def over_participants(line: Line) -> participants.Interval:
     """The interval of a line's AVG over participants, NaN where there is none."""
     return line.scored.over_participants.get(line.metric, (math.nan, math.nan))
+
+
+def std_draws(line: Line) -> float:
+    """The STD, with n - 1, over the draws of who lacks a modality; NaN of a single one."""
+    return float(np.std(line.scored.per_draw[line.metric], ddof=1)) if line.metric in line.scored.per_draw else math.nan
 
 
 def number(value: float, metric: str, missing: str = "–") -> str:
@@ -244,7 +253,7 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
         parts = [row.row.note]
         if row.row.selected_on:
             same = ", the split scored here: optimistic" if row.row.selected_on == row.row.split else ""
-            parts.append(f"Epoch chosen on {row.row.selected_on}{same}.")
+            parts.append(f"Epoch chosen on {row.row.named(row.row.selected_on)}{same}.")
         if row.diverged:
             ids = ", ".join(map(str, row.diverged))
             parts.append(f"{len(row.diverged)} diverged seed{'s' * (len(row.diverged) > 1)} left out: {ids}.")
@@ -254,7 +263,7 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
             parts += [_which(figure) for figure in row.row.published if figure.readings]
         text = " ".join(part for part in parts if part)
         if text:
-            found.setdefault((row.row.section, row.row.split, text), []).append(row.row.label)
+            found.setdefault((row.row.section, row.row.shown_split, text), []).append(row.row.label)
     # A label may hold a comma ("Direct text, interviewer's words").
     return [(f"{'; '.join(labels)} ({split})", text) for (_, split, text), labels in found.items()]
 
@@ -267,7 +276,7 @@ def _terminal(lines: Sequence[Line], compared: bool, over_both: bool) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row, group in itertools.groupby(lines, key=lambda line: line.scored.row):
         table.add_section()
-        table.add_row(Text(f"{row.label} ({row.split})", style="bold"))
+        table.add_row(Text(f"{row.label} ({row.shown_split})", style="bold"))
         for line in group:
             ours = [column.cell(line).replace(" to ", "–") for column in _COLUMNS if not column.is_published]
             shown = (f" {name(line.metric)}", *ours[: 4 + len(intervals)], _theirs(line))

@@ -9,7 +9,7 @@ from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
-from jaxdep.config import Published
+from jaxdep.config import Data, Folds, Published, Splits
 from jaxdep.losses import CrossEntropy, Huber
 from jaxdep.models.emotion_transfer import DirectText
 
@@ -200,3 +200,22 @@ def test_a_start_from_those_who_are_tested_or_validate_here_is_refused(wrong, li
 def test_each_seed_may_start_from_itself_where_validation_is_drawn():
     started(config.Start(stage="first"), there=DRAWN).freeze()
     started(config.Start(stage="first", seed="best")).freeze()
+
+
+@pytest.mark.parametrize(
+    ("splits", "names"),
+    [
+        (Splits(), {"validation": "dev (daic_woz)"}),
+        (Splits(validation=(), test=("dev",), validation_fraction=0.2), {"test": "dev (daic_woz)"}),
+        (
+            Splits(validation=("test",), test=("dev", "extra")),
+            {"validation": "test (daic_woz)", "test": "dev + extra (daic_woz)"},
+        ),
+        (Splits(by="participant", validation=(), test=("300",), train=()), {}),
+        (Splits(folds=Folds(count=3)), {}),
+    ],
+)
+def test_the_parts_are_called_as_the_corpus_calls_them(splits, names):
+    data = Data(splits=splits)
+    assert data.split_names == names
+    assert data.called("train") == "train"

@@ -178,6 +178,7 @@ class ScoredStage(StageConfig):
             published=self.published,
             note=self.remarks(finished),
             selected_on="validation" if self.epochs_selected(finished.stages) else "",
+            split_names=self.data.split_names,
             **target(self.task, finished),
         )
         return [row]

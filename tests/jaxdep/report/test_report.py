@@ -24,7 +24,7 @@ from jaxdep.report import Report, figures, scores, table
 
 COLUMNS = (  # the contract
     "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std,"
-    "published_figure,n_participants,participants_ci_low,participants_ci_high"
+    "published_figure,n_participants,participants_ci_low,participants_ci_high,n_draws,std_draws,corpus_split"
 )
 PAPER = Published("f1", max=0.828, avg=0.771, std=0.027, source="Wu et al. 2022, Table 3")
 
@@ -273,7 +273,9 @@ def test_the_interval_over_participants_stands_by_its_name_where_there_are_enoug
     assert max(map(len, terminal.splitlines())) <= 80
     decided = pd.read_csv(workdir / "stages/model/predictions.csv", dtype=str)
     decided.sample(frac=1, random_state=0).to_csv(workdir / "stages/model/predictions.csv", index=False)
-    assert scores.read(row, workdir).over_participants["f1"] == pytest.approx(tuple(line.iloc[-2:]), abs=1e-6)
+    assert scores.read(row, workdir).over_participants["f1"] == pytest.approx(
+        (line["participants_ci_low"], line["participants_ci_high"]), abs=1e-6
+    )
 
 
 def test_numeric_classes_are_scored_as_values_too(workdir: Path) -> None:
@@ -321,6 +323,46 @@ def test_trivial_baselines_are_compared_with_models_and_not_with_each_other(work
         [True, False, False],
     ]
     assert table.duels(found[1:]) == []
+
+
+def test_draws_of_who_lacks_a_modality_are_scored_one_by_one_and_their_spread_is_shown(workdir: Path) -> None:
+    said = {(0, 0): "yes yes no no", (0, 1): "yes no no no", (1, 0): "no yes yes no", (1, 1): "no no no no"}
+    lines = [
+        f"{seed},dev,{who},{who},{target},{word},{draw}"
+        for (seed, draw), words in said.items()
+        for who, target, word in zip("abcd", ("yes", "yes", "no", "no"), words.split(), strict=True)
+    ]
+    path = workdir / "stages" / "model" / "predictions.csv"
+    path.write_text("\n".join(["seed,split,example,participant,target,prediction,draw", *lines]) + "\n")
+    spec = make()
+    row = dataclasses.replace(spec.rows[0], metrics=("accuracy",), published=())
+    folder, _ = write(dataclasses.replace(spec, rows=(row, *spec.rows[1:])), workdir)
+    found = pd.read_csv(folder / "table.csv").set_index(["row", "metric"])
+    line = found.loc[("Emotion (A+T)", "accuracy")]  # seed 0: 1, 3/4; seed 1: 1/2, 1/2
+    assert line[["n_seeds", "n_draws"]].tolist() == [2, 2]
+    assert line[["max", "avg", "std"]].tolist() == pytest.approx([0.875, 0.6875, 0.375 / 2**0.5], abs=1e-6)
+    assert line["std_draws"] == pytest.approx(0.125 / 2**0.5, abs=1e-6)  # 3/4 and 5/8
+    assert found.loc[("PHQ-8", "mae"), "n_draws"] == 1
+    page = (folder / "report.html").read_text()
+    assert "Spread over the draws of who lacks a modality" in page
+    assert "<td>0.625</td>" in page.replace(' class="n"', "")
+    path.write_text(path.read_text().rsplit("1,dev,a", 1)[0])
+    with pytest.raises(DataError, match=r"line 2: draw: '0' is of a seed that lacks some of the draws"):
+        scores.read(row, workdir)
+
+
+def test_a_row_is_called_by_the_corpuss_own_split(workdir: Path) -> None:
+    spec = make()
+    names = {"dev": "session5 (iemocap)"}
+    rows = tuple(dataclasses.replace(row, split_names=names) for row in spec.rows)
+    folder, terminal = write(dataclasses.replace(spec, rows=rows), workdir)
+    lines = pd.read_csv(folder / "table.csv")
+    assert (set(lines["split"]), set(lines["corpus_split"])) == ({"dev"}, {"session5 (iemocap)"})
+    for text in (terminal, (folder / "report.md").read_text(), (folder / "report.html").read_text()):
+        assert "session5 (iemocap)" in text
+    page = (folder / "report.html").read_text()
+    assert "<td>dev</td>" not in re.sub(r' rowspan="\d+"', "", page)
+    assert "Epoch chosen on session5 (iemocap), the split scored here: optimistic" in page
 
 
 HEADER = "seed,split,example,participant,target,prediction\n"
