@@ -228,7 +228,8 @@ def _predictions(path: Path, row: Row, diverged: tuple[int, ...]) -> pd.DataFram
     again = frame.duplicated([*RUN, "example"])
     refuse(path, frame, "example", again, "stands there twice for one seed; delete the stage's folder and run it again")
     draws = frame.groupby("seed")["draw"].transform("nunique")
-    refuse(path, frame, "draw", draws != frame["draw"].nunique(), "is of a seed that lacks some of the draws")
+    told = frame.assign(draw=frame["draw"].astype(str))
+    refuse(path, told, "draw", draws != frame["draw"].nunique(), "is of a seed that lacks some of the draws")
     frame = frame[~frame["seed"].isin(diverged)].sort_values([*RUN, "example"], kind="stable")
     return frame.assign(run=frame.groupby(RUN).ngroup())
 

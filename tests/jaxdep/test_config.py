@@ -80,7 +80,7 @@ def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
         (config.Experiment(), "config.stages: the experiment has none"),
         (config.Experiment(stages={"../x": experiment().stages["text"]}), "config.stages: '../x' names a folder"),
         (config.Mapping(mapper="vmpa"), "config.mapper: expected "),
-        (Published(metric="f1"), "config.max: none of max, avg and std of 'f1' is given"),
+        (Published(metric="f1"), "config.max: none of max, avg, std, figure of 'f1' is given"),
     ],
 )
 def test_values_that_do_not_fit_are_one_line(wrong, line):

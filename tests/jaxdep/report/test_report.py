@@ -347,7 +347,7 @@ def test_draws_of_who_lacks_a_modality_are_scored_one_by_one_and_their_spread_is
     assert "Spread over the draws of who lacks a modality" in page
     assert "<td>0.625</td>" in page.replace(' class="n"', "")
     path.write_text(path.read_text().rsplit("1,dev,a", 1)[0])
-    with pytest.raises(DataError, match=r"line 2: draw: '0' is of a seed that lacks some of the draws"):
+    with pytest.raises(DataError, match=r"line 10: draw: '0' is of a seed that lacks some of the draws"):
         scores.read(row, workdir)
 
 
