@@ -9,7 +9,8 @@ from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
-from jaxdep.config import Data, Folds, Published, Splits
+from jaxdep.config import Data, EvaluateStage, Folds, FuseStage, Missing, Published, Splits, Task
+from jaxdep.config.stages.missing import check_missing
 from jaxdep.losses import CrossEntropy, Huber
 from jaxdep.models.emotion_transfer import DirectText
 
@@ -200,6 +201,18 @@ def test_a_start_from_those_who_are_tested_or_validate_here_is_refused(wrong, li
 def test_each_seed_may_start_from_itself_where_validation_is_drawn():
     started(config.Start(stage="first"), there=DRAWN).freeze()
     started(config.Start(stage="first", seed="best")).freeze()
+
+
+def test_a_stage_that_draws_several_times_is_no_member_of_a_fusion():
+    common = {"data": Data(), "tasks": {"depressed": Task()}}
+    source = EvaluateStage(of="a", missing=(Missing("b", share=0.5, draws=3),), **common)
+    fusion = FuseStage(members=("drawn",), **common)
+    with pytest.raises(ConfigError, match="members: 'drawn' draws several times"):
+        fusion.check_need("drawn", source)
+    with pytest.raises(ConfigError, match=r"missing: draws: the same for each, found \[1, 2\]"):
+        check_missing((Missing("b", share=0.5), Missing("a", draws=2)), ("a", "b"), ("test",))
+    with pytest.raises(ConfigError, match="draws: at least 1, found 0"):
+        Missing("b", draws=0).freeze()
 
 
 @pytest.mark.parametrize(
