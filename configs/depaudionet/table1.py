@@ -73,9 +73,7 @@ def row(label: str, balanced: bool, synthetic: bool) -> TrainStage:
         score_windows=True,
         published=()
         if synthetic or not balanced
-        else tuple(
-            Published(name, avg=value, source="development set, one figure") for name, value in DEVELOPMENT.items()
-        ),
+        else tuple(Published(name, figure=value, source="development set") for name, value in DEVELOPMENT.items()),
     )
 
 

@@ -58,14 +58,17 @@ def data(form: str, synthetic: bool, splits: Splits) -> Data:
 def row(form: str, synthetic: bool, splits: Splits) -> TrainStage:
     """The emotion model in one form, with the four classes and the three attributes as tasks."""
     wa, ua, *errors = FIGURES[form]
-    published = (Published("unweighted_accuracy", avg=ua, source=SOURCE), Published("accuracy", avg=wa, source=SOURCE))
+    published = (
+        Published("unweighted_accuracy", figure=ua, source=SOURCE),
+        Published("accuracy", figure=wa, source=SOURCE),
+    )
     further = tuple(
         Further(
             label=name,
             against=name,
             task=name,
             metrics=("mae", "ccc"),
-            published=() if synthetic else (Published("mae", avg=error, source=SOURCE),),
+            published=() if synthetic else (Published("mae", figure=error, source=SOURCE),),
         )
         for name, error in zip(ATTRIBUTES, errors, strict=True)
     )

@@ -42,7 +42,7 @@ def data(form: str, synthetic: bool) -> Data:
 def row(form: str, synthetic: bool) -> TrainStage:
     """The emotion model in one form."""
     acc2, f1 = FIGURES[form]
-    figures = (Published("accuracy", avg=acc2, source=SOURCE), Published("f1", avg=f1, source=SOURCE))
+    figures = (Published("accuracy", figure=acc2, source=SOURCE), Published("f1", figure=f1, source=SOURCE))
     published = () if synthetic else figures
     return TrainStage(
         label=f"MOSEI {shared.FORMS[form]}",

@@ -99,7 +99,7 @@ def emotion_again(synthetic: bool) -> EvaluateStage:
 
 def votes(synthetic: bool) -> dict[str, StageConfig]:
     """The majority vote of the three modalities, in three readings."""
-    published = () if synthetic else (Published("f1", avg=0.869, source=f"{SOURCE}, one figure"),)
+    published = () if synthetic else (Published("f1", figure=0.869, source=SOURCE),)
     return {
         f"vote_{seeds}": FuseStage(
             label=label,

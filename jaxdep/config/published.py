@@ -5,6 +5,8 @@ import math
 
 from input_pipeline.config import Config, ConfigError
 
+FIELDS = ("max", "avg", "std", "figure")  # what a paper may print of a metric
+
 
 @dataclasses.dataclass
 class Published(Config):
@@ -14,6 +16,10 @@ class Published(Config):
         metric: its name as in `jaxdep.statistics.metrics` ("f1", "unweighted_accuracy", ...).
         max, avg, std: over the paper's seeds, in the metric's unit (0.828, not 82.8); NaN where it prints none.
         source: paper, table and row ("Wu et al. 2022, Table 3").
+        figure: the one figure of a paper that tells of no seeds: neither a maximum nor a mean.
+        readings: the other metrics that it may be, where the paper does not say which; it stands beside each of them.
+        prevalence: of an F1, the share of the positive class among those whom the paper scores. Beside published accuracy
+            and UA it tells which reading is meant (`jaxdep.statistics.readings`).
     """
 
     metric: str
@@ -21,10 +27,30 @@ class Published(Config):
     avg: float = math.nan
     std: float = math.nan
     source: str = ""
+    figure: float = math.nan
+    readings: tuple[str, ...] = ()
+    prevalence: float = math.nan
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it stands beside."""
+        return (self.metric, *self.readings)
 
     def check(self) -> None:
-        """Raises ConfigError where no figure is given."""
-        if all(math.isnan(value) for value in (self.max, self.avg, self.std)):
+        """Raises ConfigError where no figure is given, or what is given does not fit together."""
+        over_seeds = [name for name in ("max", "avg", "std") if not math.isnan(getattr(self, name))]
+        if not over_seeds and math.isnan(self.figure):
             raise ConfigError(
-                f"max: none of max, avg and std of {self.metric!r} is given; give one or leave the entry out"
+                f"max: none of {', '.join(FIELDS)} of {self.metric!r} is given; give one or leave the entry out"
+            )
+        if over_seeds and not math.isnan(self.figure):
+            raise ConfigError(
+                f"figure: of {self.metric!r} there is {over_seeds[0]} too; a figure over no seeds is alone"
+            )
+        if len(set(self.metrics)) < len(self.metrics):
+            raise ConfigError(f"readings: each names another metric than {self.metric!r}, once, found {self.readings}")
+        if not math.isnan(self.prevalence) and (not 0 < self.prevalence < 1 or self.prevalence == 0.5):
+            raise ConfigError(
+                f"prevalence: a share between 0 and 1, and not 1/2, where accuracy and UA are the same, "
+                f"found {self.prevalence}"
             )

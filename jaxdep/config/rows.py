@@ -1,6 +1,7 @@
 """What a stage shows on the report's page, as its config says it: rows of scores, and exhibits made from its files."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from input_pipeline.config import ConfigError
 from jaxdep.config.published import Published
@@ -30,7 +31,8 @@ class Row:
     Attributes:
         stage: folder below `stages/`.
         label: what the row is called in the table; unique together with `split`.
-        split: the split scored.
+        split: the split scored, as predictions.csv calls it: its part in the experiment.
+        split_names: by part, what it is called wherever it is shown, where that is something else.
         metrics: names as in `jaxdep.statistics.metrics`, in the table's order.
         positive: the class that a binary task looks for, or None.
         classes: the task's classes as predictions.csv writes them; empty for a regression task. Where all are numbers,
@@ -60,10 +62,20 @@ class Row:
     section: str = ""
     variant: str = ""
     target: str = ""
+    split_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def named(self, part: str) -> str:
+        """What a part of the experiment is called where it is shown."""
+        return self.split_names.get(part, part)
+
+    @property
+    def shown_split(self) -> str:
+        """The split scored, by its name in the corpus."""
+        return self.named(self.split)
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the parts of the row do not fit each other."""
-        names = [figure.metric for figure in self.published]
+        names = [metric for figure in self.published for metric in figure.metrics]
         if len(set(names)) < len(names):
             raise ConfigError(
                 f"row {self.label!r}: published: more than one entry for a metric, found {names}; keep one each"

@@ -6,6 +6,7 @@ from typing import Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
+from input_pipeline.corpora import corpus_name
 from input_pipeline.features import Computed, Extracted, Feature
 from jaxdep.config.schedules import Constant, Newbob, Schedule
 from jaxdep.config.splits import Splits
@@ -126,6 +127,16 @@ class Data(Config):
         for name in self.unnormalized:
             if name not in self.features:
                 raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")
+
+    @property
+    def split_names(self) -> dict[str, str]:
+        """What the parts are called where they are shown, of those that the corpus calls otherwise: "dev (daic_woz)"."""
+        own = {part: self.splits.own_name(part) for part in ("validation", "test")}
+        return {part: f"{name} ({corpus_name(self.corpus)})" for part, name in own.items() if name}
+
+    def called(self, part: str) -> str:
+        """What a part is called where it is shown."""
+        return self.split_names.get(part, part)
 
     @property
     def computed(self) -> dict[str, Computed]:

@@ -90,6 +90,12 @@ class Splits(Config):
         if twice:
             raise ConfigError(f"test: {twice[0]!r} is listed twice; nobody may stand in two splits")
 
+    def own_name(self, part: str) -> str:
+        """What the corpus calls those of a part; empty where they have no name there, or that of the part."""
+        names = {"train": self.train, "validation": self.validation, "test": self.test}[part]
+        is_named = self.by == "split" and self.folds is None and names not in ((), (part,))
+        return " + ".join(names) if is_named else ""
+
     def _check_folds(self, folds: Folds) -> None:
         for name in ("by", "train", "validation", "test"):
             if getattr(self, name) not in (defaults(self)[name], ()):

@@ -9,7 +9,7 @@ from typing import Any, Self
 import filelock
 
 from input_pipeline.config import Config, ConfigError, defaults, field_names, plain
-from jaxdep.config import Experiment
+from jaxdep.config import Experiment, Seeds
 from jaxdep.files import read_json, write_json
 
 _SHOWN = 6  # differences
@@ -80,6 +80,22 @@ def _has_only_more_seeds(before: Any, experiment: Experiment) -> bool:
     then = defaults(seeds) | (before.get("seeds", {}) if isinstance(before, dict) else {})
     first, count = then["first"], then["count"]
     return bool(seeds.first <= first and first + count <= seeds.first + seeds.count)
+
+
+def loss(name: str, record: Mapping[str, Any], seeds: Seeds) -> str:
+    """The line on what is deleted with a stage of other results; empty where it has trained nothing.
+
+    Args:
+        record: its stage.json.
+    """
+    trained = sum(count for _, count in record.get("trained", []))
+    if not trained:
+        return ""
+    return (
+        f"{name}: its {trained} trained seeds ({record.get('train_s', 0.0):.0f} s of training) are deleted, as config or data "
+        f"are others now; with those that they were trained by, --config.seeds.count={max(seeds.count, trained + 1)} without "
+        "--overwrite trains further seeds only"
+    )
 
 
 def take(workdir: Path, experiment: Experiment) -> None:

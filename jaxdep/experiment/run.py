@@ -21,7 +21,7 @@ from jaxdep.config import Data, Experiment, Seeds, StageConfig
 from jaxdep.config.stages.base import Finished
 from jaxdep.engine.choices import Choices
 from jaxdep.experiment import data
-from jaxdep.experiment.claim import Claim
+from jaxdep.experiment.claim import Claim, loss
 from jaxdep.experiment.versions import environment
 from jaxdep.files import read_json, write_json
 from jaxdep.stages import StageRun, record
@@ -117,6 +117,8 @@ def _run_stage(
     if is_alike:
         stage.remember(status="running", seeds=seeds)
     else:
+        if told := loss(name, before, experiment.seeds):
+            sources.console.print(told, highlight=False)
         (folder / "stage.json").unlink(missing_ok=True)  # first: a kill must not leave it beside half of the rest
         if folder.exists():
             shutil.rmtree(folder)

@@ -71,7 +71,7 @@ def write(report: Report, workdir: Path, console: Console) -> None:
     scored = [scores.read(row, workdir) for row in report.rows]
     lines = table.lines(report, scored)
     drawn = figures.draw(report, scored, workdir)
-    shown = exhibits.show(report, workdir)
+    shown = [*exhibits.show(report, workdir), *exhibits.of_table(lines)]
     for stale in (folder / "figures").glob("*.png"):
         stale.unlink()
     for drawing in (*drawn, *exhibits.drawings(shown)):

@@ -24,7 +24,7 @@ from PIL import Image
 
 from jaxdep.report import Report
 from jaxdep.report.scores import RowScores, read_metrics
-from jaxdep.report.table import name, sections, shared
+from jaxdep.report.table import ALONE, name, sections, shared
 
 STAMP = "synthetic corpus"
 DPI = 160
@@ -97,7 +97,7 @@ def draw(report: Report, scored: Sequence[RowScores], workdir: Path) -> list[Dra
 
 def distribution(scored: Sequence[RowScores], split: str, metric: str, synthetic: bool) -> Figure:
     """A strip and a box over the seeds for each row, published figures as markers, trivial baselines as lines."""
-    here = [row for row in scored if row.row.split == split and metric in row.row.metrics]
+    here = [row for row in scored if row.row.shown_split == split and metric in row.row.metrics]
     rows = [row for row in here if not row.row.baseline] or here
     lines = [row for row in here if row.row.baseline and row.seeds and row not in rows]
     figure = Figure(figsize=(7.2, 1.6 + 0.52 * len(rows) + 0.16 * len(lines)), layout="constrained")
@@ -153,7 +153,7 @@ def confusions(rows: Sequence[RowScores]) -> Figure:
     for axes, row in zip(panels, rows, strict=False):
         assert row.counts is not None
         image = _matrix(axes, row.counts, row.row.classes, len(row.seeds))
-        axes.set_title(textwrap.fill(f"{row.row.label} ({row.row.split})", int(side * 11)), fontsize=8)
+        axes.set_title(textwrap.fill(f"{row.row.label} ({row.row.shown_split})", int(side * 11)), fontsize=8)
     for axes in panels[len(rows) :]:
         axes.remove()
     shown = list(panels[: len(rows)])
@@ -262,7 +262,7 @@ def _distribution(report: Report, scored: Sequence[RowScores], split: str, metri
     caption = (
         "Each dot is a seed; the box holds the middle half of the seeds, its bar the median; the whiskers reach all."
     )
-    if any(row.row.baseline and row.row.split == split and metric in row.row.metrics for row in scored):
+    if any(row.row.baseline and row.row.shown_split == split and metric in row.row.metrics for row in scored):
         caption += " Grey lines are trivial baselines."
     return finished(
         report,
@@ -301,7 +301,7 @@ def _learning(report: Report, stage: str, frame: pd.DataFrame, metrics: Sequence
 def _confusion(report: Report, row: RowScores, index: int) -> Drawing:
     assert row.counts is not None
     seeds = f"mean over {len(row.seeds)} seeds" if len(row.seeds) > 1 else "one seed"
-    title = f"Confusion, {row.row.label} ({row.row.split})"
+    title = f"Confusion, {row.row.label} ({row.row.shown_split})"
     caption = f"Examples by target (rows) and prediction (columns), {seeds}, with the share of each row."
     figure = confusion(row.counts, row.row.classes, len(row.seeds))
     return finished(report, figure, f"confusion_{index + 1:02d}_{slug(row.row.label)}.png", "Confusion", title, caption)
@@ -321,7 +321,7 @@ def _confusions(report: Report, rows: Sequence[RowScores], number: int) -> list[
 
 def _agreement(report: Report, row: RowScores, index: int) -> Drawing:
     assert row.examples is not None
-    title = f"Predicted against target, {row.row.label} ({row.row.split})"
+    title = f"Predicted against target, {row.row.label} ({row.row.shown_split})"
     caption = "Each dot is an example: the median of its predictions over the seeds, with a bar from the 10 to the 90 % quantile."
     file_name = f"agreement_{index + 1:02d}_{slug(row.row.label)}.png"
     return finished(report, agreement(row.examples), file_name, "Predicted against target", title, caption)
@@ -345,9 +345,13 @@ def _strip(axes: Axes, place: int, scores: np.ndarray) -> None:
 
 def _published(axes: Axes, place: int, row: RowScores, metric: str) -> None:
     for figure in row.row.published:
-        if figure.metric != metric:
+        if metric not in figure.metrics:
             continue
-        for value, marker, label in ((figure.max, "v", "published MAX"), (figure.avg, "D", "published AVG")):
+        for value, marker, label in (
+            (figure.max, "v", "published MAX"),
+            (figure.avg, "D", "published AVG"),
+            (figure.figure, "*", f"published, {ALONE}"),
+        ):
             if np.isfinite(value):
                 axes.plot(
                     value,

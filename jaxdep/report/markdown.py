@@ -10,8 +10,6 @@ from jaxdep.report.exhibits import Shown
 from jaxdep.report.figures import Drawing
 from jaxdep.report.scores import RowScores
 
-_HEADINGS = ("Row", "Split", "Metric", "n", "MAX", "AVG", "STD", "95 % interval", "Published MAX", "AVG", "STD")
-
 
 def render(
     report: Report,
@@ -27,7 +25,7 @@ def render(
             "> **Synthetic corpus.** A stand-in with a planted effect: no figure here says anything about people."
         )
     parts += [_plain(report.description), f"Paper: {_plain(report.source)}" if report.source else ""]
-    parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report))]
+    parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report, lines))]
     notes = "\n".join(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))
     parts += ["## Notes", notes] if notes else []
     told = "\n".join(f"- **{_plain(corpus)}**: {_plain(' '.join(sentences))}" for corpus, sentences in report.data)
@@ -43,13 +41,20 @@ def render(
 
 
 def _results(lines: Sequence[table.Line]) -> list[str]:
-    parts = []
+    parts, columns = [], table.columns(lines)
+    headings = [f"Published {column.heading}" if column.is_published else column.heading for column in columns]
     for section, group in table.line_sections(lines):
         body = [
-            (line.scored.row.label, line.scored.row.split, table.name(line.metric), *table.cells(line))
+            (
+                *(line.scored.row.label, line.scored.row.shown_split, table.name(line.metric)),
+                *(column.cell(line) for column in columns),
+            )
             for line in group
         ]
-        parts += [f"### {_plain(section)}" if section else "", _grid(_HEADINGS, body, text_columns=3)]
+        parts += [
+            f"### {_plain(section)}" if section else "",
+            _grid(("Row", "Split", "Metric", *headings), body, text_columns=3),
+        ]
     return parts
 
 
@@ -74,7 +79,7 @@ def _confusion(row: RowScores) -> str:
     assert row.counts is not None
     classes = row.row.classes
     body = [(label, *(f"{count:.1f}" for count in counts)) for label, counts in zip(classes, row.counts, strict=True)]
-    heading = f"### {_plain(row.row.label)} ({_plain(row.row.split)}), n = {len(row.seeds)}"
+    heading = f"### {_plain(row.row.label)} ({_plain(row.row.shown_split)}), n = {len(row.seeds)}"
     return heading + "\n\n" + _grid(("target (rows), predicted", *classes), body, text_columns=1)
 
 

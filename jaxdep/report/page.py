@@ -42,6 +42,8 @@ def render(
         spread=[(section, groups) for section, groups in sections if not section or any(map(_spreads, groups))],
         spreads=_spreads,
         table=table,
+        columns=table.columns(lines),
+        caption=table.caption(report, lines),
         notes=table.notes(report, scored),
         duels=table.duels(scored),
         confusions=[row for row in scored if row.counts is not None],

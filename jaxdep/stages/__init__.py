@@ -94,8 +94,8 @@ class StageRun:
         """The same of the windows of recordings, `rows` on the example axis."""
         return self._table(task, split, seed, self.examples.ids[rows], rows, values)
 
-    def lacking(self, missing: config.Missing) -> tuple[np.ndarray, str]:
-        """The participants of the test split who lack a modality, and a sentence that counts them.
+    def lacking(self, missing: config.Missing) -> tuple[list[np.ndarray], str]:
+        """The participants of the test split who lack a modality, draw by draw, and a sentence that counts them.
 
         Raises:
             DataError: the corpus cannot be split as the config says, or nobody is tested.
@@ -110,8 +110,13 @@ class StageRun:
         if not everybody.size:
             raise DataError(f"stages.{self.name}: a modality is missing in the test split alone, and nobody is in it")
         count = round(missing.share * len(everybody))
-        drawn = np.random.default_rng(missing.seed).permutation(everybody)[:count]
-        return drawn, f"Without {missing.of}: {count} of {len(everybody)} participants of test."
+        rng = np.random.default_rng(missing.seed)
+        drawn = [rng.permutation(everybody)[:count] for _ in range(missing.draws)]
+        times = f", drawn {missing.draws} times; a seed's score is the mean" if missing.draws > 1 else ""
+        return (
+            drawn,
+            f"Without {missing.of}: {count} of {len(everybody)} participants of {stage.data.called('test')}{times}.",
+        )
 
     def _table(
         self, task: str, split: str, seed: int, names: np.ndarray, rows: np.ndarray, values: np.ndarray

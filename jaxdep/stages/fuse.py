@@ -1,5 +1,6 @@
 """Decides from the probabilities that other stages wrote; the arithmetic is in jaxdep.statistics.fusion."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import FuseStage
 from jaxdep.config.stages.fuse import CONFLICTS
+from jaxdep.config.stages.missing import draws_of
 from jaxdep.stages import OWN_VALIDATION, StageRun
 from jaxdep.statistics import fusion, metrics
 
@@ -31,13 +33,14 @@ class _Ballot(NamedTuple):
 
 def run(config: FuseStage, stage: StageRun) -> None:
     """Writes predictions.csv; of each seed and member its temperature and validation score in fusion.csv; of a vote in
-    conflicts.csv what became of the recordings about which the members disagreed.
+    conflicts.csv what became of the recordings about which the members disagreed. Where it is drawn several times who lacks
+    a modality, the files have a last column `draw`.
 
     Raises:
         ConfigError: something is to be fitted to a validation split that is not there.
         DataError: the predictions of a member cannot be read, or a regression cannot be fitted to them.
     """
-    task = config.task
+    task, called = config.task, config.data.called
     lacks, remarks = _lacking(config, stage)
     nobody = np.zeros(0, int), np.zeros((0, len(stage.examples.classes[task])))
     written = [stage.predictions(task, split, 0, *nobody) for split in config.report]
@@ -51,29 +54,37 @@ def run(config: FuseStage, stage: StageRun) -> None:
             {"seed": seed, "member": name, "temperature": temperature, "validation_score": score}
             for (name, seed), temperature, score in zip(ballot.voters, temperatures, validation.scores, strict=True)
         ]
-        lacking = lacks[[config.members.index(name) for name, _ in ballot.voters]]
-        for split in config.report:
+        places = [config.members.index(name) for name, _ in ballot.voters]
+        for split, draw in itertools.product(config.report, range(len(lacks))):
             decided = ballot.decided[split]
             groups = np.flatnonzero(np.isfinite(decided).all(-1).any(0))  # those of whom anything is known
             there = _calibrated(decided[:, groups], temperatures)
-            there[lacking[:, groups]] = np.nan
+            there[lacks[draw][places][:, groups]] = np.nan
             balanced = config.tasks[task].class_weights == "balanced"
             values = fusion.combine(config.rule, there, validation, balanced=balanced)
             is_decided = np.isfinite(values).all(1)
             undecided[split] = max(undecided[split], int((~is_decided).sum()))
-            written.append(stage.predictions(task, split, ballot.seed, groups[is_decided], values[is_decided]))
+            found = stage.predictions(task, split, ballot.seed, groups[is_decided], values[is_decided])
+            of_draw = {"draw": draw} if len(lacks) > 1 else {}
+            written.append(found.assign(**of_draw))
             if config.rule == "vote":
                 target = stage.examples.labels[task][stage.examples.first_rows[groups]]
-                conflicts += _conflicts(config, ballot, split, there, values, target)
-    remarks += [f"No decision, since no member has one: {n} recordings of {s}." for s, n in undecided.items() if n]
+                conflicts += [row | of_draw for row in _conflicts(config, ballot, split, there, values, target)]
+    remarks += [
+        f"No decision, since no member has one: {n} recordings of {called(split)}."
+        for split, n in undecided.items()
+        if n
+    ]
     if config.seeds == "best":
         chosen = ", ".join(f"{stage.stages[name].label} {seed}" for name, seed in ballots[0].voters)
-        remarks.append(f"Seeds, by {config.weight_by} on validation: {chosen}.")
+        remarks.append(f"Seeds, by {config.weight_by} on {called('validation')}: {chosen}.")
         remarks += [OWN_VALIDATION] if stage.validates_by_seed(config.data.splits) else []
     stage.write_csv("predictions.csv", pd.concat(written, ignore_index=True))
     stage.write_csv("fusion.csv", pd.DataFrame(fitted, columns=["seed", "member", "temperature", "validation_score"]))
     if config.rule == "vote":
-        stage.write_csv(CONFLICTS.name, pd.DataFrame(conflicts, columns=list(CONFLICTS.columns)))
+        stage.write_csv(
+            CONFLICTS.name, pd.DataFrame(conflicts, columns=[*CONFLICTS.columns, *(["draw"] if len(lacks) > 1 else [])])
+        )
     diverged = sorted({seed for name in config.members for seed in stage.other(name).record["diverged"]})
     if config.seeds != "each":
         remarks += [f"Without the diverged seeds {', '.join(map(str, diverged))}."] if diverged else []
@@ -155,14 +166,14 @@ def _read(path: Path, task: str, stage: StageRun) -> dict[int, pd.DataFrame]:
     return {int(seed): table.iloc[places[seed]] for seed in table["seed"].unique()}
 
 
-def _lacking(config: FuseStage, stage: StageRun) -> tuple[Bool[np.ndarray, "M G"], list[str]]:
-    """Which members have no say in which recordings, and what the report says of it."""
+def _lacking(config: FuseStage, stage: StageRun) -> tuple[Bool[np.ndarray, "D M G"], list[str]]:
+    """In each draw, which members have no say in which recordings; and what the report says of it."""
     examples = stage.examples
     of_group = examples.participants[examples.first_rows]
-    lacks, remarks = np.zeros((len(config.members), len(of_group)), bool), []
+    lacks, remarks = np.zeros((draws_of(config.missing), len(config.members), len(of_group)), bool), []
     for missing in config.missing:
-        participants, remark = stage.lacking(missing)
-        lacks[config.members.index(missing.of)] = np.isin(of_group, participants)
+        drawn, remark = stage.lacking(missing)
+        lacks[:, config.members.index(missing.of)] = [np.isin(of_group, participants) for participants in drawn]
         remarks.append(remark)
     return lacks, remarks
 
@@ -226,7 +237,7 @@ def _what_was_fitted(config: FuseStage, fitted: Sequence[Mapping[str, Any]]) -> 
     if not what or not fitted:
         return []
     optimistic = ", which is scored here: optimistic" if "validation" in config.report else ""
-    sentences = [f"Fitted to validation{optimistic}: {' and '.join(what)}."]
+    sentences = [f"Fitted to {config.data.called('validation')}{optimistic}: {' and '.join(what)}."]
     if config.calibration == "temperature":
         means = pd.DataFrame(fitted).groupby("member", sort=False)["temperature"].mean()
         listed = ", ".join(f"{name} {value:.2f}" for name, value in means.items())

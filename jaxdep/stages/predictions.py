@@ -22,6 +22,22 @@ def write_predictions(
     further: Sequence[Further] = (),
     score_windows: bool = False,
 ) -> None:
+    """Writes the files of `predictions`; raises as it does."""
+    for name, table in predictions(
+        tasks, stage, ensemble, states, further=further, score_windows=score_windows
+    ).items():
+        stage.write_csv(name, table)
+
+
+def predictions(
+    tasks: Iterable[str],
+    stage: StageRun,
+    ensemble: Ensemble,
+    states: SeedState,
+    *,
+    further: Sequence[Further] = (),
+    score_windows: bool = False,
+) -> dict[str, pd.DataFrame]:
     """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds.
 
     Where there are folds, a seed's decisions on all of them stand there, and in which fold; where there is a sweep, those
@@ -59,8 +75,8 @@ def write_predictions(
                 there, seed = rows[index] >= 0, ensemble.lanes[index].seed
                 found = stage.window_predictions(first, part, seed, rows[index, there], examples[index, there])
                 of_windows.append(_with_lane(found, columns, index))
-    for name, found_parts in (tables or {PREDICTIONS: [pd.DataFrame(columns=PREDICTION_COLUMNS)]}).items():
-        stage.write_csv(name, pd.concat(found_parts, ignore_index=True))
+    nothing = {PREDICTIONS: [pd.DataFrame(columns=PREDICTION_COLUMNS)]}
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in (tables or nothing).items()}
 
 
 def write_variants(task: str, stage: StageRun, ensemble: Ensemble, states: SeedState) -> None:

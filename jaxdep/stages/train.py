@@ -198,7 +198,8 @@ def _choice(config: TrainStage, names: Sequence[str], chosen: Sequence[int]) -> 
         return ""
     times = {names[variant]: chosen.count(variant) for variant in sorted(set(chosen))}
     told = "; ".join(f"{name} in {count} folds" if len(chosen) > 1 else name for name, count in times.items())
-    return f"Of {len(names)} combinations chosen by the mean {config.training.monitor} on validation: {told}."
+    split = config.data.called("validation")
+    return f"Of {len(names)} combinations chosen by the mean {config.training.monitor} on {split}: {told}."
 
 
 def _write_metrics(stage: StageRun, ensemble: Ensemble, history: History, chosen: Sequence[int]) -> None:

@@ -48,15 +48,20 @@ def classification(
     """
     has_probabilities = jnp.issubdtype(output.dtype, jnp.floating)
     prediction = predicted_class(output) if has_probabilities else output
-    counts = confusion(target, prediction, n_classes, weight)
+    found = of_confusion(confusion(target, prediction, n_classes, weight), positive, classes)
+    return found | (of_probabilities(target, output, weight, positive) if has_probabilities else {})
+
+
+def of_confusion(
+    counts: Float[Array, "*batch C C"], positive: int | None = 1, classes: Sequence[str] = ()
+) -> dict[str, Float[Array, "*batch"]]:
+    """The metrics that are functions of the confusion counts: see `classification`."""
     found = _of_counts(counts) | {
         f"{name}_of_{label}": metric(counts)[..., index]
         for index, label in enumerate(classes)
         for name, metric in (("precision", precision), ("recall", recall), ("f1", f1))
     }
-    if n_classes == 2 and positive is not None:
-        found |= _of_positive(counts, positive)
-    return found | (of_probabilities(target, output, weight, positive) if has_probabilities else {})
+    return found | (_of_positive(counts, positive) if counts.shape[-1] == 2 and positive is not None else {})
 
 
 def of_probabilities(

@@ -4,11 +4,11 @@ import dataclasses
 import math
 
 import numpy as np
+import scipy.optimize
 import scipy.stats
 from jaxtyping import Float
 
 RESAMPLES = 10_000
-RESAMPLED_PAIRS = 2_000  # a comparison of 1000 seeds with 1000 is a matrix product a pair of rows
 CONFIDENCE = 0.95
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _BOOTSTRAP_SEED = 0  # fixed, so that a report made again is the same to the byte
@@ -41,7 +41,7 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The probability that a random seed of A scores above a random seed of B, with its bootstrap interval."""
+    """The probability that a random seed of A scores above a random seed of B, with its score interval."""
 
     probability: float
     ci_low: float
@@ -191,17 +191,34 @@ def probability_of_improvement(a: Float[np.ndarray, " S"], b: Float[np.ndarray, 
 
     It is the Mann-Whitney statistic by the number of pairs. The scores are better the higher: give errors negated.
     Seeds that are not finite are left out. The interval is NaN where both have one seed; all is NaN where one has none.
+
+    The interval is a score interval, which is one also where all seeds of A beat all of B, and a bootstrap's ends would
+    both be 1: Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2",
+    Statistics in Medicine 25, 2006, method 5. Against a single score it is Wilson's interval of a proportion.
     """
     a, b = (values[np.isfinite(values)] for values in (np.asarray(a, np.float64), np.asarray(b, np.float64)))
     if min(a.size, b.size) == 0:
         return Comparison(math.nan, math.nan, math.nan)
-    wins = (np.sign(a[:, None] - b[None, :]) + 1) / 2  # [S, T]
+    rank_sum = scipy.stats.rankdata(np.concatenate([a, b]))[: a.size].sum()
+    probability = float((rank_sum - a.size * (a.size + 1) / 2) / (a.size * b.size))
     if a.size == b.size == 1:
-        return Comparison(float(wins[0, 0]), math.nan, math.nan)
-    rng = np.random.default_rng(_BOOTSTRAP_SEED)
-    # How often each seed is drawn stands for the drawn seeds: a resample costs a product, not a matrix of pairs.
-    drawn_a, drawn_b = (rng.multinomial(size, np.full(size, 1 / size), RESAMPLED_PAIRS) / size for size in wins.shape)
-    resampled = ((drawn_a @ wins) * drawn_b).sum(axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled, (tail, 1 - tail))
-    return Comparison(float(wins.mean()), float(low), float(high))
+        return Comparison(probability, math.nan, math.nan)
+    return Comparison(probability, *_score_interval(probability, a.size, b.size))
+
+
+def _score_interval(probability: float, n_a: int, n_b: int) -> tuple[float, float]:
+    """The probabilities that lie as far from the one that was found as their own standard error allows."""
+    z = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)
+    # Of Hanley and McNeil's variance (Radiology 1982), with the mean number of seeds for each side's, so that B against A
+    # has the mirrored interval; a single score has no spread of its own.
+    others = (n_a + n_b) / 2 - 1 if min(n_a, n_b) > 1 else 0
+
+    def excess(p: float) -> float:
+        variance = p * (1 - p) * (1 + others * ((1 - p) / (2 - p) + p / (1 + p))) / (n_a * n_b)
+        return float((probability - p) ** 2 - z**2 * variance)
+
+    # Where the found one is 0 or 1 it is an end itself, and a root of its own.
+    inner = 1e-9
+    low = scipy.optimize.brentq(excess, 0, min(probability, 1 - inner)) if probability > 0 else 0.0
+    high = scipy.optimize.brentq(excess, max(probability, inner), 1) if probability < 1 else 1.0
+    return float(low), float(high)

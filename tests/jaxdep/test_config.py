@@ -9,7 +9,8 @@ from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
-from jaxdep.config import Published
+from jaxdep.config import Data, EvaluateStage, Folds, FuseStage, Missing, Published, Splits, Task
+from jaxdep.config.stages.missing import check_missing
 from jaxdep.losses import CrossEntropy, Huber
 from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionText
 
@@ -85,7 +86,7 @@ def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
         (config.Experiment(), "config.stages: the experiment has none"),
         (config.Experiment(stages={"../x": experiment().stages["text"]}), "config.stages: '../x' names a folder"),
         (config.Mapping(mapper="vmpa"), "config.mapper: expected "),
-        (Published(metric="f1"), "config.max: none of max, avg and std of 'f1' is given"),
+        (Published(metric="f1"), "config.max: none of max, avg, std, figure of 'f1' is given"),
     ],
 )
 def test_values_that_do_not_fit_are_one_line(wrong, line):
@@ -228,3 +229,34 @@ def test_the_lanes_of_the_stage_with_most_decide_how_many_devices_are_used():
     assert large.most_lanes == 2 * 5 * 3
     large.stages[name].data.splits = config.Splits(folds=config.Folds())
     assert large.most_lanes == float("inf")
+
+
+def test_a_stage_that_draws_several_times_is_no_member_of_a_fusion():
+    common = {"data": Data(), "tasks": {"depressed": Task()}}
+    source = EvaluateStage(of="a", missing=(Missing("b", share=0.5, draws=3),), **common)
+    fusion = FuseStage(members=("drawn",), **common)
+    with pytest.raises(ConfigError, match="members: 'drawn' draws several times"):
+        fusion.check_need("drawn", source)
+    with pytest.raises(ConfigError, match=r"missing: draws: the same for each, found \[1, 2\]"):
+        check_missing((Missing("b", share=0.5), Missing("a", draws=2)), ("a", "b"), ("test",))
+    with pytest.raises(ConfigError, match="draws: at least 1, found 0"):
+        Missing("b", draws=0).freeze()
+
+
+@pytest.mark.parametrize(
+    ("splits", "names"),
+    [
+        (Splits(), {"validation": "dev (daic_woz)"}),
+        (Splits(validation=(), test=("dev",), validation_fraction=0.2), {"test": "dev (daic_woz)"}),
+        (
+            Splits(validation=("test",), test=("dev", "extra")),
+            {"validation": "test (daic_woz)", "test": "dev + extra (daic_woz)"},
+        ),
+        (Splits(by="participant", validation=(), test=("300",), train=()), {}),
+        (Splits(folds=Folds(count=3)), {}),
+    ],
+)
+def test_the_parts_are_called_as_the_corpus_calls_them(splits, names):
+    data = Data(splits=splits)
+    assert data.split_names == names
+    assert data.called("train") == "train"

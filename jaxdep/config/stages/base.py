@@ -162,7 +162,7 @@ class ScoredStage(StageConfig):
         for name, task in self.tasks.items():
             labels.check_task(name, task)
         labels.check_metrics("metrics", self.task, self.metrics)
-        labels.check_metrics("published", self.task, [figure.metric for figure in self.published])
+        labels.check_metrics("published", self.task, [name for figure in self.published for name in figure.metrics])
 
     def results(self, stages: Mapping[str, StageConfig]) -> dict[str, Any]:
         found = super().results(stages)
@@ -182,6 +182,7 @@ class ScoredStage(StageConfig):
             published=self.published,
             note=self.remarks(finished),
             selected_on="validation" if self.epochs_selected(finished.stages) else "",
+            split_names=self.data.split_names,
             **target(self.task, finished),
         )
         return [row]

@@ -18,7 +18,7 @@ from jaxdep.config.stages.base import (
     labels_of,
 )
 from jaxdep.config.stages.evaluate import EvaluateStage
-from jaxdep.config.stages.missing import Missing, check_missing
+from jaxdep.config.stages.missing import Missing, check_missing, draws_of
 from jaxdep.config.stages.train import TrainStage
 
 CONFLICTS = CsvFile(
@@ -66,6 +66,8 @@ class FuseStage(ScoredStage):
             return
         check_kind("members", needed, source, TrainStage, EvaluateStage)
         check_tasks(self, needed, source)
+        if isinstance(source, EvaluateStage) and draws_of(source.missing) > 1:
+            raise ConfigError(f"members: {needed!r} draws several times who lacks something; name a stage of one draw")
         check_alike(self, needed, source, (*CORPUS, "splits"))
 
     def check(self) -> None:
@@ -92,4 +94,12 @@ class FuseStage(ScoredStage):
         return any(stages[name].epochs_selected(stages) for name in self.needs())
 
     def exhibits(self, finished: Finished) -> list[Exhibit]:
-        return [self.exhibit("conflicts", finished)] if self.rule == "vote" else []
+        if self.rule != "vote":
+            return []
+        called = [
+            f"{part[0].upper()}{part[1:]} is {self.data.called(part)}."
+            for part in self.report
+            if part in self.data.split_names
+        ]
+        exhibit = self.exhibit("conflicts", finished)
+        return [dataclasses.replace(exhibit, note=" ".join(filter(None, (exhibit.note, *called))))]

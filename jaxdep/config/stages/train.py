@@ -151,7 +151,8 @@ class TrainStage(ScoredStage):
                     f"there are {', '.join(alike)}"
                 )
             labels.check_metrics(f"{field}.metrics", row.against, row.metrics)
-            labels.check_metrics(f"{field}.published", row.against, [figure.metric for figure in row.published])
+            names = [name for figure in row.published for name in figure.metrics]
+            labels.check_metrics(f"{field}.published", row.against, names)
 
     def results(self, stages: Mapping[str, StageConfig]) -> dict[str, Any]:
         training = dataclasses.replace(self.training, checkpoint_every_s=Training.checkpoint_every_s)

@@ -1,11 +1,12 @@
 """Exhibits of a report: tables and figures of a paper that are no rows of scores, from files that stages write.
 
-Each kind has a module, whose `EXHIBIT` names the files and says what is shown of them; it is listed here.
+Each kind has a module, whose `EXHIBIT` names the files and says what is shown of them; it is listed here. Those that are
+made from the lines of the report's own table have a function in `OF_TABLE`, and no stage asks for them.
 """
 
 import functools
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.style
@@ -15,10 +16,12 @@ from input_pipeline.config import ConfigError
 from jaxdep.config.rows import Exhibit
 from jaxdep.report import Report
 from jaxdep.report.csv_files import read_csv
+from jaxdep.report.exhibits import draws, readings
 from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, Shown
 from jaxdep.report.figures import STYLE, Drawing, finished
+from jaxdep.report.table import Line
 
-__all__ = ["KINDS", "ExhibitKind", "Grid", "Part", "Shown", "drawings", "show"]
+__all__ = ["KINDS", "ExhibitKind", "Grid", "Part", "Shown", "drawings", "of_table", "show"]
 
 MODULES = (
     "attention",
@@ -29,6 +32,7 @@ MODULES = (
 )
 _OBJECTS: list[ExhibitKind] = [pkgutil.resolve_name(f"{__name__}.{name}:EXHIBIT") for name in MODULES]
 KINDS = {one.kind: one for one in _OBJECTS}
+OF_TABLE: tuple[Callable[[Sequence[Line]], list[Shown]], ...] = (draws.shown, readings.shown)
 
 
 def show(report: Report, workdir: Path) -> list[Shown]:
@@ -44,6 +48,11 @@ def show(report: Report, workdir: Path) -> list[Shown]:
             draw = functools.partial(_drawing, report, f"exhibit_{number:02d}_{exhibit.kind}")
             shown.append(Shown(exhibit, _parts(exhibit, workdir / "stages" / exhibit.stage, draw)))
     return shown
+
+
+def of_table(lines: Sequence[Line]) -> list[Shown]:
+    """What follows from the report's table as a whole."""
+    return [one for shown in OF_TABLE for one in shown(lines)]
 
 
 def drawings(shown: Sequence[Shown]) -> list[Drawing]:

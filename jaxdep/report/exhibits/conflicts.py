@@ -2,7 +2,7 @@
 
 Reads `CONFLICTS`: for each seed, split and member, among its `recordings` those on whose decision the
 members do not agree (`conflicts`), and of these how often the member was `right`, the vote `followed` it, and the vote
-was right (`vote_right`).
+was right (`vote_right`). Where it is drawn several times who lacks a modality, there is one of each for every `draw`.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from jaxdep.config.stages.fuse import CONFLICTS
-from jaxdep.report.csv_files import refuse
+from jaxdep.report.csv_files import read_csv, refuse
 from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, groups, listed, read_rows, share, within
 
 _COUNTS = CONFLICTS.columns[3:]
@@ -19,22 +19,26 @@ _COUNTS = CONFLICTS.columns[3:]
 def parts(folder: Path, draw: Draw) -> tuple[Part, ...]:
     """The totals over the seeds as a table, and a sentence for each split. Raises DataError where the file is wrong."""
     frame = read(folder / CONFLICTS.name)
-    sentences = tuple(followed(split, rows) for (split,), rows in groups(frame, "split"))
-    return (Part("", sentences, (), (_grid(frame),)),)
+    sentences = [followed(split, rows) for (split,), rows in groups(frame, "split")]
+    if frame["seed"].nunique() > 1 or frame["draw"].nunique() > 1:
+        sentences.append("STD: of the shares that single seeds have, of all their draws; and of those of single draws.")
+    return (Part("", tuple(sentences), (), (_grid(frame),)),)
 
 
 def read(path: Path) -> pd.DataFrame:
     """The file with numbers as numbers."""
-    frame = read_rows(path, CONFLICTS.columns, ("seed", "split", "member"))
+    draws = "draw" in read_csv(path, CONFLICTS.columns).columns
+    frame = read_rows(path, CONFLICTS.columns, ("seed", "split", *(("draw",) if draws else ()), "member"))
     frame = frame.assign(
         seed=within(path, frame, "seed", whole=True),
+        draw=within(path, frame, "draw", 0, whole=True) if draws else 0,
         **{name: within(path, frame, name, 0, whole=True) for name in _COUNTS},
     )
     refuse(path, frame, "conflicts", frame["conflicts"] > frame["recordings"], "is more than the recordings")
     for name in ("right", "followed", "vote_right"):
         refuse(path, frame, name, frame[name] > frame["conflicts"], "is more than the conflicts")
     for name in ("recordings", "conflicts", "vote_right"):
-        first = frame.groupby(["seed", "split"])[name].transform("first")
+        first = frame.groupby(["seed", "split", "draw"])[name].transform("first")
         refuse(path, frame, name, frame[name] != first, "differs from that of the seed's other members")
     return frame
 
@@ -87,14 +91,24 @@ def _with_share(totals: pd.DataFrame, members: list[str], name: str) -> str:
 def _grid(frame: pd.DataFrame) -> Grid:
     body = []
     for (split,), rows in groups(frame, "split"):
-        for member, counts in _totals(rows).iterrows():
-            shares = (
-                share(int(counts[name]), int(counts["conflicts"])) for name in ("right", "followed", "vote_right")
-            )
-            of_recordings = share(int(counts["conflicts"]), int(counts["recordings"]))
-            body.append((split, str(member), str(rows["seed"].nunique()), of_recordings, *shares))
+        for (member,), of_member in groups(rows, "member"):
+            shares = (_spread(of_member, name, "conflicts") for name in ("right", "followed", "vote_right"))
+            of_recordings = _spread(of_member, "conflicts", "recordings")
+            body.append((split, member, str(rows["seed"].nunique()), of_recordings, *shares))
     headings = ("Split", "Member", "seeds", "conflicts", "member right", "vote followed it", "vote right")
     return Grid(headings, tuple(body), 2)
+
+
+def _spread(rows: pd.DataFrame, part: str, whole: str) -> str:
+    """A member's count as a share of another over all seeds and draws, with the STDs of the share over either."""
+    text = share(int(rows[part].sum()), int(rows[whole].sum()))
+    deviations = []
+    for key in ("seed", "draw"):
+        totals = rows.groupby(key)[[part, whole]].sum()
+        shares = 100 * totals[part] / totals[whole]  # NaN where nobody disagreed
+        if shares.count() > 1:
+            deviations.append(f"{shares.std():.0f} % over {key}s")
+    return f"{text}, STD {listed(deviations)}" if deviations else text
 
 
 EXHIBIT = ExhibitKind("conflicts", (CONFLICTS,), parts)

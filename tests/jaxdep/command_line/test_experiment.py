@@ -220,6 +220,7 @@ def test_overwrite_runs_what_changed_and_keeps_what_did_not(jaxdep_main, used):
     assert ended.code == 0, ended.err
     assert "majority: finished before\n" in ended.out
     assert re.search(r"^text: finished in ", ended.out, re.MULTILINE)
+    assert ended.out.index("text: its 3 trained seeds (") < ended.out.index("text: finished in ")
     after = times(used)
     assert after["majority"] == before["majority"]
     assert after["text"] > before["text"]

@@ -44,6 +44,9 @@ def get_config(variant: str = "") -> Experiment:
     stages["without"] = FuseStage(label="without", missing=(ABSENT,), calibration="none", **fused)
     stages["neither"] = FuseStage(label="neither", missing=(ABSENT, Missing("a", share=0.5)), **fused)
     stages["masked"] = EvaluateStage(label="masked", of="b", missing=(ABSENT,), **row)
+    again = (Missing("b", share=0.5, draws=3),)
+    stages["drawn"] = FuseStage(label="drawn", rule="vote", missing=again, calibration="none", **fused)
+    stages["masked_drawn"] = EvaluateStage(label="masked, drawn", of="b", missing=again, **row)
     return Experiment(
         name="fuse", title="Fuse", system="tiny", seeds=Seeds(count=2), mapping=Mapping(mapper="map"), stages=stages
     )
@@ -115,6 +118,30 @@ def test_who_lacks_a_modality_is_decided_from_the_other_and_counted(workdir):
     assert all(any(stage in note for note in notes) for stage in ("without", "neither", "masked"))
 
 
+def test_each_draw_takes_other_participants_and_the_first_is_that_of_a_single_draw(workdir):
+    single, drawn, whole = (decisions(workdir, stage) for stage in ("masked", "masked_drawn", "b"))
+    assert sorted(drawn["draw"].unique()) == [0, 1, 2]
+    lacks = {}
+    for draw, rows in drawn.groupby("draw"):
+        changed = ~np.isclose(rows["p_depressed"], whole["p_depressed"].loc[rows.index], atol=2e-6)
+        assert changed.sum() == 2 * 2  # half of four participants, of two seeds
+        lacks[draw] = frozenset(rows["participant"][changed])
+    assert len(set(lacks.values())) > 1
+    first = drawn[drawn["draw"] == 0]
+    np.testing.assert_allclose(first["p_depressed"], single["p_depressed"].loc[first.index], atol=2e-6)
+    vote, a = (decisions(workdir, stage) for stage in ("drawn", "a"))
+    for draw, rows in vote.groupby("draw"):  # with one vote alone, that of a member decides
+        alone = rows[rows["participant"].isin(lacks[draw])]
+        assert (alone["prediction"] == a["prediction"].loc[alone.index]).all()
+    table = pd.read_csv(workdir / "report/table.csv").set_index(["row", "metric"])
+    assert table.loc[("masked, drawn", "f1"), "n_draws"] == table.loc[("drawn", "f1"), "n_draws"] == 3
+    conflicts = pd.read_csv(workdir / "stages/drawn/conflicts.csv")
+    assert not conflicts.duplicated(["seed", "split", "draw", "member"]).any()
+    page = (workdir / "report/report.md").read_text()
+    assert "2 of 4 participants of test, drawn 3 times; a seed's score is the mean." in page
+    assert "Spread over the draws of who lacks a modality" in page
+
+
 def test_who_lacks_everything_is_not_decided_and_counted(workdir):
     assert len(decisions(workdir, "neither")) == 2 * 2
     assert "No decision, since no member has one: 2 recordings of test." in (workdir / "report/report.md").read_text()
@@ -157,6 +184,10 @@ def test_a_fusion_is_made_again_when_a_member_is(workdir, jaxdep_main):
         (
             "masked.data.unnormalized=c",
             "config.stages.masked.data.unnormalized: there is no feature 'c'; there are a, b",
+        ),
+        (
+            "drawn.members=('a','masked')",
+            "config.stages.drawn.missing: each names another of a, masked",
         ),
         ("masked.of=mean", "config.stages.masked.of: 'mean' is a FuseStage; name a TrainStage"),
     ],

@@ -64,6 +64,15 @@ def test_a_difference_is_named_with_both_values(taken, changed, line):
     assert line in refusal(taken, make(**changed))
 
 
+def test_what_is_deleted_is_counted_and_how_to_keep_it_is_told():
+    line = claim.loss("text", {"trained": [[0, 20], [20, 5]], "train_s": 61.4}, config.Seeds(count=40))
+    assert line.startswith("text: its 25 trained seeds (61 s of training) are deleted")
+    assert "--config.seeds.count=40 without --overwrite trains further seeds only" in line
+    assert "\n" not in line
+    assert "--config.seeds.count=21" in claim.loss("text", {"trained": [[0, 20]]}, config.Seeds(count=20))
+    assert claim.loss("text", {}, config.Seeds()) == ""
+
+
 def edit(workdir, change) -> None:
     file = workdir / "config.json"
     plain = json.loads(file.read_text())

@@ -426,8 +426,28 @@ def test_conflicts_say_whom_the_vote_followed(
 
 def test_conflicts_are_counted_over_the_seeds(workdir: Path) -> None:
     (part,) = show(workdir, "conflicts").parts
-    audio = ("dev", "audio", "2", "10 of 70 (14 %)", "4 of 10 (40 %)", "5 of 10 (50 %)", "8 of 10 (80 %)")
-    assert part.grids[0].body[0] == audio
+    assert part.grids[0].body[0][:3] == ("dev", "audio", "2")
+    told = [cell.split(", STD ") for cell in part.grids[0].body[0][3:]]
+    assert [total for total, _ in told] == ["10 of 70 (14 %)", "4 of 10 (40 %)", "5 of 10 (50 %)", "8 of 10 (80 %)"]
+    file = pd.read_csv(io.StringIO(CONFLICTS)).query("member == 'audio'")
+    shares = [
+        file["conflicts"] / file["recordings"],
+        *(file[c] / file["conflicts"] for c in ("right", "followed", "vote_right")),
+    ]
+    assert [std for _, std in told] == [f"{100 * np.std(share, ddof=1):.0f} % over seeds" for share in shares]
+
+
+def test_conflicts_of_several_draws_have_a_spread_over_both(workdir: Path) -> None:
+    header, *rows = CONFLICTS.splitlines()
+    again = [f"{row},{draw}" for draw in (0, 1) for row in rows]
+    path = workdir / "stages" / "conflicts" / "conflicts.csv"
+    path.write_text("\n".join([f"{header},draw", *again]) + "\n")
+    (part,) = show(workdir, "conflicts").parts
+    assert part.grids[0].body[0][3] == "20 of 140 (14 %), STD 4 % over seeds and 0 % over draws"
+    assert "of those of single draws" in part.sentences[-1]
+    path.write_text(path.read_text() + again[-1] + "\n")
+    with pytest.raises(DataError, match="stands there twice for one seed, split, draw"):
+        show(workdir, "conflicts")
 
 
 def test_members_that_always_agree_are_reported_as_such(workdir: Path) -> None:

@@ -22,7 +22,10 @@ from jaxdep.config import Published
 from jaxdep.config.rows import Row
 from jaxdep.report import Report, figures, scores, table
 
-COLUMNS = "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std"  # the contract
+COLUMNS = (  # the contract
+    "system,row,split,metric,n_seeds,max,avg,std,ci_low,ci_high,published_max,published_avg,published_std,"
+    "published_figure,n_participants,participants_ci_low,participants_ci_high,n_draws,std_draws,corpus_split"
+)
 PAPER = Published("f1", max=0.828, avg=0.771, std=0.027, source="Wu et al. 2022, Table 3")
 
 
@@ -134,6 +137,33 @@ def test_every_figure_of_a_synthetic_corpus_is_stamped(workdir: Path, monkeypatc
     assert not any("synthetic corpus" in texts for texts in seen)
 
 
+def test_one_figure_is_no_average_and_stands_beside_each_of_its_readings(workdir: Path) -> None:
+    spec = make()
+    alone = (
+        Published("f1", figure=0.692, readings=("f1_macro", "f1_weighted"), source="Table I", prevalence=0.3),
+        Published("accuracy", figure=0.6938, source="Table I"),
+        Published("unweighted_accuracy", figure=0.7071, source="Table I"),
+    )
+    asked = ("f1", "f1_macro", "f1_weighted", "accuracy", "unweighted_accuracy")
+    row = dataclasses.replace(spec.rows[0], published=alone, metrics=asked)
+    spec = dataclasses.replace(spec, rows=(row, *spec.rows[1:]))
+    folder, terminal = write(spec, workdir)
+    lines = pd.read_csv(folder / "table.csv").set_index(["row", "metric"]).loc["Emotion (A+T)"]
+    assert lines.loc[["f1", "f1_macro", "f1_weighted"], "published_figure"].tolist() == [0.692] * 3
+    assert lines[["published_max", "published_avg", "published_std"]].isna().all(axis=None)
+    markdown, page = (folder / "report.md").read_text(), (folder / "report.html").read_text()
+    assert "Published one figure" in markdown
+    assert "Published AVG" not in markdown
+    assert "0.692 alone" in terminal
+    for text in (markdown, page):
+        assert "Which of F1 (positive), F1 (macro) and F1 (weighted) its figure is the paper does not say" in text
+        assert "F1 (weighted): nearest to the published figure in 1 of 1 rows" in text
+    figure = figures.distribution([scores.read(row, workdir)], "dev", "f1_macro", synthetic=False)
+    assert "published, one figure" in {text.get_text() for text in figure.legends[0].get_texts()}
+    folder, _ = write(dataclasses.replace(spec, synthetic=True), workdir)
+    assert "nearest to the published" not in (folder / "report.html").read_text()
+
+
 def test_published_markers_and_baseline_lines_stand_in_the_figure_but_not_on_synthetic_data(workdir: Path) -> None:
     spec = make()
     scored = [scores.read(row, workdir) for row in spec.rows]
@@ -224,6 +254,30 @@ def test_seeds_may_score_different_examples(workdir: Path) -> None:
     assert found.counts.tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
+def test_the_interval_over_participants_stands_by_its_name_where_there_are_enough_of_them(workdir: Path) -> None:
+    row = make().rows[0]
+    assert scores.read(row, workdir).over_participants == {}  # four people
+    right = [
+        (s, f"{p:02}", "yes" if p % 3 else "no", "yes" if (p + s) % 4 else "no") for s in (0, 1) for p in range(30)
+    ]
+    write_predictions(workdir / "stages" / "model", right)
+    folder, terminal = write(make(), workdir)
+    line = pd.read_csv(folder / "table.csv").set_index(["row", "metric"]).loc[("Emotion (A+T)", "f1")]
+    assert line["n_participants"] == 30
+    assert line["participants_ci_low"] < line["ci_low"] <= line["avg"] <= line["ci_high"] < line["participants_ci_high"]
+    texts = (terminal, (folder / "report.md").read_text(), (folder / "report.html").read_text())
+    for text in texts:
+        assert f"{line['participants_ci_low']:.3f}" in text
+        assert "Over participants: with other participants" in " ".join(text.split())
+    assert "95 % interval over participants" in texts[1]
+    assert max(map(len, terminal.splitlines())) <= 80
+    decided = pd.read_csv(workdir / "stages/model/predictions.csv", dtype=str)
+    decided.sample(frac=1, random_state=0).to_csv(workdir / "stages/model/predictions.csv", index=False)
+    assert scores.read(row, workdir).over_participants["f1"] == pytest.approx(
+        (line["participants_ci_low"], line["participants_ci_high"]), abs=1e-6
+    )
+
+
 def test_numeric_classes_are_scored_as_values_too(workdir: Path) -> None:
     write_predictions(workdir / "stages" / "levels", [(0, "a", "0", "5"), (0, "b", "10", "10"), (0, "c", "5", "0")])
     row = Row("levels", "PHQ-8 in levels", "dev", ("accuracy", "mae", "rmse"), None, ("0", "5", "10"))
@@ -256,6 +310,59 @@ def test_the_better_row_is_the_one_with_the_lower_error(workdir: Path) -> None:
     assert mae.metric == "mae"
     assert mae.labels == ("PHQ-8", "bad")
     assert [[cell and cell.probability for cell in row] for row in mae.cells] == [[None, 1.0], [0.0, None]]
+
+
+def test_trivial_baselines_are_compared_with_models_and_not_with_each_other(workdir: Path) -> None:
+    model, trivial, _ = make().rows
+    rows = (model, trivial, dataclasses.replace(trivial, label="All positive again"))
+    found = [scores.read(row, workdir) for row in rows]
+    (duel,) = table.duels(found)
+    assert [[cell is not None for cell in line] for line in duel.cells] == [
+        [False, True, True],
+        [True, False, False],
+        [True, False, False],
+    ]
+    assert table.duels(found[1:]) == []
+
+
+def test_draws_of_who_lacks_a_modality_are_scored_one_by_one_and_their_spread_is_shown(workdir: Path) -> None:
+    said = {(0, 0): "yes yes no no", (0, 1): "yes no no no", (1, 0): "no yes yes no", (1, 1): "no no no no"}
+    lines = [
+        f"{seed},dev,{who},{who},{target},{word},{draw}"
+        for (seed, draw), words in said.items()
+        for who, target, word in zip("abcd", ("yes", "yes", "no", "no"), words.split(), strict=True)
+    ]
+    path = workdir / "stages" / "model" / "predictions.csv"
+    path.write_text("\n".join(["seed,split,example,participant,target,prediction,draw", *lines]) + "\n")
+    spec = make()
+    row = dataclasses.replace(spec.rows[0], metrics=("accuracy",), published=())
+    folder, _ = write(dataclasses.replace(spec, rows=(row, *spec.rows[1:])), workdir)
+    found = pd.read_csv(folder / "table.csv").set_index(["row", "metric"])
+    line = found.loc[("Emotion (A+T)", "accuracy")]  # seed 0: 1, 3/4; seed 1: 1/2, 1/2
+    assert line[["n_seeds", "n_draws"]].tolist() == [2, 2]
+    assert line[["max", "avg", "std"]].tolist() == pytest.approx([0.875, 0.6875, 0.375 / 2**0.5], abs=1e-6)
+    assert line["std_draws"] == pytest.approx(0.125 / 2**0.5, abs=1e-6)  # 3/4 and 5/8
+    assert found.loc[("PHQ-8", "mae"), "n_draws"] == 1
+    page = (folder / "report.html").read_text()
+    assert "Spread over the draws of who lacks a modality" in page
+    assert "<td>0.625</td>" in page.replace(' class="n"', "")
+    path.write_text(path.read_text().rsplit("1,dev,a", 1)[0])
+    with pytest.raises(DataError, match=r"line 10: draw: '0' is of a seed that lacks some of the draws"):
+        scores.read(row, workdir)
+
+
+def test_a_row_is_called_by_the_corpuss_own_split(workdir: Path) -> None:
+    spec = make()
+    names = {"dev": "session5 (iemocap)"}
+    rows = tuple(dataclasses.replace(row, split_names=names) for row in spec.rows)
+    folder, terminal = write(dataclasses.replace(spec, rows=rows), workdir)
+    lines = pd.read_csv(folder / "table.csv")
+    assert (set(lines["split"]), set(lines["corpus_split"])) == ({"dev"}, {"session5 (iemocap)"})
+    for text in (terminal, (folder / "report.md").read_text(), (folder / "report.html").read_text()):
+        assert "session5 (iemocap)" in text
+    page = (folder / "report.html").read_text()
+    assert "<td>dev</td>" not in re.sub(r' rowspan="\d+"', "", page)
+    assert "Epoch chosen on session5 (iemocap), the split scored here: optimistic" in page
 
 
 HEADER = "seed,split,example,participant,target,prediction\n"
@@ -310,7 +417,14 @@ def test_a_metric_that_the_predictions_cannot_give_is_an_error_that_lists_the_ot
         (lambda: dataclasses.replace(make(), rows=(make().rows[0],) * 2), "two are called"),
         (lambda: dataclasses.replace(make().rows[0], published=(PAPER, PAPER)), "more than one entry"),
         (lambda: dataclasses.replace(make().rows[0], positive="Yes"), "none of the classes"),
-        (lambda: Published("f1").freeze(), "none of max, avg and std"),
+        (lambda: Published("f1").freeze(), "none of max, avg, std, figure"),
+        (lambda: Published("f1", avg=0.5, figure=0.6).freeze(), "figure: of 'f1' there is avg too"),
+        (lambda: Published("f1", avg=0.5, readings=("f1",)).freeze(), "readings: each names another"),
+        (lambda: Published("f1", avg=0.5, prevalence=0.5).freeze(), "prevalence: a share"),
+        (
+            lambda: dataclasses.replace(make().rows[0], published=(PAPER, Published("mae", 1.0, readings=("f1",)))),
+            "more than one entry",
+        ),
     ],
 )
 def test_a_report_that_does_not_fit_together_is_refused(change: Callable[[], object], message: str) -> None:

@@ -72,15 +72,45 @@ def test_probability_of_improvement_is_mann_whitneys_statistic_by_the_number_of_
     assert found == stability.probability_of_improvement(a, b)
 
 
-def test_its_interval_is_that_of_a_plain_bootstrap() -> None:
+def test_its_interval_is_near_that_of_a_plain_bootstrap_where_scores_overlap() -> None:
     rng = np.random.default_rng(5)
-    a, b = rng.normal(0.62, 0.05, 12), rng.normal(0.6, 0.05, 9)
+    a, b = rng.normal(0.62, 0.05, 30), rng.normal(0.6, 0.05, 25)
     found = stability.probability_of_improvement(a, b)
     drawn = [
-        np.mean(np.sign(rng.choice(a, 12)[:, None] - rng.choice(b, 9)) / 2 + 0.5)  # one resample after the other
-        for _ in range(4000)
+        np.mean(np.sign(rng.choice(a, 30)[:, None] - rng.choice(b, 25)) / 2 + 0.5)  # one resample after the other
+        for _ in range(2000)
     ]
-    np.testing.assert_allclose([found.ci_low, found.ci_high], np.quantile(drawn, [0.025, 0.975]), atol=0.03)
+    np.testing.assert_allclose([found.ci_low, found.ci_high], np.quantile(drawn, [0.025, 0.975]), atol=0.04)
+
+
+def test_its_interval_has_a_width_where_every_seed_beats_every_other() -> None:
+    ends = []
+    for seeds in (3, 20, 100):
+        found = stability.probability_of_improvement(1 + np.arange(seeds), -np.arange(seeds))
+        assert (found.probability, found.ci_high) == (1, 1)
+        mirrored = stability.probability_of_improvement(-np.arange(seeds), 1 + np.arange(seeds))
+        assert (mirrored.probability, mirrored.ci_low) == (0, 0)
+        assert mirrored.ci_high == pytest.approx(1 - found.ci_low)
+        ends.append(found.ci_low)
+    assert 0.3 < ends[0] < ends[1] < ends[2] < 1
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.8, 1.8, 2.6])
+def test_its_interval_covers_the_probability_about_as_often_as_it_says(shift: float) -> None:
+    rng, truth = np.random.default_rng(6), scipy.stats.norm.cdf(shift / math.sqrt(2))
+    found = [stability.probability_of_improvement(rng.normal(shift, 1, 12), rng.normal(0, 1, 12)) for _ in range(300)]
+    assert 0.91 <= np.mean([one.ci_low <= truth <= one.ci_high for one in found]) <= 0.99
+
+
+@pytest.mark.parametrize("wins", [0, 3, 11, 20])
+def test_against_a_single_score_it_is_wilsons_interval_of_a_proportion(wins: int) -> None:
+    scores = np.where(np.arange(20) < wins, 0.9, 0.1)
+    for found in (
+        stability.probability_of_improvement(scores, np.array([0.5])),
+        stability.probability_of_improvement(np.array([0.5]), scores).reversed(),
+    ):
+        wilson = scipy.stats.binomtest(wins, 20).proportion_ci(method="wilson")
+        assert (found.ci_low, found.ci_high) == pytest.approx((wilson.low, wilson.high), abs=1e-8)
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), [([0.7], [0.5], 1.0), ([0.5], [0.5], 0.5), ([0.4], [0.5], 0.0)])
