@@ -41,6 +41,7 @@ def test_the_workdir_holds_the_files_of_the_contract_and_no_other(finished):
     assert len(events) == 1
     assert figures
     assert found - events - figures == {
+        ".lock",
         "config.json",
         "environment.json",
         "stages/majority/stage.json",

@@ -1,7 +1,6 @@
 """Seeds that each draw who validates: what compares them by validation says so, and spreads are compared in pairs."""
 
 import io
-import json
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from jaxdep import config
 from jaxdep.config.stages.stability import STABILITY
-from jaxdep.stages import OWN_VALIDATION, StageRun, fuse, spread, trained
+from jaxdep.stages import OWN_VALIDATION, StageRun, fuse, record, spread, trained
 from jaxdep.stages.sources import Sources
 
 SPLITS = config.Splits(validation=(), validation_fraction=0.25)
@@ -31,8 +30,7 @@ def stage(tmp_path, make_examples):
         stages = {name: config.TrainStage(label=f"The {name}", data=data, tasks=TASKS) for name in ("audio", "text")}
         for name in stages:
             folder = tmp_path / "stages" / name
-            folder.mkdir(parents=True)
-            (folder / "stage.json").write_text(json.dumps({"diverged": []}))
+            record.write(folder, {"diverged": []})
             tables = []
             for seed in range(6):
                 p = rng.uniform(size=60)
