@@ -4,9 +4,11 @@ The same checks serve the corpus readers (`header`: cheap, no samples are read),
 the features (`load`). Each raises a `RuleError` whose one line names the file.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib
+import os
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -22,8 +24,10 @@ from jaxtyping import Float32
 from input_pipeline.errors import RuleError
 
 SILENT_PEAK = 1e-4  # of full scale: below the dither of a 16-bit recording
+LOWEST_HZ, HIGHEST_HZ = 1000, 768_000  # of what can be speech; resampled, a second of far less would fill the memory
 _BLOCK_FRAMES = 1 << 20
 _COMPILING_MODULES = ("librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
+_OGG, _LARGEST_OGG_PAGE = b"OggS", 65307
 _STREAMED_BYTES = 0x7FFFF000  # writers to a pipe cannot know the length and promise this much or more
 
 
@@ -62,17 +66,27 @@ def header(path: Path) -> Header:
     """The header of an audio file, checked against the file's size.
 
     Raises:
-        RuleError: missing-audio, unreadable-audio, truncated-audio (a wav promises more than it holds), empty-audio.
+        RuleError: missing-audio, unreadable-audio, truncated-audio (a wav promises more than it holds, an ogg has no last
+            page), odd-rate, empty-audio.
     """
-    if not path.is_file():
-        raise RuleError("missing-audio", f"{path}: no such audio file; restore it from the corpus's archive")
     try:
+        if not path.is_file():
+            raise RuleError("missing-audio", f"{path}: no such audio file; restore it from the corpus's archive")
         cut = _promised_and_held_bytes(path)
-        info = soundfile.info(str(path))
+        with _quiet(path):
+            info = soundfile.info(str(path))
+        ends = _ogg_ends(path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise _unreadable(path, error) from None
     if cut is not None and cut[0] > cut[1]:
         raise _truncated(path, f"{cut[0]} bytes of samples", str(cut[1]))
+    if not ends:
+        raise _truncated(path, "a last page", "none")
+    if not LOWEST_HZ <= info.samplerate <= HIGHEST_HZ:
+        raise RuleError(
+            "odd-rate",
+            f"{path}: {info.samplerate} samples a second, expected {LOWEST_HZ} to {HIGHEST_HZ}; copy the file again",
+        )
     if info.frames == 0:
         raise RuleError("empty-audio", f"{path}: holds no samples; copy the file again")
     return Header(info.samplerate, info.channels, info.frames)
@@ -87,7 +101,7 @@ def load(
 
     Raises:
         RuleError: as `header`; non-finite-audio; outside-audio where the stretch holds no sample; silent-audio where
-            the whole recording is asked for and its peak is below `SILENT_PEAK` (one silent stretch is no fault).
+            the whole recording is asked for and it moves by less than `SILENT_PEAK` (one silent stretch is no fault).
     """
     found = header(path)
     start = round(start_s * found.rate_hz)
@@ -100,7 +114,7 @@ def load(
         )
     mono = np.concatenate(list(_blocks(path, start, stop)))
     if start == 0 and stop_s is None:
-        _refuse_silence(path, float(np.abs(mono).max()))
+        _refuse_silence(path, float(mono.min()), float(mono.max()))
     if found.rate_hz != rate_hz:
         mono = soxr.resample(mono, found.rate_hz, rate_hz)
     return np.ascontiguousarray(mono, dtype=np.float32)
@@ -113,17 +127,22 @@ def check_waveform(path: Path) -> Header:
         RuleError: as `load` of the whole recording.
     """
     found = header(path)
-    _refuse_silence(path, max(float(np.abs(block).max()) for block in _blocks(path, 0, found.frames)))
+    ends = [(float(block.min()), float(block.max())) for block in _blocks(path, 0, found.frames)]
+    lowest, highest = zip(*ends, strict=True)
+    _refuse_silence(path, min(lowest), max(highest))
     return found
 
 
 def _blocks(path: Path, start: int, stop: int) -> Iterator[Float32[np.ndarray, " samples"]]:
     """The frames from `start` to `stop`, averaged over channels, in blocks; refuses what is not finite."""
     try:
-        with soundfile.SoundFile(str(path)) as file:
-            file.seek(start)
+        with _quiet(path):
+            opened = soundfile.SoundFile(str(path))
+            opened.seek(start)
+        with opened as file:
             while start < stop:
-                block = file.read(min(_BLOCK_FRAMES, stop - start), dtype="float32", always_2d=True)
+                with _quiet(path):
+                    block = file.read(min(_BLOCK_FRAMES, stop - start), dtype="float32", always_2d=True)
                 if len(block) == 0:
                     raise _truncated(path, f"{stop} samples", str(start))
                 if not np.isfinite(block).all():
@@ -136,7 +155,9 @@ def _blocks(path: Path, start: int, stop: int) -> Iterator[Float32[np.ndarray, "
         raise _unreadable(path, error) from None
 
 
-def _refuse_silence(path: Path, peak: float) -> None:
+def _refuse_silence(path: Path, lowest: float, highest: float) -> None:
+    """A constant is as silent as zeros."""
+    peak = (highest - lowest) / 2
     if peak < SILENT_PEAK:
         raise RuleError(
             "silent-audio", f"{path}: silent from start to end (peak {peak:.1e} of full scale); replace the recording"
@@ -153,6 +174,40 @@ def _truncated(path: Path, promised: str, held: str) -> RuleError:
         "truncated-audio",
         f"{path}: truncated, its header promises {promised} and {held} are there; copy the file again",
     )
+
+
+@contextlib.contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Keeps libmpg123, which tells of a damaged mp3 on stderr by itself, off the terminal."""
+    if path.suffix.lower() != ".mp3":
+        yield
+        return
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+def _ogg_ends(path: Path) -> bool:
+    """Whether an ogg's last page is there whole and says that it is the last; a file of another kind ends anyhow.
+
+    libsndfile silently takes what is left of a cut one.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != _OGG:
+            return True
+        file.seek(max(0, path.stat().st_size - _LARGEST_OGG_PAGE))
+        tail = file.read()
+    at = tail.rfind(_OGG)
+    page = tail[at:]
+    if at < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+        return False
+    is_last = bool(page[5] & 4)
+    return is_last and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def _promised_and_held_bytes(path: Path) -> tuple[int, int] | None:

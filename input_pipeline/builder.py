@@ -31,7 +31,7 @@ from input_pipeline.scratch import scratch_folder
 
 FileFormat = Literal["tfrecord", "array_record"]
 SPLIT = "recordings"  # TFDS's only split: the corpus's own splits are a field of the examples
-_SIDECAR = "feature_set.json"
+_SIDECAR, _DIGEST = "feature_set.json", "digest"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +171,15 @@ def describe(folder: Path) -> Description:
     path = folder / _SIDECAR
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
+        noted = fields.pop(_DIGEST, None)  # files from before it was noted have none
+        if noted is not None and noted != _digest(fields):
+            raise ValueError("it is not what was written")
         fields["tasks"], fields["recordings"] = tuple(fields["tasks"]), tuple(fields["recordings"])
         fields["shape"] = tuple(fields["shape"]) if "shape" in fields else (fields.pop("dim"),)
         fields["left_out"] = tuple(LeftOut(*one) for one in fields.get("left_out", ()))
         fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
         return Description(**fields)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{path}: not a description of features ({reason}); delete the folder and prepare it again"
@@ -393,8 +396,13 @@ def _write(description: Description, examples: _Watched, scratch: Path) -> Path:
                 raise
             raise OSError(str(error)) from error
     folder = Path(shards.data_dir)
-    (folder / _SIDECAR).write_text(json.dumps(dataclasses.asdict(description), indent=1), encoding="utf-8")
+    fields = json.loads(json.dumps(dataclasses.asdict(description)))
+    (folder / _SIDECAR).write_text(json.dumps(fields | {_DIGEST: _digest(fields)}, indent=1), encoding="utf-8")
     return folder
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _rename(written: Path, target: Path) -> None:

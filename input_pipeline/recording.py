@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -132,8 +133,8 @@ class Corpus(ABC):
 
     @property
     def synthetic(self) -> bool:
-        """Whether the folder holds a stand-in, by its marker file."""
-        return (self.root / SYNTHETIC_MARKER).exists()
+        """Whether the folder holds a stand-in, by its marker: whatever is there by that name, as none may pass as real."""
+        return os.path.lexists(self.root / SYNTHETIC_MARKER)
 
     @abstractmethod
     def scan(self) -> Iterator[Scanned]:

@@ -92,6 +92,11 @@ def _with_waveform(session: Scanned, headers: dict[Path, audio.Header]) -> Scann
         headers[recording.audio] = audio.check_waveform(recording.audio)
     except RuleError as error:
         return Scanned(session.id, None, (*session.findings, as_finding(error)))
+    except OSError as error:
+        fault = RuleError(
+            "unreadable-file", f"{recording.audio}: cannot be read ({error.strerror}); copy the file again"
+        )
+        return Scanned(session.id, None, (*session.findings, as_finding(fault)))
     return session
 
 

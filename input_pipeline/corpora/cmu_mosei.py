@@ -39,6 +39,7 @@ SCORES = {  # the label by column of the features, with its range
 MATCH_S = 0.05  # the csd holds the transcripts' times as float32; neighbouring rows are seconds apart
 _ROUNDING = 1e-5  # of a mean of ratings as float32
 _SEPARATOR = "___"
+_MOST_BYTES = 1 << 20  # of a video's features: a tenth of it is twenty hours of clips
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # what h5py raises over a file with wrong bytes
 
 
@@ -359,5 +360,8 @@ def _array(path: Path, name: str, group: h5py.Group, columns: int) -> Float64[np
         )
     if dataset.ndim != 2 or dataset.shape[1] != columns:
         what = f"of shape {dataset.shape}, expected (rows, {columns})"
+        raise RuleError("broken-csd", f"{where}: {what}; copy the labels' file again")
+    if dataset.nbytes > _MOST_BYTES or (dataset.chunks is None and dataset.nbytes > path.stat().st_size):
+        what = f"declares {dataset.nbytes} bytes, in a file of {path.stat().st_size}"
         raise RuleError("broken-csd", f"{where}: {what}; copy the labels' file again")
     return dataset[()].astype(np.float64)

@@ -48,9 +48,11 @@ class DaicWoz(Corpus):
         if not self.synthetic:
             return True
         marker = self.root / SYNTHETIC_MARKER
+        if not marker.is_file():
+            raise DataError(f"{marker}: not a file; write the stand-in again")
         try:
             content = json.loads(marker.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{marker}: not JSON ({error}); write the stand-in again") from None
         if not isinstance(content, dict):
             raise DataError(

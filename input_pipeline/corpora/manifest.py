@@ -25,6 +25,8 @@ import dataclasses
 import difflib
 import json
 import math
+import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +42,9 @@ _FILES = ("audio", "video", "image", "transcript")
 _OF_SEGMENT = ("text", "transcript", "start", "stop", "speaker")
 _OF_DIALOGUE = ("dialogue", "turn")
 RESERVED = ("id", "participant", "split", *_FILES, *_OF_SEGMENT, *_OF_DIALOGUE)
+_NAMES = ("id", "participant", "split", "dialogue")
+_LONGEST = 200  # characters of a name
+_FORMULA = ("=", "@")
 _NOMINAL_S = 1.0
 
 
@@ -191,6 +196,8 @@ class Manifest(Corpus):
         for column in _REQUIRED:
             if not first[column]:
                 raise self._fault(first, f"empty-{column}", f"column {column} is empty; fill it")
+        for column in _NAMES:
+            self._check_name(first, column)
         earlier = splits.setdefault(first["participant"], first)
         if _cell(earlier, "split") != _cell(first, "split"):
             raise self._fault(
@@ -212,6 +219,20 @@ class Manifest(Corpus):
                 column = differing[0]
                 what = f"{column} is {row[column]!r}, on line {first.line} of the same id {first[column]!r}"
                 raise self._fault(row, "contradictory-rows", f"{what}; make them equal")
+
+    def _check_name(self, row: Row, column: str) -> None:
+        """Refuses what could not stand in a line of the tables that are made, or would be a formula to a spreadsheet."""
+        name = _cell(row, column)
+        if any(map(_is_control, name)):
+            raise self._fault(row, "broken-name", f"column {column} holds a control character ({name!r}); take it out")
+        if name.startswith(_FORMULA):
+            raise self._fault(
+                row, "broken-name", f"column {column} begins with {name[0]!r}, a formula to a spreadsheet; rename it"
+            )
+        if len(name) > _LONGEST:
+            raise self._fault(
+                row, "broken-name", f"column {column} has {len(name)} characters, {_LONGEST} at most; shorten it"
+            )
 
     def _recording(self, rows: list[Row], columns: tuple[str, ...]) -> Recording:
         first = rows[0]
@@ -272,7 +293,7 @@ class Manifest(Corpus):
         if not cell:
             return None
         path = self.root / cell  # an absolute cell replaces the root
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
             raise self._fault(row, "missing-file", f"{column} points at {path}, which is no file; correct the path")
         return path
 
@@ -312,6 +333,10 @@ class Manifest(Corpus):
         return RuleError(rule, f"{self.file}, line {row.line}: {what}")
 
 
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp")
+
+
 def _is_question(rows: Sequence[Row]) -> bool:
     """Whether the rows of an id are the interviewer's turn of a dialogue, which is no recording."""
     return bool(_cell(rows[0], "dialogue")) and all(_cell(row, "speaker") == INTERVIEWER for row in rows)
@@ -342,7 +367,8 @@ def _read_json_lines(path: Path) -> tuple[tuple[str, ...], list[Row]]:
 def _json_cells(path: Path, line: int, text: str) -> dict[str, str]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # among them half a surrogate pair, which no file can hold
         raise RuleError("broken-json", f"{path}, line {line}: not JSON ({error}); correct the line") from None
     if not isinstance(found, dict):
         raise RuleError(

@@ -39,9 +39,9 @@ def read_text(path: Path) -> str:
     Raises:
         RuleError: missing-file, unreadable-file, not-utf-8 (naming the line).
     """
-    if not path.is_file():
-        raise RuleError("missing-file", f"{path}: no such file; restore it from the corpus's archive")
     try:
+        if not path.is_file():
+            raise RuleError("missing-file", f"{path}: no such file; restore it from the corpus's archive")
         raw = path.read_bytes()
     except OSError as error:
         raise RuleError(

@@ -47,8 +47,7 @@ def run(
 
     Raises:
         ConfigError: the workdir holds another config; the message shows the difference. Or another process is at work
-            in it. Or a stage asks for what its
-            corpus does not have, which is told before anything is computed.
+            in it. Or a stage asks for what its corpus does not have, which is told before anything is computed.
         DataError: the data cannot be used.
     """
     with Claim(workdir, experiment, overwrite=overwrite) as claim:

@@ -1,5 +1,6 @@
 """Waveforms: what is loaded is what was written; what is broken is refused by name."""
 
+import contextlib
 import struct
 import threading
 
@@ -123,6 +124,47 @@ def test_a_sample_that_is_no_number_is_named(wav, function, value):
 @pytest.mark.parametrize("peak", [0.0, 9e-5])
 def test_silence_from_start_to_end_is_refused(wav, function, peak):
     refused(function, wav(2 * peak * tone(), subtype="FLOAT"), "silent-audio")
+
+
+@pytest.mark.parametrize("function", [audio.check_waveform, audio.load])
+def test_a_constant_is_silent_too(wav, function):
+    refused(function, wav(np.full(16000, 0.5, np.float32)), "silent-audio")
+    function(wav(0.5 + 0.1 * tone()))
+
+
+@pytest.mark.parametrize("function", [audio.header, audio.check_waveform, audio.load])
+@pytest.mark.parametrize("rate_hz", [1, 999])
+def test_a_rate_that_no_speech_has_is_refused_before_it_fills_the_memory(wav, function, rate_hz):
+    refused(function, wav(tone(), rate_hz), "odd-rate")
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_cut_ogg_is_truncated_not_shorter(tmp_path, kept):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, tone(30.0), 16000)
+    assert audio.header(path).frames == 30 * 16000
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    refused(audio.header, path, "truncated-audio")
+
+
+def test_a_damaged_mp3_says_nothing_by_itself(tmp_path, capfd):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(4.0), 16000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    path.write_bytes(content)
+    with contextlib.suppress(RuleError):
+        audio.load(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".wav", "loop.wav", "folder.wav"])
+def test_a_path_that_is_no_file_is_named(tmp_path, name):
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(RuleError, match=name):
+        audio.header(tmp_path / name)
 
 
 def test_a_silent_stretch_within_a_recording_is_no_fault(wav):

@@ -165,6 +165,7 @@ def test_find_refuses_to_choose_between_two_states_of_a_corpus(prepared, tmp_pat
     for name in ("log_mel-a", "log_mel-b"):
         folder = _copy(prepared, features_dir / "interviews" / name)
         fields = json.loads((folder / "feature_set.json").read_text())
+        del fields["digest"]
         (folder / "feature_set.json").write_text(json.dumps(fields | {"fingerprint": name}))
     with pytest.raises(DataError, match="log_mel-a, log_mel-b hold this feature of different recordings"):
         find(features_dir, "interviews", FEATURE)
@@ -245,7 +246,12 @@ def test_damage_is_told_in_one_line(prepared, tmp_path, damage):
 def test_half_a_dataset_is_refused(prepared, tmp_path):
     folder = _copy(prepared, tmp_path / "copy")
     fields = json.loads((folder / "feature_set.json").read_text())
-    (folder / "feature_set.json").write_text(json.dumps(fields | {"recordings": [*fields["recordings"], "r6", "r7"]}))
+    fields |= {"recordings": [*fields["recordings"], "r6", "r7"]}
+    (folder / "feature_set.json").write_text(json.dumps(fields))
+    with pytest.raises(DataError, match="it is not what was written"):
+        read(folder)
+    del fields["digest"]  # as one who knows of it would
+    (folder / "feature_set.json").write_text(json.dumps(fields))
     with pytest.raises(DataError, match="holds 6 of the 8 recordings that were prepared"):
         read(folder)
 

@@ -343,6 +343,7 @@ def test_no_labels_or_two(mosei):
         ("intervals", np.zeros((2, 3), np.float32), "of shape (2, 3), expected (rows, 2)"),
         ("features", np.full((2, 7), b"1", dtype=object), "of type object, expected numbers"),
         ("features", np.full((2, 7), b"1"), "of type |S1, expected numbers"),
+        ("features", np.zeros((10**5, 7), np.float32), "declares 2800000 bytes"),
     ],
 )
 def test_broken_labels_of_a_video_do_not_hide_the_others(mosei, name, content, part):

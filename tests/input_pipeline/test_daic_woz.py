@@ -341,6 +341,22 @@ def test_a_broken_marker_is_named(daic):
         DaicWoz(daic.root).recordings()
 
 
+@pytest.mark.parametrize("kind", ["folder", "loop", "device", "deep"])
+def test_a_marker_that_is_no_file_never_lets_a_stand_in_pass_as_real(daic, kind):
+    daic.session(300)
+    marker = daic.root / "SYNTHETIC.json"
+    if kind == "folder":
+        marker.mkdir()
+    elif kind == "deep":
+        marker.write_text("[" * 100_000)
+    else:
+        marker.symlink_to(marker if kind == "loop" else "/dev/zero")
+    corpus = DaicWoz(daic.root)
+    assert corpus.synthetic
+    with pytest.raises(DataError, match=r"SYNTHETIC\.json"):
+        corpus.recordings()
+
+
 # ---- the test split ----
 
 

@@ -140,6 +140,10 @@ def test_it_is_opened_by_name(tmp_path, wav):
         ('id,participant,text\nr1,p1,"t\n', "broken-csv", ["line 2"]),
         ('id,participant,text\nr1,p1,"two\nlines"\nr2,p2\n', "wrong-column-count", ["line 4"]),
         ("id,participant,text\n", "empty-corpus", []),
+        ('id,participant,text\n"r\r1",p1,t\n', "broken-name", ["line 2", "column id", "'r\\r1'"]),
+        ("id,participant,text\nr1,=cmd(),t\n", "broken-name", ["line 2", "column participant", "'='"]),
+        (f"id,participant,text\n{'r' * 201},p1,t\n", "broken-name", ["line 2", "201 characters"]),
+        (f"id,participant,audio\nr1,p1,{'a' * 300}.wav\n", "missing-file", ["line 2"]),
         ("", "no-header", []),
     ],
 )
@@ -164,7 +168,14 @@ def test_labels_that_do_not_fit_their_type(manifest, row, rule, parts):
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [('{"id": 1', "line 1"), ("[1, 2]", "line 1"), ('{"id": [1]}', "id holds a list"), ("nan", "line 1")],
+    [
+        ('{"id": 1', "line 1"),
+        ("[1, 2]", "line 1"),
+        ('{"id": [1]}', "id holds a list"),
+        ("nan", "line 1"),
+        ("[" * 100_000, "line 1"),
+        (r'{"id": "\ud800"}', "line 1"),
+    ],
 )
 def test_broken_json(manifest, text, part):
     refused(manifest(text, "mine.jsonl"), "broken-json", part)

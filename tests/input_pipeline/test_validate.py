@@ -49,7 +49,7 @@ def test_rules_applied_are_told_by_session_and_counted(daic, capsys):
 
 
 def test_a_file_that_clips_share_is_read_and_counted_once(tmp_path, capsys, monkeypatch):
-    soundfile.write(tmp_path / "video.wav", np.full(8 * 16000, 0.1), 16000)
+    soundfile.write(tmp_path / "video.wav", np.linspace(-0.1, 0.1, 8 * 16000), 16000)
     rows = ["id,participant,audio,start,stop"] + [f"clip{k},p,video.wav,{k},{k + 1}" for k in range(3)]
     (tmp_path / "clips.csv").write_text("\n".join(rows) + "\n")
     read, check = [], audio.check_waveform
@@ -60,7 +60,7 @@ def test_a_file_that_clips_share_is_read_and_counted_once(tmp_path, capsys, monk
 
 @pytest.mark.parametrize(("value", "rule"), [(0.0, "silent-audio"), (np.nan, "non-finite-audio")])
 def test_waveforms_are_read_to_their_end(daic, capsys, value, rule):
-    samples = np.full(8 * 16000, value if value == 0 else 0.1, np.float32)
+    samples = np.linspace(-0.1, 0.1, 8 * 16000, dtype=np.float32) * (value != 0)
     samples[-1] = value
     path = daic.session(300) / "300_AUDIO.wav"
     soundfile.write(path, samples, 16000, subtype="FLOAT")
@@ -126,7 +126,7 @@ def test_wrong_usage_is_one_line_and_exit_2(arguments):
 
 
 def test_a_manifests_labels_are_typed_by_flags(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.full(16000, 0.1), 16000)
+    soundfile.write(tmp_path / "a.wav", np.linspace(-0.1, 0.1, 16000), 16000)
     (tmp_path / "mine.csv").write_text("id,participant,audio,mood,score\nr1,p1,a.wav,low,3\n")
     done = command("--corpus=manifest:mine.csv", f"--data_dir={tmp_path}", "--classes=mood=low,high", "--scores=score")
     assert done.returncode == 0, done.stderr
@@ -136,7 +136,7 @@ def test_a_manifests_labels_are_typed_by_flags(tmp_path):
 
 def warnings_of(text, tmp_path, capsys, **types):
     """By rule, the lines of the warnings about a manifest of this text beside `a.wav`, of 16 kHz."""
-    soundfile.write(tmp_path / "a.wav", np.full(16000, 0.1), 16000)
+    soundfile.write(tmp_path / "a.wav", np.linspace(-0.1, 0.1, 16000), 16000)
     (tmp_path / "mine.csv").write_text(text)
     count = validate(Manifest(tmp_path / "mine.csv", **types))
     lines = [line for line in capsys.readouterr().out.splitlines() if ": WARNING [" in line]
@@ -177,7 +177,7 @@ def test_a_manifest_as_it_should_be_has_no_warning(tmp_path, capsys):
 
 def test_audio_of_a_low_rate_is_told_once(tmp_path, capsys):
     for name, rate_hz in (("b", 8000), ("c", 11025), ("d", 44100)):
-        soundfile.write(tmp_path / f"{name}.wav", np.full(rate_hz, 0.1), rate_hz)
+        soundfile.write(tmp_path / f"{name}.wav", np.linspace(-0.1, 0.1, rate_hz), rate_hz)
     rows = "".join(f"{name},{name},{name}.wav,x\n" for name in "abcd")
     (line,) = warnings_of(f"id,participant,audio,ill\n{rows}", tmp_path, capsys, classes={"ill": ("x", "y")})
     assert line.startswith("low-rate: 2 of 4 audio files have 8000, 11025 Hz, below the 16000 Hz")
