@@ -86,7 +86,7 @@ def test_each_rule_decides_on_every_recording_and_says_what_it_fitted(workdir):
     for rule, what in {"weighted": "temperatures and weights", "stacked": "temperatures and regression"}.items():
         assert len(decisions(workdir, rule)) == len(decisions(workdir, "a"))
         remark = json.loads((workdir / f"stages/{rule}/stage.json").read_text())["remark"]
-        assert f"Fitted to validation: {what}." in remark
+        assert f"Fitted to dev (manifest-talk): {what}." in remark
     assert not json.loads((workdir / "stages/mean/stage.json").read_text())["remark"]
 
 

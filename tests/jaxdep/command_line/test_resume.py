@@ -50,7 +50,7 @@ PLAN = (
 )
 PLANS = {
     "at every phase": PLAN,
-    "at the hardest": tuple(PLAN[place] for place in (2, 5, 7, 8, 10)),
+    "at the hardest": tuple(PLAN[place] for place in (5, 8)),
 }
 
 
@@ -112,7 +112,7 @@ def test_killed_the_run_ends_as_if_nobody_had_touched_it(plan, places, cache):
     killed, undisturbed = places
     rng = random.Random(20260)
     struck = [kill.phase for kill in PLANS[plan] if strike(kill, killed, cache, rng)]
-    assert len(struck) >= len(PLANS[plan]) - 2  # a run may end before it is struck
+    assert len(struck) >= len(PLANS[plan]) - len(PLANS[plan]) // 4  # a run may end before it is struck
     assert set(struck) >= {kill.phase for kill in PLANS[plan]} - {"start", "finish"}
     for folder, process in [(folder, start(folder, cache)) for folder in places]:
         assert process.wait(timeout=120) == 0, (folder / "err.txt").read_text()

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxdep.stages import record as records
+
 pytestmark = pytest.mark.slow  # a chain of twelve stages
 
 CONFIG = """
@@ -19,7 +21,6 @@ from jaxdep.config import (
 )
 from jaxdep.losses import Huber
 from jaxdep.models.emotion_transfer import DirectText, EmotionText
-from jaxdep.stages import record
 
 
 def corpus(name, context, **labels):
@@ -109,16 +110,16 @@ WORDS = {"sad": ("tired", "alone", "dark"), "glad": ("sun", "dog", "fine")}
 
 
 def write_mood(folder):
-    """Utterances of two moods with their valence, which the words tell."""
+    """Utterances of two moods with their valence, which the words tell; each is all that was said."""
     rng = np.random.default_rng(1)
-    lines = ["id,participant,split,text,mood,other,valence"]
+    lines = ["id,participant,split,text,mood,other,valence,dialogue,turn"]
     for number in range(48):
         mood = ("sad", "glad")[number // 4 % 2]
         text = " ".join(rng.choice(WORDS[mood], 4))
         split = ("train", "train", "dev", "test")[number % 4]
         other = ("no", "yes", "")[number % 3]
         valence = (2 if mood == "sad" else 4) + rng.normal() / 4
-        lines.append(f"m{number},q{number},{split},{text},{mood},{other},{valence:.2f}")
+        lines.append(f"m{number},q{number},{split},{text},{mood},{other},{valence:.2f},d{number},1")
     (folder / "data" / "mood.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -187,9 +188,9 @@ def test_extracted_segments_equal_the_same_words_as_utterances(workdir, jaxdep_m
     differs (padding, batches of 256, the corpus)."""
     folder = workdir.parent
     talk, mood = (pd.read_csv(folder / f"data/{name}.csv", keep_default_na=False) for name in ("talk", "mood"))
-    # A row of a manifest has no dialogue, so that both are read without neighbours.
+    # Each is a dialogue of its own, so that both are read without neighbours.
     turns = talk[talk["id"] == "r0"].assign(id=["x0", "x1", "x2"], participant="x", split="test")
-    turns = turns.assign(mood="sad", other="", valence="3")[mood.columns]
+    turns = turns.assign(mood="sad", other="", valence="3", dialogue=turns["id"], turn="1")[mood.columns]
     (folder / "alone/data").mkdir(parents=True)
     pd.concat([mood, turns]).to_csv(folder / "alone/data/mood.csv", index=False)
     talk.to_csv(folder / "alone/data/talk.csv", index=False)
@@ -223,7 +224,9 @@ def test_the_votes_are_of_each_seed_of_the_best_ones_and_of_all(workdir):
     shares = (sum((one >= 0.5).astype(float) for one in chosen) + sum(chosen) / 2) / 3
     found = votes["best"].set_index("example")["p_depressed"].reindex(shares.index)
     np.testing.assert_allclose(found, shares, atol=2e-6)
-    assert "Seeds, by unweighted_accuracy on validation: one detects " in record(workdir, "vote_best")["remark"]
+    assert (
+        "Seeds, by unweighted_accuracy on dev (manifest-talk): one detects " in record(workdir, "vote_best")["remark"]
+    )
 
 
 def test_conflicts_are_those_on_which_the_members_differ(workdir):
@@ -296,7 +299,7 @@ def test_an_extraction_that_was_killed_is_made_again_with_the_same_report(workdi
     """Killed after the feature set was written; what follows stays finished, since it depends on the same content."""
     stage = workdir / "stages/of_one"
     before = (workdir / "report/report.html").read_bytes(), (stage / "outputs.csv").read_bytes()
-    record.write(stage, record.read(stage) | {"status": "running"})
+    records.write(stage, records.read(stage) | {"status": "running"})
     (stage / "outputs.csv").unlink()
     ended = jaxdep_main("--config=transfer.py", "--workdir=t", cwd=workdir.parent)
     assert ended.code == 0, ended.err
