@@ -61,7 +61,7 @@ def test_forward_pass_and_penalty(batch):
     pooled, A = _copied(theirs)(x, mask)
     expected, penalties = theirs(sequences)
     np.testing.assert_allclose(pooled, expected.detach().numpy(), atol=1e-5)
-    np.testing.assert_allclose(penalty(A, DIAGONAL), penalties.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(penalty(A, DIAGONAL[None]), penalties.detach().numpy(), atol=1e-5)
 
 
 def test_three_steps_of_adam(batch):
@@ -71,7 +71,7 @@ def test_three_steps_of_adam(batch):
 
     def loss(state):
         pooled, A = nnx.merge(graphdef, state, copy=True)(x, mask)
-        return jnp.sum(jnp.sin(pooled)) + jnp.mean(penalty(A, DIAGONAL))
+        return jnp.sum(jnp.sin(pooled)) + jnp.mean(penalty(A, DIAGONAL[None]))
 
     adam, torch_adam = optax.adam(1e-2), torch.optim.Adam(theirs.parameters(), lr=1e-2)
     moments, gradient = adam.init(state), jax.jit(jax.grad(loss))
