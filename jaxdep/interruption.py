@@ -103,6 +103,8 @@ def _wait(reader: socket.socket, _: socket.socket) -> None:
             continue
         if number == signal.SIGTERM and _folder is not None and not _wanted.is_set():
             _wanted.set()
-            threading.Timer(GRACE_S, end, (number,)).start()
+            grace = threading.Timer(GRACE_S, end, (number,))
+            grace.daemon = True  # a run that ends well meanwhile does not wait for it
+            grace.start()
             continue
         end(number)

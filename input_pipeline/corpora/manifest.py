@@ -181,14 +181,7 @@ class Manifest(Corpus):
         turns[number] = _Turn(first.line, " ".join(filter(None, map(self._text, rows))))
         if _is_question(rows):
             return
-        earlier = spoken_in.setdefault(name, first)
-        if _cell(earlier, "split") != _cell(first, "split"):
-            raise self._fault(
-                first,
-                "dialogue-in-two-splits",
-                f"dialogue {name!r} is in split {_cell(first, 'split')!r}, and on line {earlier.line} in "
-                f"{_cell(earlier, 'split')!r}; its turns are context of one another, keep it in one",
-            )
+        self._check_split("dialogue", first, spoken_in, "its turns are context of one another, keep it in one")
 
     def _check_identity(self, rows: list[Row], splits: dict[str, Row]) -> None:
         """`splits` collects by participant the first row seen, so that nobody stands in two splits."""
@@ -198,14 +191,7 @@ class Manifest(Corpus):
                 raise self._fault(first, f"empty-{column}", f"column {column} is empty; fill it")
         for column in _NAMES:
             self._check_name(first, column)
-        earlier = splits.setdefault(first["participant"], first)
-        if _cell(earlier, "split") != _cell(first, "split"):
-            raise self._fault(
-                first,
-                "participant-in-two-splits",
-                f"participant {first['participant']!r} is in split {_cell(first, 'split')!r}, "
-                f"and on line {earlier.line} in {_cell(earlier, 'split')!r}; keep each participant in one",
-            )
+        self._check_split("participant", first, splits, "keep each participant in one")
         for row in rows[1:]:
             if not _cell(row, "start") or not _cell(first, "start"):
                 what = f"id {row['id']!r} stands on line {first.line} too; rename it, or give both rows start and stop"
@@ -219,6 +205,17 @@ class Manifest(Corpus):
                 column = differing[0]
                 what = f"{column} is {row[column]!r}, on line {first.line} of the same id {first[column]!r}"
                 raise self._fault(row, "contradictory-rows", f"{what}; make them equal")
+
+    def _check_split(self, column: str, row: Row, seen: dict[str, Row], remedy: str) -> None:
+        """Refuses a second split of what `column` names; `seen` collects by that name the first row."""
+        earlier = seen.setdefault(row[column], row)
+        if _cell(earlier, "split") != _cell(row, "split"):
+            raise self._fault(
+                row,
+                f"{column}-in-two-splits",
+                f"{column} {row[column]!r} is in split {_cell(row, 'split')!r}, and on line {earlier.line} in "
+                f"{_cell(earlier, 'split')!r}; {remedy}",
+            )
 
     def _check_name(self, row: Row, column: str) -> None:
         """Refuses what could not stand in a line of the tables that are made, or would be a formula to a spreadsheet."""

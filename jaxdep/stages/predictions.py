@@ -13,22 +13,6 @@ from jaxdep.engine.program import SeedState
 from jaxdep.stages import PREDICTION_COLUMNS, StageRun
 
 
-def write_predictions(
-    tasks: Iterable[str],
-    stage: StageRun,
-    ensemble: Ensemble,
-    states: SeedState,
-    *,
-    further: Sequence[Further] = (),
-    score_windows: bool = False,
-) -> None:
-    """Writes the files of `predictions`; raises as it does."""
-    for name, table in predictions(
-        tasks, stage, ensemble, states, further=further, score_windows=score_windows
-    ).items():
-        stage.write_csv(name, table)
-
-
 def predictions(
     tasks: Iterable[str],
     stage: StageRun,
@@ -38,7 +22,8 @@ def predictions(
     further: Sequence[Further] = (),
     score_windows: bool = False,
 ) -> dict[str, pd.DataFrame]:
-    """predictions.csv of the first task, predictions_<task>.csv of any further one; without the diverged seeds.
+    """By file name the tables predictions.csv of the first task, predictions_<task>.csv of any further one; without the
+    diverged seeds.
 
     Where there are folds, a seed's decisions on all of them stand there, and in which fold; where there is a sweep, those
     of the variants that were chosen, and which.

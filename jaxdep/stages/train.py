@@ -18,7 +18,7 @@ from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.program import SeedState
 from jaxdep.report.tensorboard import write_events
 from jaxdep.stages import StageRun
-from jaxdep.stages.predictions import lane_columns, write_predictions, write_variants
+from jaxdep.stages.predictions import lane_columns, predictions, write_variants
 from jaxdep.stages.start import started
 from jaxdep.stages.trained import checkpoint_folder, empty_history, gathered, make_ensemble, trained_seeds
 
@@ -54,7 +54,11 @@ def run(config: TrainStage, stage: StageRun) -> None:
     ensemble, states, history = whole
     chosen = _remember_training(config, stage, ensemble, states, history)
     _write_metrics(stage, ensemble, history, chosen)
-    write_predictions(config.tasks, stage, ensemble, states, further=config.further, score_windows=config.score_windows)
+    decided = predictions(
+        config.tasks, stage, ensemble, states, further=config.further, score_windows=config.score_windows
+    )
+    for name, table in decided.items():
+        stage.write_csv(name, table)
     if config.sweep:
         write_variants(config.task, stage, ensemble, states)
 
