@@ -3,8 +3,8 @@
 Most of the suite's time is XLA's compilation of small programs. It is made quicker in ways that leave what is fused and
 the arithmetic as they are: LLVM's costly passes are left out; where the installed XLA still has two ways of emitting a
 fusion on a CPU, the quicker one is taken; a program is not cut up for several threads, of which the other worker would
-have to give one; and what one test, worker or process has compiled is there for the others. Tests of parity and of real
-data run without any of it. What the environment sets already stays:
+have to give one; and what one test, worker or process has compiled is there for the others. Tests of parity, of real
+data and of compiling for accelerators run without any of it. What the environment sets already stays:
 `XLA_FLAGS=--xla_cpu_use_fusion_emitters=true JAX_DISABLE_MOST_OPTIMIZATIONS=0 python -m pytest` compiles as users do.
 """
 
@@ -19,7 +19,7 @@ import jax
 import pytest
 
 QUICK = {"xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
-OTHERS = ("parity", "realdata")  # marks, and the folders of what has them
+OTHERS = ("parity", "realdata", "compile")  # marks, and the folders of what has them
 
 
 def takes(flags: str) -> bool:

@@ -3,9 +3,13 @@
 Prints a table; with --workdir it also leaves benchmark.csv, benchmark.png and environment.json there. Whatever is
 compared is timed in turn, in this one process, and the table gives medians. Compiled programs are not taken from the
 cache, so that compiling is timed too. Exit codes: 0 done, 1 failed, 2 usage.
+
+With --compile_for=v5e,h200 nothing is timed: the programs are compiled for devices that need not be here, and the table
+(plans.csv, plans.png) says what follows from the compiled programs. One with devices of its own: --compile_for=v5e:2x4.
 """
 
 import dataclasses
+import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +26,9 @@ from input_pipeline.errors import DataError
 from input_pipeline.progress import progress
 from input_pipeline.usage import parse_flags
 from jaxdep import config
-from jaxdep.benchmark import engine, measure, report
+from jaxdep.benchmark import accelerators, engine, measure, report
+from jaxdep.benchmark.accelerators import plan
+from jaxdep.benchmark.accelerators import report as plan_report
 from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.devices import cache_folder, use_every_core
@@ -31,6 +37,9 @@ from jaxdep.experiment.versions import environment
 _OPTIONS = flags.FLAGS
 _DTYPES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}  # by precision
 _ON_CPU, _ON_ACCELERATOR = (1, 20), (1, 20, 100, 1000)  # seeds, unless --seeds says otherwise
+_COMPILED = (20, 100, 1000)
+_KNOWN = tuple(accelerators.accelerators())
+_MAPPERS = ("auto", "vmap", "map", "loop", "pmap")
 
 
 def _define_flags() -> None:
@@ -39,11 +48,14 @@ def _define_flags() -> None:
     flags.DEFINE_enum("peer", "none", ["none", "torch"], "Also time the same step in PyTorch.")
     precisions = ["float32", "tf32", "bfloat16"]
     flags.DEFINE_enum("precision", "float32", precisions, "Of the matrix products, on both sides.")
-    flags.DEFINE_enum("mapper", "auto", ["auto", "vmap", "map", "loop", "pmap"], "How the seed axis is laid out.")
+    flags.DEFINE_list("mapper", ["auto"], "How the seed axis is laid out; several, separated by commas, are rows each.")
+    flags.DEFINE_list("compile_for", [], "Accelerators to compile for, instead of timing: " + ", ".join(_KNOWN) + ".")
     flags.DEFINE_bool("overhead", False, "Also compare the mapper `loop` with the bare compiled step.")
     flags.DEFINE_integer("rounds", 5, "Times each candidate is timed.", lower_bound=1)
     flags.DEFINE_string("workdir", None, "Where the table, the figure and the environment are written.")
     flags.register_validator("systems", _are_systems)
+    flags.register_validator("mapper", _are_mappers, "of " + ", ".join(_MAPPERS))
+    flags.register_validator("compile_for", _are_accelerators)
     flags.register_validator("seeds", _are_counts, "whole numbers above 0, separated by commas")
 
 
@@ -52,6 +64,17 @@ def _are_systems(names: Sequence[str]) -> bool:
     if unknown:
         raise flags.ValidationError(f"there is no {unknown[0]!r}; there are {', '.join(SYSTEMS)}")
     return bool(names)
+
+
+def _are_mappers(names: Sequence[str]) -> bool:
+    return bool(names) and set(names) <= set(_MAPPERS)
+
+
+def _are_accelerators(names: Sequence[str]) -> bool:
+    unknown = [name for name in names if name.partition(":")[0] not in _KNOWN]
+    if unknown:
+        raise flags.ValidationError(f"{unknown[0]!r} is not known; known are {', '.join(_KNOWN)}")
+    return True
 
 
 def _are_counts(texts: Sequence[str]) -> bool:
@@ -64,38 +87,70 @@ def main(_: list[str]) -> None:
     if _OPTIONS.peer == "torch":
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs memory of the device too
     counts = [int(count) for count in _OPTIONS.seeds]
+    if _OPTIONS.compile_for:
+        jax.config.update("jax_platforms", "cpu")  # whose compilers alone are wanted
     use_every_core(max(counts or _ON_CPU))
     tf32 = _OPTIONS.precision == "tf32"
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest")
-    counts = counts or list(_ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR)
+    default = _COMPILED if _OPTIONS.compile_for else _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
+    cases = itertools.product(_OPTIONS.systems, counts or default, _OPTIONS.mapper)
     console = Console(highlight=False)
-    console.width = max(console.width, 120)  # the table's, also in a log file
+    console.width = max(console.width, 180 if _OPTIONS.compile_for else 120)  # the table's, also in a log file
     try:
-        rows, versions = _rows([(name, count) for name in _OPTIONS.systems for count in counts])
+        if _OPTIONS.compile_for:
+            plan_report.show(*_plans(list(cases)), console)
+        else:
+            report.show(*_rows(list(cases)), console)
     except (ConfigError, DataError) as error:
         sys.exit(f"error: {error}")
-    report.show(rows, versions, console)
     if _OPTIONS.workdir:
         console.print(f"written to {_OPTIONS.workdir}")
 
 
-def _rows(cases: Sequence[tuple[str, int]]) -> tuple[list[report.Row], dict[str, str]]:
-    """A row for every case (system, seeds); the files are written anew after each, so that none is lost."""
+def _plans(cases: Sequence[tuple[str, int, str]]) -> tuple[list[plan.Plan], dict[str, str]]:
+    """What every case (system, seeds, mapper) comes to on every accelerator; the files as in `_rows`."""
+    versions, plans = _versions(), []
+    found = [(accelerators.accelerators()[name], _devices(name, size)) for name, size in _targets()]
+    jobs = list(itertools.product(found, cases))
+    for (accelerator, devices), (name, count, mapper) in progress(jobs, len(jobs), "compiling", "programs"):
+        for each in ("vmap", "map") if mapper == "auto" else (mapper,):
+            plans += plan.make_plans(name, _system(name), accelerator, devices, count, each, _OPTIONS.precision)
+        if _OPTIONS.workdir:
+            plan_report.write(plans, versions, Path(_OPTIONS.workdir))
+    return plans, versions
+
+
+def _targets() -> list[tuple[str, str]]:
+    """The accelerators' names and topologies, "" where one device is enough."""
+    return [(name, size) for name, _, size in (text.partition(":") for text in _OPTIONS.compile_for)]
+
+
+def _devices(name: str, topology: str) -> list[jax.Device]:
+    found = accelerators.accelerators()[name].devices(topology)
+    return found if topology else found[:1]
+
+
+def _rows(cases: Sequence[tuple[str, int, str]]) -> tuple[list[report.Row], dict[str, str]]:
+    """A row for every case (system, seeds, mapper); the files are written anew after each, so that none is lost."""
     versions, rows = _versions(), []
     ceiling = engine.matmul_ceiling(4096, _DTYPES[_OPTIONS.precision])
-    for name, count in progress(cases, len(cases), "benchmark", "steps"):
-        rows.append(_time(name, count, ceiling))
+    for name, count, mapper in progress(cases, len(cases), "benchmark", "steps"):
+        rows.append(_time(name, count, mapper, ceiling))
         if _OPTIONS.workdir:
             report.write(rows, versions, Path(_OPTIONS.workdir))
     return rows, versions
 
 
-def _time(name: str, count: int, ceiling: float) -> report.Row:
-    """One row: a system at a number of seeds. A way of the peer that runs out of memory is left out of it."""
+def _system(name: str) -> System:
+    """In the precision of the flags."""
     system = SYSTEMS[name]
     model = dataclasses.replace(system.model, dtype=cast(Any, _DTYPES[_OPTIONS.precision]))
-    system = dataclasses.replace(system, model=model)
-    mapping = config.Mapping(mapper=cast(Any, _OPTIONS.mapper))
+    return dataclasses.replace(system, model=model)
+
+
+def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:
+    """One row: a system at a number of seeds. A way of the peer that runs out of memory is left out of it."""
+    system, mapping = _system(name), config.Mapping(mapper=cast(Any, mapper))
     devices = jax.devices()[:count]  # a device without a seed would only compute for nothing
     ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"), devices)
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}

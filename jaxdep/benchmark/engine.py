@@ -37,7 +37,7 @@ class Engine:
     ):
         self.ensemble = Ensemble(
             make_program(system),
-            _viewer(system),
+            make_viewer(system),
             config.Seeds(count=seeds),
             mapping,
             devices=devices,
@@ -81,7 +81,7 @@ def make_program(system: System) -> Program:
 
 def one_seed(system: System) -> tuple[SeedData, Resident]:
     """What the program of one seed reads."""
-    viewer = _viewer(system)
+    viewer = make_viewer(system)
     view = viewer.view(0)
     keys = jax.tree.map(lambda key: key[0], seed_keys(config.Seeds(count=1)))
     data = SeedData(keys, *jax.tree.map(jnp.asarray, (view.parts, view.normalizers, view.class_weights, {})))
@@ -147,5 +147,5 @@ def matmul_ceiling(size: int, dtype: str) -> float:
     return 2 * size**3 * len(devices) / min(seconds)
 
 
-def _viewer(system: System) -> Viewer:
+def make_viewer(system: System) -> Viewer:
     return Viewer(system.examples(), _TASKS, SPLITS)

@@ -22,7 +22,7 @@ import jaxdep
 from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
-from jaxdep.engine.feeds import Feed, ResidentFeed, StreamedFeed, Trainer, nbytes
+from jaxdep.engine.feeds import Feed, Place, ResidentFeed, StreamedFeed, Trainer, nbytes
 from jaxdep.engine.lanes import Variant, lane_data, lane_views, lanes_of, seed_keys
 from jaxdep.engine.mappers import COMPILERS, Lift, Lifted
 from jaxdep.engine.program import Decisions, Program, SeedState, Tree
@@ -53,6 +53,11 @@ def make_mesh(data_shards: int, devices: Sequence[jax.Device] | None = None) -> 
     return Mesh(grid, ("seed", "data"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
+def shapes_at(tree: Tree, sharding: NamedSharding) -> Tree:
+    """What arrays there would be."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
 class Ensemble:
     """All seeds of one program over one set of examples, in all folds and variants: the lanes of the seed axis.
 
@@ -79,6 +84,7 @@ class Ensemble:
         devices: Sequence[jax.Device] | None = None,
         remembered: str | None = None,
         choices: Choices | None = None,
+        place: Place = jax.device_put,
     ):
         """Places the data on the devices, and chooses the mapper. What is used is compiled at its first use.
 
@@ -87,11 +93,14 @@ class Ensemble:
             devices: all of them, unless given.
             remembered: the mapper that `auto` chose for this run before; it is then not measured again.
             choices: where `auto` looks up and keeps what it chose for such a program on such devices.
+            place: puts arrays where a sharding says. With `shapes_at`, `devices` may be descriptions of such as are not
+                here: what `trainers` compiles is then all that this ensemble can do, and the mapper must be named.
         """
         variants = variants or (Variant(viewer.tasks, {}),)
         self.lanes = lanes_of(seeds, viewer.folds, len(variants))
         self.timings: dict[str, Timing] = {}
         self._program, self._viewer, self._mapping, self._choices = program, viewer, mapping, choices
+        self._place = place
         self._mesh = make_mesh(mapping.data_shards, devices)
         self._by_seed = NamedSharding(self._mesh, PartitionSpec("seed"))
         n_shards = self._mesh.shape["seed"]
@@ -156,6 +165,16 @@ class Ensemble:
         """By task, the decisions on that part, [S, ...]: of the units in the order of `units`, of examples in `rows`'."""
         return self._fetch(self._feed.predict(self._lift, states, self._seeds, part))
 
+    def predictor(self, part: str) -> Lifted:
+        """What `predict` would run for all seeds, compiled.
+
+        Raises:
+            ConfigError: the features are streamed, so that there are several programs.
+        """
+        if not isinstance(self._feed, ResidentFeed):
+            raise ConfigError("config.mapping.resident_gb: streamed features are not decided on by one program")
+        return self._feed.predictor(self._lift, self._shapes(self.abstract_states, self._n_padded), self._seeds, part)
+
     def responder(self, states: SeedState, lane: int) -> Responder:
         """The trained model of a lane, by its place, for features of whatever examples, [B, ...]."""
         state, own = jax.tree.map(lambda x: x[lane], (self.fetch(states), self._seeds))
@@ -212,7 +231,8 @@ class Ensemble:
     @cached_property
     def abstract_states(self) -> SeedState:
         """Shapes and types of what `fetch` gives."""
-        shapes = jax.eval_shape(jax.vmap(lambda own: self._program.init(seed=joined(own, self._common))), self._seeds)
+        init = jax.vmap(lambda own, common: self._program.init(seed=joined(own, common)), in_axes=(0, None))
+        shapes = jax.eval_shape(init, self._seeds, self._common)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.lanes), *x.shape[1:]), x.dtype), shapes)
 
     @property
@@ -248,7 +268,7 @@ class Ensemble:
     def _make_feed(self, bucket_key: PRNGKeyArray) -> Feed:
         limit = self._mapping.resident_gb * 1e9 or _memory_limit(self._mesh) / 2
         kind = ResidentFeed if nbytes(self._buckets) <= limit else StreamedFeed
-        return kind(self._program, self._common, self._mesh, self._buckets, bucket_key, self._places)
+        return kind(self._program, self._common, self._mesh, self._buckets, bucket_key, self._places, self._place)
 
     def _lift_by(self, mapper: str) -> Lift:
         return Lift(mapper, self._mesh, self._mapping.group)
@@ -261,12 +281,14 @@ class Ensemble:
         return lift(self._program.init, None, *self._init_arguments)
 
     def _compile_trainer(self, lift: Lift, lanes: int, frozen: tuple[str, ...] = ()) -> Trainer:
-        def of_lanes(tree: Tree) -> Tree:
-            return jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct((lanes, *x.shape[1:]), x.dtype, sharding=self._by_seed), tree
-            )
+        states, seeds = self._shapes(self.abstract_states, lanes), self._shapes(self._seeds, lanes)
+        return self._feed.trainer(lift, states, seeds, frozen)
 
-        return self._feed.trainer(lift, of_lanes(self.abstract_states), of_lanes(self._seeds), frozen)
+    def _shapes(self, tree: Tree, lanes: int) -> Tree:
+        """Of so many lanes, spread over the devices."""
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((lanes, *x.shape[1:]), x.dtype, sharding=self._by_seed), tree
+        )
 
     def _trainer_of(self, lanes: int, frozen: tuple[str, ...] = ()) -> Trainer:
         if (lanes, frozen) not in self._trainers:
@@ -356,7 +378,7 @@ class Ensemble:
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
         index = np.minimum(np.arange(self._n_padded), len(self.lanes) - 1)
-        return jax.tree.map(lambda x: jax.device_put(x[index], self._by_seed), tree)
+        return jax.tree.map(lambda x: self._place(x[index], self._by_seed), tree)
 
     def _end_padding(self, states: SeedState) -> SeedState:
         """Marks the repeated seeds as ended, so that they cost as little as the mapper allows."""

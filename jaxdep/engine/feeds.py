@@ -26,6 +26,8 @@ from jaxdep.engine.program import Decisions, Learned, Program, SeedState, Tree
 from jaxdep.engine.resident import Resident, ResidentBucket, SeedData, joined
 from jaxdep.models import Masked
 
+Place = Callable[[Tree, NamedSharding], Tree]
+
 _IN_FLIGHT = 2  # steps that the host may be ahead of the device; each holds its batch there
 
 
@@ -58,6 +60,7 @@ class Feed(ABC):
         buckets: all examples, on the host.
         bucket_key: of the order in which batches alternate between the buckets.
         places: by bucket, the batches that an epoch has of it for any seed at most.
+        place: puts arrays where a sharding says, as `jax.device_put` does.
 
     Attributes:
         resident: what lies on every device.
@@ -75,12 +78,13 @@ class Feed(ABC):
         buckets: tuple[ResidentBucket, ...],
         bucket_key: PRNGKeyArray,
         places: np.ndarray,
+        place: Place = jax.device_put,
     ):
         self._program = program
         self._by_seed, self._everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["seed"], []))
-        self._common = jax.device_put(common, self._everywhere)
+        self._common = place(common, self._everywhere)
         placed = tuple(map(self._placed, buckets))
-        self.resident = jax.device_put(Resident(placed, bucket_key, jnp.asarray(places, jnp.int32)), self._everywhere)
+        self.resident = place(Resident(placed, bucket_key, jnp.asarray(places, jnp.int32)), self._everywhere)
         self._features = [bucket.features for bucket in buckets]
 
     @abstractmethod
@@ -114,9 +118,13 @@ class ResidentFeed(Feed):
         return Trainer(run, (compiled,))
 
     def predict(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> dict[str, Decisions]:
-        own, shared = {"seed": seeds}, {"seed": self._common, "resident": self.resident}
-        predict = lift(partial(self._program.predict, part=part), states, own, shared)
-        return predict(states, own, shared)
+        predictor = self.predictor(lift, states, seeds, part)
+        return predictor(states, {"seed": seeds}, {"seed": self._common, "resident": self.resident})
+
+    def predictor(self, lift: Lift, states: SeedState, seeds: SeedData, part: str) -> Lifted:
+        """What `predict` runs."""
+        shared = {"seed": self._common, "resident": self.resident}
+        return lift(partial(self._program.predict, part=part), states, {"seed": seeds}, shared)
 
     def _epochs(self, first: int, count: int, max_steps: int) -> dict[str, Tree]:
         numbers = {"first_epoch": first, "n_epochs": count, "max_steps": max_steps}

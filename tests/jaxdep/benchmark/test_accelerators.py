@@ -1,0 +1,87 @@
+"""What is known of accelerators, what follows from a compiled program, and every system compiled for a TPU that is not here.
+
+The last needs libtpu (extra `tpu`), and takes minutes: `JAX_PLATFORMS=cpu python -m pytest -m compile`.
+"""
+
+import dataclasses
+import importlib.util
+
+import jax
+import pandas as pd
+import pytest
+
+from input_pipeline.config import ConfigError
+from jaxdep.benchmark.accelerators import accelerators, hlo, plan, report
+from jaxdep.benchmark.systems import SYSTEMS
+
+NOTHING = hlo.Instruction("nothing", (), "fusion", (), "")
+
+
+def kernel(flops=0.0, nbytes=0.0, cycles=0, times=1.0):
+    return hlo.Kernel(NOTHING, flops, nbytes, cycles, times)
+
+
+@pytest.mark.parametrize("name", accelerators())
+def test_an_accelerator_is_described_whole(name):
+    known = accelerators()[name]
+    assert set(known.tflops) == {"float32", "tf32", "bfloat16"}
+    assert known.tflops["float32"] < known.tflops["tf32"] < known.tflops["bfloat16"]
+    assert known.source
+    assert known.platform == "tpu" or (known.launch_us > 0 and known.target["core_count"] > 0)
+
+
+@pytest.mark.parametrize(("name", "extra"), [("v5e", "jaxdep[tpu]"), ("h200", "jaxdep[cuda]")])
+def test_without_its_compiler_one_line_says_what_to_install(name, extra, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=f"^--compile_for={name}: .* not installed; install {extra.split('[')[0]}"):
+        accelerators()[name].devices()
+
+
+def test_bounds_follow_from_the_peaks():
+    h200, v5e = accelerators()["h200"], accelerators()["v5e"]
+    kernels = [kernel(flops=66.9e12, nbytes=4.8e11, times=3), kernel(nbytes=4.8e12)]
+    found = plan.bounds(kernels, h200, "float32")
+    assert found.compute == pytest.approx(3)
+    assert found.memory == pytest.approx(1.3)
+    assert found.roofline == pytest.approx(4)  # each kernel's own: three by its arithmetic, one by the memory
+    assert found.launch == pytest.approx(4 * 3e-6)
+    assert (found.compiler, found.binds) == (0, "arithmetic")
+    assert plan.bounds([kernel(times=1000)], h200, "float32").binds == "launches"
+    by_compiler = plan.bounds([kernel(cycles=3_000_000_000)], v5e, "float32")
+    assert (by_compiler.predicted, by_compiler.binds) == (2, "compiler's estimate")
+
+
+def a_plan(**changes):
+    found = plan.Plan("v5e", "bilstm", "training", 20, "vmap", "float32", 1.0, 2.0, fits=True)
+    return dataclasses.replace(found, **changes)
+
+
+def test_the_seeds_that_fit_lie_on_a_line():
+    plans = [a_plan(memory_gb=1.0, seeds=10), a_plan(memory_gb=3.0, seeds=30), a_plan(memory_gb=5.0, seeds=50)]
+    assert plan.seeds_that_fit(plans, accelerators()["v5e"]) == 160
+    assert plan.seeds_that_fit(plans[:1], accelerators()["v5e"]) is None
+
+
+def test_files_say_what_did_not_fit(tmp_path):
+    fits = a_plan(bounds=plan.Bounds(1.0, 2.0, 0.0, 2.5, 0.0), kernels_a_step=(8, 10), found={"collectives": 2})
+    report.write([fits, a_plan(seeds=1000, memory_gb=83.0, fits=False)], {"jax": "0"}, tmp_path)
+    table = pd.read_csv(tmp_path / "plans.csv")
+    assert table.fits.tolist() == [True, False]
+    assert table.predicted_s.tolist()[0] == 2.5
+    assert table.kernels_a_time_step[0] == "8+10"
+    assert table.found[0] == "2 collectives"
+    assert (tmp_path / "plans.png").stat().st_size > 0
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_compiles_for_a_tpu(name):
+    """Twenty seeds side by side fit a v5e chip; nothing crosses devices or waits for the host, no double precision."""
+    v5e = accelerators()["v5e"]
+    with jax.default_matmul_precision("highest"):
+        plans = plan.make_plans(name, SYSTEMS[name], v5e, v5e.devices()[:1], 20, "vmap", "float32")
+    for found in plans:
+        assert found.fits, found
+        assert found.memory_gb < v5e.memory_gb
+        assert not found.found, found
+        assert found.flops > 0
