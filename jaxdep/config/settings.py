@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
@@ -51,7 +51,9 @@ class Mapping(Config):
             inside the compiled program (`lax.map`); `loop` one seed after another from the host; `pmap` is `map`
             under `jax.pmap`; `auto` times vmap, map and loop for a few steps and keeps the
             fastest, also for later runs of the same program on such devices.
-        group: seeds at a time under `map` and `pmap`.
+        group: seeds of a device at a time under `map` and `pmap` (0: one on a CPU; on an accelerator as many as its memory
+            holds by the compiler's plan, of which `auto` also times fewer).
+        memory_gb: what there is of a device's memory, 1e9 bytes (0: what it says it has).
         data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
             its own share, so that here alone the number of devices changes what a seed draws.
         resident_gb: features that take more on a device stay on the host, which hands them over batch by batch (0: half
@@ -59,17 +61,20 @@ class Mapping(Config):
             seeds train on the same participants in one order: leave `order` out of `Seeds.vary`, and each travels once.
     """
 
+    version: ClassVar[int] = 2
+
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
-    group: int = 1
+    group: int = 0
+    memory_gb: float = 0.0
     data_shards: int = 1
     resident_gb: float = 0.0
 
     def check(self) -> None:
-        if not 0 <= self.resident_gb < math.inf:
-            raise ConfigError(f"resident_gb: a number of 0 or more, found {self.resident_gb}")
-        for name in ("group", "data_shards"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
+        for name in ("group", "memory_gb", "resident_gb"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: a number of 0 or more, found {getattr(self, name)}")
+        if self.data_shards < 1:
+            raise ConfigError(f"data_shards: at least 1, found {self.data_shards}")
 
 
 @dataclasses.dataclass

@@ -23,15 +23,16 @@ from input_pipeline.config import ConfigError
 from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
 from jaxdep.engine.feeds import Feed, Place, ResidentFeed, StreamedFeed, Trainer, nbytes
+from jaxdep.engine.grouping import ON_CHIP, group_that_fits
 from jaxdep.engine.lanes import Variant, lane_data, lane_views, lanes_of, seed_keys
-from jaxdep.engine.mappers import COMPILERS, Lift, Lifted
+from jaxdep.engine.mappers import Layout, Lift, Lifted, named
 from jaxdep.engine.program import Decisions, Program, SeedState, Tree
 from jaxdep.engine.resident import SeedData, Viewer, joined
 from jaxdep.models import Masked, Outputs
 
 Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed
 
-AUTO_CANDIDATES = ("vmap", "map", "loop")  # pmap is `map` with another wrapper
+_OF_MEMORY = 0.9  # of a device's, that a program may take
 _PROBE_STEPS = 3
 _PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
 
@@ -70,7 +71,7 @@ class Ensemble:
     Attributes:
         lanes: what stands where on the seed axis.
         units: by seed, by part, what the seed's predictions stand for.
-        timings: of each mapper that `auto` tried, now or when the choice was remembered.
+        timings: of each layout that `auto` tried, now or when the choice was remembered.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Ensemble:
         Args:
             variants: of the hyperparameters; without any there is one, of the viewer's tasks.
             devices: all of them, unless given.
-            remembered: the mapper that `auto` chose for this run before; it is then not measured again.
+            remembered: the layout that `auto` chose for this run before; it is then not measured again.
             choices: where `auto` looks up and keeps what it chose for such a program on such devices.
             place: puts arrays where a sharding says. With `shapes_at`, `devices` may be descriptions of such as are not
                 here: what `trainers` compiles is then all that this ensemble can do, and the mapper must be named.
@@ -121,9 +122,13 @@ class Ensemble:
         self._lift: Lift
         self._init: Lifted | None = None
         self._trainers: dict[tuple[int, tuple[str, ...]], Trainer] = {}  # by the number of lanes and what is frozen
-        mapper = self._choose(mapping.mapper, remembered)
-        if not self._trainers:
-            self._lift = self._lift_by(mapper)
+        self._tried: dict[Layout, tuple[Lift, Trainer]] = {}
+        layout = self._choose(mapping.mapper, remembered)
+        if layout in self._tried:
+            self._lift, self._trainers[self._n_padded, ()] = self._tried[layout]
+        else:
+            self._lift = Lift(layout, self._mesh)
+        self._tried.clear()
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
@@ -257,8 +262,8 @@ class Ensemble:
 
     @property
     def mapper(self) -> str:
-        """The mapper in use."""
-        return self._lift.mapper
+        """The mapper in use, and the seeds of a device that it takes at a time, if not one: `vmap`, `map:64`."""
+        return str(self._lift.layout)
 
     @property
     def compile_s(self) -> float:
@@ -266,12 +271,9 @@ class Ensemble:
         return self._lift.compile_s
 
     def _make_feed(self, bucket_key: PRNGKeyArray) -> Feed:
-        limit = self._mapping.resident_gb * 1e9 or _memory_limit(self._mesh) / 2
+        limit = self._mapping.resident_gb * 1e9 or self._memory / 2
         kind = ResidentFeed if nbytes(self._buckets) <= limit else StreamedFeed
         return kind(self._program, self._common, self._mesh, self._buckets, bucket_key, self._places, self._place)
-
-    def _lift_by(self, mapper: str) -> Lift:
-        return Lift(mapper, self._mesh, self._mapping.group)
 
     @property
     def _init_arguments(self) -> tuple[dict[str, SeedData], dict[str, SeedData]]:
@@ -314,18 +316,70 @@ class Ensemble:
         order = np.concatenate([active, np.flatnonzero(ended)])[: each * n_shards]
         return np.concatenate([order[shard::n_shards] for shard in range(n_shards)])
 
-    def _choose(self, mapper: str, remembered: str | None) -> str:
-        """The mapper to use: the one that is named; else the one that is remembered; else the quickest."""
-        if mapper != "auto" or remembered is not None:
-            return mapper if mapper != "auto" else str(remembered)
+    @property
+    def _memory(self) -> float:
+        """Bytes of a device."""
+        return self._mapping.memory_gb * 1e9 or _memory_limit(self._mesh)
+
+    @property
+    def _each(self) -> int:
+        """Lanes of a device."""
+        return self._n_padded // self._mesh.shape["seed"]
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._mesh.devices.flat[0].platform == "cpu"
+
+    def _choose(self, mapper: str, remembered: str | None) -> Layout:
+        """The layout to use: that of the mapper that is named; else the one that is remembered; else the quickest."""
+        if mapper in ("map", "pmap"):
+            return Layout(mapper, self._group)
+        if mapper != "auto":
+            return Layout(mapper)
+        if remembered is not None and (layout := named(remembered)):
+            return layout
         known = self._choices.find(self._identity()) if self._choices is not None else None
-        if known is not None and known.mapper in COMPILERS:
+        if known is not None and (layout := named(known.mapper)):
             self.timings = dict(known.timings)
-            return known.mapper
-        mapper = self._measure()
+            return layout
+        layout = self._measure()
         if self._choices is not None:
-            self._choices.keep(self._identity(), Choice(mapper, self.timings))
-        return mapper
+            self._choices.keep(self._identity(), Choice(str(layout), self.timings))
+        return layout
+
+    @cached_property
+    def _group(self) -> int:
+        """Seeds of a device at a time: as configured; else one on a CPU, and elsewhere as many as its memory holds."""
+        if self._mapping.group or self._on_cpu:
+            return self._mapping.group or 1
+        return group_that_fits(self._needs, self._each, _OF_MEMORY * self._memory)
+
+    def _by_groups(self, group: int) -> Layout:
+        return Layout("vmap") if group == self._each else Layout("map", group)
+
+    def _needs(self, group: int) -> float:
+        """Bytes that training takes of a device with so many seeds at a time, by the compiler's plan."""
+        try:
+            _, trainer = self._compiled(self._by_groups(group))
+        except jax.errors.JaxRuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            return np.inf
+        return trainer.memory_bytes or 0.0
+
+    def _compiled(self, layout: Layout) -> tuple[Lift, Trainer]:
+        if layout not in self._tried:
+            lift = Lift(layout, self._mesh)
+            self._tried[layout] = lift, self._compile_trainer(lift, self._n_padded)
+        return self._tried[layout]
+
+    def _candidates(self) -> list[Layout]:
+        """What `auto` times; `pmap` is `map` with another wrapper."""
+        if self._on_cpu or self._mapping.group:
+            return [Layout("vmap"), Layout("map", self._group), Layout("loop")]
+        # A large image fills an accelerator alone; many small products want to be one.
+        few = Layout("map", min(ON_CHIP, self._group))
+        return list(dict.fromkeys([self._by_groups(self._group), few, Layout("map"), Layout("loop")]))
 
     def _identity(self) -> str:
         """The program, its shapes, and the devices, in words."""
@@ -335,27 +389,29 @@ class Ensemble:
         versions = jaxdep.__version__, jax.__version__, jax.config.values["jax_default_matmul_precision"]
         return repr((self._program.identity, shapes, layout, devices, versions))
 
-    def _measure(self) -> str:
+    def _measure(self) -> Layout:
         """Times all seeds under each candidate, returns the one with the shortest epoch, and keeps what it compiled.
 
         An epoch's time is that of one step and the evaluation, and what each further step adds: from two lengths, the
         quickest run of each. A candidate that does not fit the device's memory counts as endless.
         """
-        quickest = np.inf
-        for mapper in AUTO_CANDIDATES:
-            lift, epoch_s = self._lift_by(mapper), np.inf
+        quickest, found = np.inf, None
+        for layout in self._candidates():
+            begun, epoch_s = time.perf_counter(), np.inf
             try:
-                init, trainer = self._compile_init(lift), self._compile_trainer(lift, self._n_padded)
+                lift, trainer = self._compiled(layout)
+                init = self._compile_init(lift)
                 epoch_s = self._time(init, trainer)
             except jax.errors.JaxRuntimeError as error:
-                if "RESOURCE_EXHAUSTED" not in str(error):
+                if not _is_out_of_memory(error):
                     raise
-            self.timings[mapper] = Timing(lift.compile_s, epoch_s)
+            compile_s = self._tried[layout][0].compile_s if layout in self._tried else time.perf_counter() - begun
+            self.timings[str(layout)] = Timing(compile_s, epoch_s)
             if epoch_s < quickest:
-                quickest, self._lift, self._init, self._trainers = epoch_s, lift, init, {(self._n_padded, ()): trainer}
-        if not self._trainers:
+                quickest, found, self._init = epoch_s, layout, init
+        if found is None:
             raise ConfigError("config.mapping.mapper: no mapper fits the device's memory; train fewer seeds at a time")
-        return self.mapper
+        return found
 
     def _time(self, init: Lifted, trainer: Trainer) -> float:
         """Seconds of an epoch of all seeds, estimated."""
@@ -404,6 +460,10 @@ _reorder = jax.jit(_taken, static_argnums=0, donate_argnums=1)  # of all seeds: 
 def _give_back(sharding: NamedSharding, tree: Tree, lanes: np.ndarray, taken: Tree) -> Tree:
     """What `_take` took, changed, in its old place."""
     return lax.with_sharding_constraint(jax.tree.map(lambda x, y: x.at[lanes].set(y), tree, taken), sharding)
+
+
+def _is_out_of_memory(error: jax.errors.JaxRuntimeError) -> bool:
+    return "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _memory_limit(mesh: Mesh) -> float:

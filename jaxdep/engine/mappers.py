@@ -6,10 +6,11 @@ replicated. What a mapper yields agrees with any other's to rounding.
 """
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,25 @@ COMPILERS: dict[str, Callable[..., Lifted]] = {
 }
 
 
+_NAME = re.compile(r"(\w+)(?::(\d+))?")
+
+
+class Layout(NamedTuple):
+    """A mapper, and the seeds that it takes at a time where that is a choice (`map`, `pmap`)."""
+
+    mapper: str
+    group: int = 1
+
+    def __str__(self) -> str:
+        return self.mapper if self.group == 1 else f"{self.mapper}:{self.group}"
+
+
+def named(name: str) -> Layout | None:
+    """The layout that says so of itself: `vmap`, `map:64`; None where none does."""
+    found = _NAME.fullmatch(name)
+    return Layout(found[1], int(found[2] or 1)) if found and found[1] in COMPILERS else None
+
+
 def _by_name(fn: Callable[..., Tree]) -> OneSeed:
     def call(state: Tree, own: Arguments, shared: Arguments) -> Tree:
         arguments = {**shared, **own}
@@ -145,20 +165,20 @@ def _by_name(fn: Callable[..., Tree]) -> OneSeed:
 
 
 class Lift:
-    """Lifts functions of one seed over all seeds by one mapper, and counts what compiling takes.
+    """Lifts functions of one seed over all seeds in one layout, and counts what compiling takes.
 
     Attributes:
-        compile_s: seconds so far.
+        layout, compile_s: how, and seconds so far.
 
     Raises:
         ConfigError: the mapper does not fit the mesh.
     """
 
-    def __init__(self, mapper: str, mesh: Mesh, group: int):
-        if mapper == "pmap" and mesh.shape["data"] > 1:
+    def __init__(self, layout: Layout, mesh: Mesh):
+        if layout.mapper == "pmap" and mesh.shape["data"] > 1:
             raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
-        self.mapper, self.compile_s = mapper, 0.0
-        self._mesh, self._group = mesh, group
+        self.layout, self.compile_s = layout, 0.0
+        self._mesh = mesh
 
     def __call__(
         self, fn: Callable[..., Tree], states: Tree, own: Arguments, shared: Arguments, donate: bool = False
@@ -171,11 +191,13 @@ class Lift:
             shared: what is the same for all. The `seed` (`SeedData`) stands in both, and is joined.
         """
         started = time.perf_counter()
-        lifted = COMPILERS[self.mapper](_by_name(fn), (states, own, shared), self._mesh, self._group, donate)
+        lifted = COMPILERS[self.layout.mapper](
+            _by_name(fn), (states, own, shared), self._mesh, self.layout.group, donate
+        )
         self.compile_s += time.perf_counter() - started
         return lifted
 
     @property
     def side_by_side(self) -> bool:
         """Whether several seeds of a device are computed as one, so that none can be skipped."""
-        return self.mapper == "vmap" or (self._group > 1 and self.mapper in ("map", "pmap"))
+        return self.layout.mapper == "vmap" or self.layout.group > 1

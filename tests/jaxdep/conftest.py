@@ -224,7 +224,8 @@ def make_ensemble(
     first: int = 0,
     vary: tuple[str, ...] = config.STREAMS,
     mapper: str = "vmap",
-    group: int = 1,
+    group: int = 0,
+    memory_gb: float = 0.0,
     data_shards: int = 1,
     resident_gb: float = 0.0,
     devices: int = 1,
@@ -234,11 +235,12 @@ def make_ensemble(
 ) -> Ensemble:
     """An ensemble on the first `devices` devices."""
     program = make_program(examples, model, tasks=tasks, data_shards=data_shards, **options)
+    numbers = {"group": group, "memory_gb": memory_gb, "data_shards": data_shards, "resident_gb": resident_gb}
     return Ensemble(
         program,
         Viewer(examples, tasks, splits or config.Splits()),
         config.Seeds(count=count, first=first, vary=vary),
-        config.Mapping(mapper=mapper, group=group, data_shards=data_shards, resident_gb=resident_gb),
+        config.Mapping(mapper=mapper, **numbers),
         devices=jax.devices()[:devices],
     )
 

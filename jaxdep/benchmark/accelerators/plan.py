@@ -2,8 +2,8 @@
 
 import dataclasses
 import re
-import time
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -96,13 +96,13 @@ def make_plans(
         make_program(system),
         make_viewer(system),
         config.Seeds(count=seeds),
-        config.Mapping(mapper=mapper, resident_gb=accelerator.memory_gb / 2),  # type: ignore[arg-type]
+        config.Mapping(mapper=cast(Any, mapper), memory_gb=accelerator.memory_gb),
         devices=devices,
         place=shapes_at,
     )
 
     def compiled(what: str) -> Plan:
-        begun, needed = time.perf_counter(), np.nan
+        needed, before = np.nan, 0.0 if what == "training" else ensemble.compile_s
         lifted: Lifted | None = None
         try:
             if what == "training":
@@ -115,9 +115,8 @@ def make_plans(
                 raise
             if said := _NEEDED.search(str(error)):
                 needed = float(said[1]) * (1.0 if said[2] == "G" else 1e-3) * 1.073741824
-        plan = Plan(
-            accelerator.name, name, what, seeds, mapper, precision, time.perf_counter() - begun, needed, fits=False
-        )
+        compile_s = ensemble.compile_s - before
+        plan = Plan(accelerator.name, name, what, seeds, ensemble.mapper, precision, compile_s, needed, fits=False)
         return _read(plan, lifted, accelerator) if lifted else plan
 
     return [compiled("training"), compiled("evaluation")]

@@ -5,6 +5,7 @@ import pytest
 from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
 from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.mappers import Layout
 from jaxdep.engine.resident import Viewer
 
 CHOICE = Choice("map", {"map": Timing(1.0, 2.0), "vmap": Timing(3.0, float("inf"))})
@@ -51,7 +52,7 @@ def auto(make_examples, mean_model, make_program, quick_compilation, tmp_path):
 def test_auto_measures_a_program_once(auto, monkeypatch):
     def measure(ensemble):
         ensemble.timings = dict(CHOICE.timings)
-        return CHOICE.mapper
+        return Layout(CHOICE.mapper)
 
     monkeypatch.setattr(Ensemble, "_measure", measure)
     auto()
@@ -64,7 +65,7 @@ def test_auto_measures_a_program_once(auto, monkeypatch):
 @pytest.mark.parametrize("other", [{"count": 9}, {"dropout": 0.5}])
 def test_another_program_is_measured_by_itself(other, auto, monkeypatch):
     measured = []
-    monkeypatch.setattr(Ensemble, "_measure", lambda self: measured.append(1) or "map")
+    monkeypatch.setattr(Ensemble, "_measure", lambda self: measured.append(1) or Layout("map"))
     auto()
     auto()
     assert measured == [1]
