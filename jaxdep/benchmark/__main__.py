@@ -49,6 +49,7 @@ def _define_flags() -> None:
     precisions = ["float32", "tf32", "bfloat16"]
     flags.DEFINE_enum("precision", "float32", precisions, "Of the matrix products, on both sides.")
     flags.DEFINE_list("mapper", ["auto"], "How the seed axis is laid out; several, separated by commas, are rows each.")
+    flags.DEFINE_enum("recurrence", "scan", ["scan", "pallas", "auto"], "How recurrent layers make their steps.")
     flags.DEFINE_list("compile_for", [], "Accelerators to compile for, instead of timing: " + ", ".join(_KNOWN) + ".")
     flags.DEFINE_bool("overhead", False, "Also compare the mapper `loop` with the bare compiled step.")
     flags.DEFINE_integer("rounds", 5, "Times each candidate is timed.", lower_bound=1)
@@ -114,7 +115,8 @@ def _plans(cases: Sequence[tuple[str, int, str]]) -> tuple[list[plan.Plan], dict
     jobs = list(itertools.product(found, cases))
     for (accelerator, devices), (name, count, mapper) in progress(jobs, len(jobs), "compiling", "programs"):
         for each in ("vmap", "map") if mapper == "auto" else (mapper,):
-            plans += plan.make_plans(name, _system(name), accelerator, devices, count, each, _OPTIONS.precision)
+            mapping = _mapping(each)
+            plans += plan.make_plans(name, _system(name), accelerator, devices, count, mapping, _OPTIONS.precision)
         if _OPTIONS.workdir:
             plan_report.write(plans, versions, Path(_OPTIONS.workdir))
     return plans, versions
@@ -148,9 +150,13 @@ def _system(name: str) -> System:
     return dataclasses.replace(system, model=model)
 
 
+def _mapping(mapper: str) -> config.Mapping:
+    return config.Mapping(mapper=cast(Any, mapper), recurrence=_OPTIONS.recurrence)
+
+
 def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:
     """One row: a system at a number of seeds. A way of the peer that runs out of memory is left out of it."""
-    system, mapping = _system(name), config.Mapping(mapper=cast(Any, mapper))
+    system, mapping = _system(name), _mapping(mapper)
     devices = jax.devices()[:count]  # a device without a seed would only compute for nothing
     ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"), devices)
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}

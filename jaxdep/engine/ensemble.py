@@ -5,6 +5,7 @@ axis of a ('seed', 'data') mesh of all devices. A seed's result does not depend 
 or which other seeds it trains with: its keys are folded from its global id, and nothing crosses the seed axis.
 """
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -332,10 +333,9 @@ class Ensemble:
 
     def _choose(self, mapper: str, remembered: str | None) -> Layout:
         """The layout to use: that of the mapper that is named; else the one that is remembered; else the quickest."""
-        if mapper in ("map", "pmap"):
-            return Layout(mapper, self._group)
         if mapper != "auto":
-            return Layout(mapper)
+            group = self._group if mapper in ("map", "pmap") else 1
+            return Layout(mapper, group, self._recurrences[0])
         if remembered is not None and (layout := named(remembered)):
             return layout
         known = self._choices.find(self._identity()) if self._choices is not None else None
@@ -355,7 +355,9 @@ class Ensemble:
         return group_that_fits(self._needs, self._each, _OF_MEMORY * self._memory)
 
     def _by_groups(self, group: int) -> Layout:
-        return Layout("vmap") if group == self._each else Layout("map", group)
+        return Layout(
+            "vmap" if group == self._each else "map", 1 if group == self._each else group, self._recurrences[0]
+        )
 
     def _needs(self, group: int) -> float:
         """Bytes that training takes of a device with so many seeds at a time, by the compiler's plan."""
@@ -373,19 +375,29 @@ class Ensemble:
             self._tried[layout] = lift, self._compile_trainer(lift, self._n_padded)
         return self._tried[layout]
 
+    @property
+    def _recurrences(self) -> list[str]:
+        """Of the recurrent layers' steps, the ways to make them: the first one where none is timed."""
+        wanted = self._mapping.recurrence
+        if wanted == "auto":
+            return ["scan", "pallas"] if self._mesh.devices.flat[0].platform == "tpu" else ["scan"]
+        return [wanted]
+
     def _candidates(self) -> list[Layout]:
         """What `auto` times; `pmap` is `map` with another wrapper."""
-        if self._on_cpu or self._mapping.group:
-            return [Layout("vmap"), Layout("map", self._group), Layout("loop")]
-        # A large image fills an accelerator alone; many small products want to be one.
-        few = Layout("map", min(ON_CHIP, self._group))
-        return list(dict.fromkeys([self._by_groups(self._group), few, Layout("map"), Layout("loop")]))
+        layouts = [Layout("vmap"), Layout("map", self._group), Layout("loop")]
+        if not (self._on_cpu or self._mapping.group):
+            # A large image fills an accelerator alone; many small products want to be one.
+            few = Layout("map", min(ON_CHIP, self._group))
+            layouts = [self._by_groups(self._group), few, Layout("map"), Layout("loop")]
+        ways = itertools.product(self._recurrences, layouts)
+        return list(dict.fromkeys(layout._replace(recurrence=way) for way, layout in ways))
 
     def _identity(self) -> str:
         """The program, its shapes, and the devices, in words."""
         shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._common, self._buckets))
         devices = sorted(device.device_kind for device in self._mesh.devices.flat)
-        layout = self._mapping.group, self._mesh.shape, self._feed.streams
+        layout = self._mapping.group, self._recurrences, self._mesh.shape, self._feed.streams
         versions = jaxdep.__version__, jax.__version__, jax.config.values["jax_default_matmul_precision"]
         return repr((self._program.identity, shapes, layout, devices, versions))
 

@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from input_pipeline.config import ConfigError
 from jaxdep.engine.resident import joined
+from jaxdep.models.layers.recurrent import LSTM_SCANS, computed_by
 
 Tree = Any
 Arguments = Mapping[str, Tree]
@@ -135,23 +136,32 @@ COMPILERS: dict[str, Callable[..., Lifted]] = {
 }
 
 
-_NAME = re.compile(r"(\w+)(?::(\d+))?")
+_NAME = re.compile(r"(\w+)(?::(\d+))?(?: (\w+))?")
 
 
 class Layout(NamedTuple):
-    """A mapper, and the seeds that it takes at a time where that is a choice (`map`, `pmap`)."""
+    """How all seeds are computed.
+
+    Attributes:
+        group: seeds of a device at a time, where that is a choice (`map`, `pmap`).
+        recurrence: how the recurrent layers make their steps (models/layers/recurrent.py).
+    """
 
     mapper: str
     group: int = 1
+    recurrence: str = "scan"
 
     def __str__(self) -> str:
-        return self.mapper if self.group == 1 else f"{self.mapper}:{self.group}"
+        group = "" if self.group == 1 else f":{self.group}"
+        return self.mapper + group + ("" if self.recurrence == "scan" else f" {self.recurrence}")
 
 
 def named(name: str) -> Layout | None:
-    """The layout that says so of itself: `vmap`, `map:64`; None where none does."""
+    """The layout that says so of itself: `vmap`, `map:64`, `map:64 pallas`; None where none does."""
     found = _NAME.fullmatch(name)
-    return Layout(found[1], int(found[2] or 1)) if found and found[1] in COMPILERS else None
+    if not found or found[1] not in COMPILERS or found[3] not in (None, *LSTM_SCANS):
+        return None
+    return Layout(found[1], int(found[2] or 1), found[3] or "scan")
 
 
 def _by_name(fn: Callable[..., Tree]) -> OneSeed:
@@ -171,12 +181,15 @@ class Lift:
         layout, compile_s: how, and seconds so far.
 
     Raises:
-        ConfigError: the mapper does not fit the mesh.
+        ConfigError: the layout does not fit the mesh.
     """
 
     def __init__(self, layout: Layout, mesh: Mesh):
         if layout.mapper == "pmap" and mesh.shape["data"] > 1:
             raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
+        platform = mesh.devices.flat[0].platform
+        if layout.recurrence == "pallas" and platform != "tpu":
+            raise ConfigError(f"config.mapping.recurrence: the kernel is one for a TPU, and this is a {platform}")
         self.layout, self.compile_s = layout, 0.0
         self._mesh = mesh
 
@@ -190,10 +203,9 @@ class Lift:
             own: what each seed has of its own, [S, ...].
             shared: what is the same for all. The `seed` (`SeedData`) stands in both, and is joined.
         """
-        started = time.perf_counter()
-        lifted = COMPILERS[self.layout.mapper](
-            _by_name(fn), (states, own, shared), self._mesh, self.layout.group, donate
-        )
+        started, (mapper, group, recurrence) = time.perf_counter(), self.layout
+        with computed_by(recurrence):
+            lifted = COMPILERS[mapper](_by_name(fn), (states, own, shared), self._mesh, group, donate)
         self.compile_s += time.perf_counter() - started
         return lifted
 

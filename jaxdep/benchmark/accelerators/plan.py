@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 import jax
 import numpy as np
@@ -27,7 +26,7 @@ class Bounds:
         memory: the bytes that its kernels move, at the memory's bandwidth.
         launch: its kernels, one started after the other; 0 on a device whose host starts none.
         roofline: kernel by kernel the longer of its compute and memory.
-        compiler: by the compiler's own estimate of each kernel; 0 where it makes none.
+        compiler: by the compiler's own estimate of each kernel, as far as it makes one; 0 where it makes none at all.
     """
 
     compute: float
@@ -88,7 +87,7 @@ def make_plans(
     accelerator: Accelerator,
     devices: Sequence[jax.Device],
     seeds: int,
-    mapper: str,
+    mapping: config.Mapping,
     precision: str,
 ) -> list[Plan]:
     """Compiles the training and the evaluation of all seeds, by the seed engine's own path, of shapes alone."""
@@ -96,7 +95,7 @@ def make_plans(
         make_program(system),
         make_viewer(system),
         config.Seeds(count=seeds),
-        config.Mapping(mapper=cast(Any, mapper), memory_gb=accelerator.memory_gb),
+        dataclasses.replace(mapping, memory_gb=accelerator.memory_gb),
         devices=devices,
         place=shapes_at,
     )
@@ -144,13 +143,17 @@ def bounds(kernels: Sequence[hlo.Kernel], accelerator: Accelerator, precision: s
     times = np.array([kernel.times for kernel in kernels])
     compute = np.array([kernel.flops for kernel in kernels]) / peak
     memory = np.array([kernel.nbytes for kernel in kernels]) / bandwidth
-    cycles = float(times @ np.array([kernel.cycles for kernel in kernels]))
+    cycles, longer = np.array([kernel.cycles for kernel in kernels]), np.maximum(compute, memory)
+    # Of a kernel of our own the compiler estimates nothing.
+    estimated = (
+        np.where(cycles > 0, cycles / (accelerator.clock_ghz * 1e9), longer) if accelerator.clock_ghz else 0 * times
+    )
     return Bounds(
         compute=float(times @ compute),
         memory=float(times @ memory),
         launch=float(times.sum()) * accelerator.launch_us * 1e-6,
-        roofline=float(times @ np.maximum(compute, memory)),
-        compiler=cycles / (accelerator.clock_ghz * 1e9) if accelerator.clock_ghz else 0.0,
+        roofline=float(times @ longer),
+        compiler=float(times @ estimated),
     )
 
 

@@ -7,8 +7,8 @@ the recurrent kernel as one matrix product after the loop, where autodiff would 
 Sequences too long for that are read in chunks of time: the gates of one chunk alone exist at once, since the backward
 pass computes each chunk anew from the state before it.
 
-`lstm_scan` and `gru_scan` alone know how the steps are made: there a fused kernel for a GPU would be called, with these
-scans as its reference and its fallback. None is here: it could not be checked without a GPU.
+`LSTM_SCANS` and `GRU_SCANS` alone know how the steps are made: by XLA's scan, the reference, or on a TPU by one kernel
+(pallas.py). Which of them a program is compiled with, `computed_by` says.
 
 The backward direction reads time reversed, padding first. A masked step holds the state, which begins at zero: so that
 direction starts at the last valid frame, and no gather is needed.
@@ -16,7 +16,10 @@ direction starts at the last valid frame, and no gather is needed.
 Axes: B batch, T time, K directions (forward, backward), H hidden, G the gates' width (4H or 3H). Inside, time leads.
 """
 
+import contextlib
+import contextvars
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import jax
@@ -26,9 +29,21 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Shaped
 
-from jaxdep.models.layers import initializers
+from jaxdep.models.layers import initializers, pallas
 
 Tree = Any
+
+_computed_by: contextvars.ContextVar[str] = contextvars.ContextVar("computed_by", default="scan")
+
+
+@contextlib.contextmanager
+def computed_by(name: str) -> Iterator[None]:
+    """Programs that are traced within make their steps so: a name of `LSTM_SCANS`. The results agree to rounding."""
+    token = _computed_by.set(name)
+    try:
+        yield
+    finally:
+        _computed_by.reset(token)
 
 
 class _Recurrent(nnx.Module):
@@ -143,7 +158,7 @@ class _LSTMCell(_Cell):
         self.bias = nnx.Param(bias(rngs.params(), shape, jnp.float32) + bias(rngs.params(), shape, jnp.float32))
 
     def _scan(self, inputs: Array, mask: Array, state: Tree) -> tuple[Array, Tree]:
-        return lstm_scan(inputs, self.recurrent_kernel[...], mask, state)
+        return LSTM_SCANS[_computed_by.get()](inputs, self.recurrent_kernel[...], mask, state)
 
     def _zero_state(self, shape: tuple[int, ...]) -> Tree:
         hidden = self.recurrent_kernel.shape[1]
@@ -166,7 +181,8 @@ class _GRUCell(_Cell):
         self.recurrent_bias = nnx.Param(recurrent[:, 2 * hidden :])
 
     def _scan(self, inputs: Array, mask: Array, state: Tree) -> tuple[Array, Tree]:
-        return gru_scan(inputs, self.recurrent_kernel[...], self.recurrent_bias[...], mask, state)
+        scan = GRU_SCANS[_computed_by.get()]
+        return scan(inputs, self.recurrent_kernel[...], self.recurrent_bias[...], mask, state)
 
     def _zero_state(self, shape: tuple[int, ...]) -> Tree:
         return jnp.zeros((*shape, self.recurrent_kernel.shape[1]), jnp.float32)
@@ -261,6 +277,31 @@ lstm_scan.defvjp(_lstm_forward, _lstm_backward)
 
 
 @jax.custom_vjp
+def lstm_kernel(inputs: Array, kernel: Array, mask: Array, state: State) -> tuple[Array, State]:
+    """`lstm_scan` as one kernel of a TPU."""
+    return _lstm_kernel_forward(inputs, kernel, mask, state)[0]
+
+
+def _lstm_kernel_forward(inputs: Array, kernel: Array, mask: Array, state: State) -> tuple[Any, tuple[Any, ...]]:
+    h, c, activated = pallas.lstm_forward(inputs, kernel, mask.astype(jnp.float32), state)
+    return (h, (h[-1], c[-1])), (kernel, mask, state, h, c, activated)
+
+
+def _lstm_kernel_backward(
+    residuals: tuple[Any, ...], gradient: tuple[Array, State]
+) -> tuple[Array, Array, None, State]:
+    kernel, mask, (h_0, c_0), h, c, activated = residuals
+    dh_out, (dh_last, dc_last) = gradient
+    last = dh_last.astype(jnp.float32), dc_last
+    valid = mask.astype(jnp.float32)
+    da, (dh, dc) = pallas.lstm_backward(dh_out, valid, _delayed(c, c_0), c, activated, kernel, last)
+    return da, _kernel_gradient(_delayed(h, h_0), da), None, (dh.astype(h.dtype), dc)
+
+
+lstm_kernel.defvjp(_lstm_kernel_forward, _lstm_kernel_backward)
+
+
+@jax.custom_vjp
 def gru_scan(
     inputs: Float[Array, "T K B 3*H"],
     kernel: Float[Array, "K H 3*H"],
@@ -317,12 +358,46 @@ def _gru_backward(
 
     before = _delayed(h, h_0.astype(h.dtype))
     dh, (da, dn) = lax.scan(step, dh_last, (dh_out, mask, before, activated), reverse=True)
-    r_z, du = da[..., : -h.shape[-1]], da[..., -h.shape[-1] :]
+    return *_gru_gradients(before, da, dn), None, dh
+
+
+def _gru_gradients(before: Array, da: Array, dn: Array) -> tuple[Array, Array, Array]:
+    """Of the inputs, the kernel and the bias."""
+    r_z, du = da[..., : -dn.shape[-1]], da[..., -dn.shape[-1] :]
     dbias = jnp.sum(du, axis=(0, 2), dtype=jnp.float32)
-    return jnp.concatenate([r_z, dn], axis=-1), _kernel_gradient(before, da), dbias, None, dh
+    return jnp.concatenate([r_z, dn], axis=-1), _kernel_gradient(before, da), dbias
 
 
 gru_scan.defvjp(_gru_forward, _gru_backward)
+
+
+@jax.custom_vjp
+def gru_kernel(inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array) -> tuple[Array, Array]:
+    """`gru_scan` as one kernel of a TPU."""
+    return _gru_kernel_forward(inputs, kernel, bias, mask, state)[0]
+
+
+def _gru_kernel_forward(
+    inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array
+) -> tuple[Any, tuple[Array, ...]]:
+    h, exact, activated = pallas.gru_forward(inputs, kernel, bias, mask.astype(jnp.float32), state)
+    return (h, exact[-1]), (kernel, mask, state, h, activated)
+
+
+def _gru_kernel_backward(
+    residuals: tuple[Array, ...], gradient: tuple[Array, Array]
+) -> tuple[Array, Array, Array, None, Array]:
+    kernel, mask, h_0, h, activated = residuals
+    dh_out, dh_last = gradient
+    before = _delayed(h, h_0.astype(h.dtype))
+    da, dn, dh = pallas.gru_backward(dh_out, mask.astype(jnp.float32), before, activated, kernel, dh_last)
+    return *_gru_gradients(before, da, dn), None, dh
+
+
+gru_kernel.defvjp(_gru_kernel_forward, _gru_kernel_backward)
+
+LSTM_SCANS = {"scan": lstm_scan, "pallas": lstm_kernel}
+GRU_SCANS = {"scan": gru_scan, "pallas": gru_kernel}
 
 
 def _draw(init: initializers.Initializer, rngs: nnx.Rngs, directions: int, rows: int, columns: int) -> Array:

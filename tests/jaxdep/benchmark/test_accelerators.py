@@ -7,12 +7,17 @@ import dataclasses
 import importlib.util
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from input_pipeline.config import ConfigError
+from jaxdep import config
 from jaxdep.benchmark.accelerators import accelerators, hlo, plan, report
 from jaxdep.benchmark.systems import SYSTEMS
+from jaxdep.models.layers import pallas
 
 NOTHING = hlo.Instruction("nothing", (), "fusion", (), "")
 
@@ -79,9 +84,55 @@ def test_every_system_compiles_for_a_tpu(name):
     """Twenty seeds side by side fit a v5e chip; nothing crosses devices or waits for the host, no double precision."""
     v5e = accelerators()["v5e"]
     with jax.default_matmul_precision("highest"):
-        plans = plan.make_plans(name, SYSTEMS[name], v5e, v5e.devices()[:1], 20, "vmap", "float32")
+        plans = plan.make_plans(
+            name, SYSTEMS[name], v5e, v5e.devices()[:1], 20, config.Mapping(mapper="vmap"), "float32"
+        )
     for found in plans:
         assert found.fits, found
         assert found.memory_gb < v5e.memory_gb
         assert not found.found, found
         assert found.flops > 0
+
+
+KERNELS = {  # by name, how one is called with frames, directions, batch, hidden; shapes of single seeds
+    "lstm forward": (pallas.lstm_forward, "x4 w4 m (hc)"),
+    "lstm backward": (pallas.lstm_backward, "h m c c x4 w4 (cc)"),
+    "gru forward": (pallas.gru_forward, "x3 w3 b m c"),
+    "gru backward": (pallas.gru_backward, "h m h x4 w3 c"),
+}
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(("batch", "hidden"), [(32, 128), (5, 64), (8, 256)])
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_recurrent_kernels_compile_for_a_tpu(name, batch, hidden, dtype):
+    """Of twenty seeds at once; never run."""
+    seeds, frames, directions = 20, 37, 2
+    mesh = Mesh(np.array(accelerators()["v5e"].devices()[:1]), ("seed",))
+    sharding = NamedSharding(mesh, PartitionSpec("seed"))
+
+    def shape(*dims, kind=dtype):
+        return jax.ShapeDtypeStruct((seeds, *dims), kind, sharding=sharding)
+
+    timed, exact = (frames, directions, batch), jnp.float32
+    known = {
+        **{f"x{gates}": shape(*timed, gates * hidden) for gates in (3, 4)},
+        **{f"w{gates}": shape(directions, hidden, gates * hidden, kind=exact) for gates in (3, 4)},
+        "m": shape(*timed, 1, kind=exact),
+        "b": shape(directions, hidden, kind=exact),
+    }
+    of_time = {"h": shape(*timed, hidden), "c": shape(*timed, hidden, kind=exact)}
+    of_state = {"h": shape(directions, batch, hidden), "c": shape(directions, batch, hidden, kind=exact)}
+    kernel, signature = KERNELS[name]
+    arguments = []
+    for word in signature.split():
+        if word.startswith("("):
+            arguments.append(tuple(of_state[letter] for letter in word[1:-1]))
+        else:
+            arguments.append(known.get(word) or of_time[word])
+    if name.startswith("gru"):  # whose state is one array
+        arguments[-1] = of_state["c"]
+    with jax.default_matmul_precision("highest"):
+        text = jax.jit(jax.vmap(kernel)).lower(*arguments).compile().as_text()
+    assert "tpu_custom_call" in text
