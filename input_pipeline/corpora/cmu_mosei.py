@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, read_text
+from input_pipeline.corpora.text_files import as_finding, is_apple_double, listing, read_text
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -291,10 +291,10 @@ def _labels_file(root: Path) -> Path:
     """The csd of the labels: the one of the usual name, else the only one, else the only one with the labels' root.
 
     Raises:
-        RuleError: missing-file.
+        RuleError: missing-file, unreadable-folder.
     """
     usual = root / LABELS_FILE
-    others = [path for path in sorted(root.glob("*.csd")) if not is_apple_double(path)]
+    others = [path for path in listing(root) if path.suffix == ".csd" and not is_apple_double(path)]
     if usual.is_file() or not others:
         return usual
     found = others if len(others) == 1 else [path for path in others if _has_labels(path)]

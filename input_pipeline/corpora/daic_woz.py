@@ -9,7 +9,7 @@ from pathlib import Path
 from input_pipeline import audio
 from input_pipeline.corpora import daic_woz_labels, daic_woz_transcript
 from input_pipeline.corpora.interview_labels import CLASSES, ITEM_LABELS, Entry
-from input_pipeline.corpora.text_files import as_finding, is_apple_double
+from input_pipeline.corpora.text_files import as_finding, is_apple_double, listing, read_text
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import SYNTHETIC_MARKER, Corpus, Finding, Recording, Scanned, Segment
 
@@ -51,7 +51,7 @@ class DaicWoz(Corpus):
         if not marker.is_file():
             raise DataError(f"{marker}: not a file; write the stand-in again")
         try:
-            content = json.loads(marker.read_text(encoding="utf-8"))
+            content = json.loads(read_text(marker))
         except (ValueError, RecursionError) as error:
             raise DataError(f"{marker}: not JSON ({error}); write the stand-in again") from None
         if not isinstance(content, dict):
@@ -86,7 +86,7 @@ class DaicWoz(Corpus):
         )
 
     def _folders(self) -> dict[int, Path]:
-        matches = ((path, _FOLDER.fullmatch(path.name)) for path in sorted(self.root.iterdir()) if path.is_dir())
+        matches = ((path, _FOLDER.fullmatch(path.name)) for path in listing(self.root) if path.is_dir())
         return {int(match.group(1)): path for path, match in matches if match}
 
     def _session(self, entry: Entry, folder: Path | None) -> Scanned:
@@ -95,7 +95,10 @@ class DaicWoz(Corpus):
         if folder is None:
             findings.append(self._no_folder(entry))
         else:
-            recording, found = self._recording(entry, folder)
+            try:
+                recording, found = self._recording(entry, folder)
+            except RuleError as error:
+                found = [as_finding(error)]
             findings += found
         if folder is None or any(finding.severity == "error" for finding in findings):
             recording = None
@@ -111,7 +114,7 @@ class DaicWoz(Corpus):
         )
 
     def _recording(self, entry: Entry, folder: Path) -> tuple[Recording | None, list[Finding]]:
-        files = {path.name.lower(): path for path in sorted(folder.iterdir()) if not is_apple_double(path)}
+        files = {path.name.lower(): path for path in listing(folder) if not is_apple_double(path)}
         findings = _apple_double(folder)
 
         def expected(suffix: str) -> Path:
@@ -173,5 +176,5 @@ def _tracks(session: int, files: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _apple_double(folder: Path) -> list[Finding]:
-    count = sum(is_apple_double(path) for path in folder.iterdir())
+    count = sum(is_apple_double(path) for path in listing(folder))
     return [Finding("applied", "apple-double", f"{folder}: {count} `._` entries of macOS ignored")] if count else []

@@ -30,6 +30,7 @@ from input_pipeline.corpora.text_files import (
     Row,
     as_finding,
     is_apple_double,
+    listing,
     read_csv,
     require_columns,
 )
@@ -96,7 +97,7 @@ class EDaic(Corpus):
                 yield Scanned(str(session), None, (Finding("applied", "unlisted-session", message, left_out=1),))
 
     def _folders(self) -> dict[int, Path]:
-        matches = ((path, _FOLDER.fullmatch(path.name)) for path in sorted(self.root.iterdir()) if path.is_dir())
+        matches = ((path, _FOLDER.fullmatch(path.name)) for path in listing(self.root) if path.is_dir())
         return {
             int(match.group(1)): inner if (inner := path / path.name).is_dir() else path
             for path, match in matches
@@ -134,7 +135,10 @@ class EDaic(Corpus):
             listed = f"{entry.file}, line {entry.line}: session {number}"
             what = f"has no folder {self.root / number}_P; unpack {number}_P.tar.gz there"
             return Scanned(number, None, (*findings, Finding("error", "missing-session", f"{listed} {what}")))
-        files = _files(folder)
+        try:
+            files = _files(folder)
+        except RuleError as error:
+            return Scanned(number, None, (*findings, as_finding(error)))
         wav = files.get(f"{number}_audio.wav", folder / f"{number}_AUDIO.wav")
         transcript = files.get(f"{number}_transcript.csv", folder / f"{number}_Transcript.csv")
         duration_s = math.inf  # the transcript is looked through even if the audio has an error of its own
@@ -157,7 +161,8 @@ class EDaic(Corpus):
 
 def _files(folder: Path) -> dict[str, Path]:
     """The files of a session by lower-case name, those in its `features` included."""
-    paths = [*sorted(folder.glob("features/*")), *sorted(folder.iterdir())]
+    features = folder / "features"
+    paths = [*(listing(features) if features.is_dir() else ()), *listing(folder)]
     return {path.name.lower(): path for path in paths if path.is_file() and not is_apple_double(path)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double
+from input_pipeline.corpora.text_files import as_finding, is_apple_double, listing
 from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -65,7 +65,7 @@ class EmoDb(Corpus):
         other: Counter[str] = Counter()
         read = 0
         for path in sorted(
-            path for path in wav.iterdir() if not is_apple_double(path) and not path.name.startswith(".")
+            path for path in listing(wav) if not is_apple_double(path) and not path.name.startswith(".")
         ):
             parts = _NAME.fullmatch(path.name)
             emotion = EMOTIONS.get(parts["emotion"]) if parts else None

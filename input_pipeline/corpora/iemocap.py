@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from input_pipeline import audio
-from input_pipeline.corpora.text_files import as_finding, is_apple_double, read_text
+from input_pipeline.corpora.text_files import as_finding, is_apple_double, listing, read_text
 from input_pipeline.errors import RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
@@ -115,13 +115,17 @@ def _session(number: int, folder: Path, other: Counter[str]) -> Iterator[Scanned
         message = f"{missing[0]}: no such folder; unpack the session again"
         yield Scanned(identifier, None, (Finding("error", "missing-folder", message),))
         return
-    folders = (path for path in wavs.iterdir() if path.is_dir() or is_apple_double(path))
-    entries = [*ratings.glob("*.txt"), *transcriptions.glob("*.txt"), *folders]
-    companions = [path for path in entries if is_apple_double(path)]
+    try:
+        texts = [path for folder in (ratings, transcriptions) for path in listing(folder) if path.suffix == ".txt"]
+        found = [*texts, *(path for path in listing(wavs) if path.is_dir() or is_apple_double(path))]
+    except RuleError as error:
+        yield Scanned(identifier, None, (as_finding(error),))
+        return
+    companions = [path for path in found if is_apple_double(path)]
     if companions:
         message = f"{folder}: {len(companions)} `._` entries of macOS ignored"
         yield Scanned(identifier, None, (Finding("applied", "apple-double", message),))
-    names = sorted({path.name.removesuffix(".txt") for path in entries if not path.name.startswith(".")})
+    names = sorted({path.name.removesuffix(".txt") for path in found if not path.name.startswith(".")})
     if not names:
         message = f"{folder}: holds no dialogue; unpack the session again"
         yield Scanned(identifier, None, (Finding("error", "empty-session", message),))

@@ -33,6 +33,19 @@ def as_finding(error: RuleError) -> Finding:
     return Finding("error", error.rule, str(error))
 
 
+def listing(folder: Path) -> list[Path]:
+    """What lies in a folder, by name.
+
+    Raises:
+        RuleError: unreadable-folder.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        what = f"{folder}: cannot be listed ({error.strerror}); correct its permissions, or copy it again"
+        raise RuleError("unreadable-folder", what) from None
+
+
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file without its byte order mark, lines ended by a single newline.
 

@@ -1,17 +1,29 @@
 """The validator on the command line: what it prints, and how it exits."""
 
+import errno
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from input_pipeline import audio
+from input_pipeline.corpora import open_corpus
 from input_pipeline.corpora.daic_woz import DaicWoz
 from input_pipeline.corpora.manifest import Manifest
+from input_pipeline.errors import DataError
+from input_pipeline.synthesis import synthesize
 from input_pipeline.validate import validate
+
+STAND_INS = {
+    "daic_woz": {"sessions": 10, "turns": 2},
+    "e_daic": {"sessions": 10, "turns": 2},
+    "iemocap": {"sessions": 10, "turns": 6},
+    "cmu_mosei": {"sessions": 12},
+}
 
 
 def command(*arguments):
@@ -56,6 +68,46 @@ def test_a_file_that_clips_share_is_read_and_counted_once(tmp_path, capsys, monk
     monkeypatch.setattr(audio, "check_waveform", lambda path: read.append(path) or check(path))
     count = validate(Manifest(tmp_path / "clips.csv"))
     assert (count.sessions, count.seconds, len(read)) == (3, 8.0, 1)
+
+
+def unreadable(folder, monkeypatch):
+    """A disk that fails, for one folder."""
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path == folder:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+
+
+@pytest.mark.parametrize("corpus", ["daic_woz", "e_daic", "iemocap", "emodb", "cmu_mosei"])
+def test_a_folder_that_cannot_be_listed_is_named(corpus, tmp_path, monkeypatch):
+    root = tmp_path / corpus
+    if corpus == "emodb":
+        (root / "wav").mkdir(parents=True)
+    else:
+        synthesize(corpus, tmp_path, workers=1, **STAND_INS[corpus])
+    if corpus == "cmu_mosei":
+        (root / "CMU_MOSEI_Labels.csd").rename(root / "other.csd")  # so that it is looked for
+    folder = {"emodb": root / "wav", "iemocap": root / "Session2/dialog/transcriptions"}.get(corpus, root)
+    unreadable(folder, monkeypatch)
+    try:
+        named = [finding.message for session in open_corpus(corpus, tmp_path).scan() for finding in session.findings]
+    except DataError as error:
+        named = [str(error)]
+    assert any(f"{folder}: cannot be listed (Input/output error)" in message for message in named)
+
+
+@pytest.mark.parametrize("corpus", ["daic_woz", "e_daic"])
+def test_the_other_sessions_are_read_where_one_folder_cannot_be_listed(corpus, tmp_path, monkeypatch, capsys):
+    synthesize(corpus, tmp_path, workers=1, **STAND_INS[corpus])
+    whole = validate(open_corpus(corpus, tmp_path))
+    unreadable(sorted((tmp_path / corpus).glob("*_P"))[0], monkeypatch)
+    count = validate(open_corpus(corpus, tmp_path))
+    assert count.errors == {"unreadable-folder": 1}
+    assert count.sessions == whole.sessions - 1
 
 
 @pytest.mark.parametrize(("value", "rule"), [(0.0, "silent-audio"), (np.nan, "non-finite-audio")])
