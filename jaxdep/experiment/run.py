@@ -4,6 +4,7 @@ No kind of stage is known here: each says itself what runs it, what it needs, an
 """
 
 import hashlib
+import itertools
 import json
 import pkgutil
 import shutil
@@ -59,6 +60,8 @@ def run(
             sources.forget_all_but(_data_to_come(name, experiment), workdir / "stages")
             _run_stage(name, experiment, workdir, claim, sources, choices)
         claim.take()
+        if told := _environment(experiment, workdir):  # which stages of older versions do not tell
+            write_json(workdir / "environment.json", told)
         _write_report(experiment, workdir, command, sources.console)
 
 
@@ -132,7 +135,7 @@ def _run_stage(
             classes=examples.classes,
             prepare_s=prepare_s,
         )
-    write_json(workdir / "environment.json", environment())
+    stage.remember(environment=environment())
     pkgutil.resolve_name(config.runner)(config, stage)
     stage.remember(**record.seal(folder))
     sources.console.print(f"{name}: finished in {time.perf_counter() - started:.1f} s")
@@ -163,6 +166,13 @@ def _fingerprint(
     if config.files():
         whole["files"] = digest_files(config.files())
     return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _environment(experiment: Experiment, workdir: Path) -> dict[str, str]:
+    """What all stages were made with, by their records, which are sealed: where stages differ, each value once."""
+    told = [record.read(workdir / "stages" / name).get("environment", {}) for name in experiment.stages]
+    names = dict.fromkeys(itertools.chain.from_iterable(told))
+    return {name: "; ".join(dict.fromkeys(one[name] for one in told if name in one)) for name in names}
 
 
 def _report(experiment: Experiment, workdir: Path, command: str) -> report.Report:

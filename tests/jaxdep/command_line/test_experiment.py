@@ -82,6 +82,19 @@ def test_environment_json_says_what_a_run_depends_on_and_no_time_or_place(finish
     assert str(Path.home()) not in json.dumps(environment)
 
 
+@pytest.mark.parametrize("content", [None, "null", "[1]", '{"jax": "9.9"}', "{"])
+def test_a_lost_or_damaged_environment_json_is_made_again(content, finished, used, jaxdep_main):
+    """By the records of the stages, which carry digests."""
+    place = used / "w/environment.json"
+    if content is None:
+        place.unlink()
+    else:
+        place.write_text(content)
+    assert jaxdep_main(*COMMAND, cwd=used).code == 0
+    for name in ("environment.json", "report/report.md"):
+        assert (used / "w" / name).read_bytes() == (finished / "w" / name).read_bytes()
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout")
 def test_the_revision_is_that_of_the_checkout():
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12"]
@@ -303,7 +316,7 @@ def test_a_damaged_config_json_is_named_in_one_line(jaxdep_main, used):
         ("--config.stages.text.model.initializer=ones", "ones"),
         ("--config.stages.text.model.hidden=0", "hidden"),
         ("--config.mapping.data_shards=0", "data_shards"),
-        ("--config.mapping.group=0", "group"),
+        ("--config.mapping.group=-1", "group"),
         ("--config.stages.text.training.batch_size=0", "batch_size"),
         ("--config.stages.text.optimizer.learning_rate=-1.0", "learning_rate"),
         ("--config.stages.text.optimizer.learning_rate=nan", "learning_rate"),
