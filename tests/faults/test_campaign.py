@@ -214,7 +214,7 @@ def test_fuzzed_corpora_are_read_or_named(tmp_path, capsys):
             count["named" if len(str(error).splitlines()) == 1 else f"{case}: {error!r}"] += 1
         except Exception as error:
             raise AssertionError(case) from error
-        assert time.monotonic() - began < 30, case
+        assert time.monotonic() - began < 120, case  # much less, unless the machine stood still
         path.write_bytes(before)
         capsys.readouterr()
     with capsys.disabled():
