@@ -336,7 +336,8 @@ class Ensemble:
         if mapper != "auto":
             group = self._group if mapper in ("map", "pmap") else 1
             return Layout(mapper, group, self._recurrences[0])
-        if remembered is not None and (layout := named(remembered)):
+        # A run that moved on from a TPU does without its kernels.
+        if remembered is not None and (layout := named(remembered)) and layout.recurrence in self._recurrences:
             return layout
         known = self._choices.find(self._identity()) if self._choices is not None else None
         if known is not None and (layout := named(known.mapper)):
@@ -364,7 +365,7 @@ class Ensemble:
         try:
             _, trainer = self._compiled(self._by_groups(group))
         except jax.errors.JaxRuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return np.inf
         return trainer.memory_bytes or 0.0
@@ -415,7 +416,7 @@ class Ensemble:
                 init = self._compile_init(lift)
                 epoch_s = self._time(init, trainer)
             except jax.errors.JaxRuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
             compile_s = self._tried[layout][0].compile_s if layout in self._tried else time.perf_counter() - begun
             self.timings[str(layout)] = Timing(compile_s, epoch_s)
@@ -474,7 +475,8 @@ def _give_back(sharding: NamedSharding, tree: Tree, lanes: np.ndarray, taken: Tr
     return lax.with_sharding_constraint(jax.tree.map(lambda x, y: x.at[lanes].set(y), tree, taken), sharding)
 
 
-def _is_out_of_memory(error: jax.errors.JaxRuntimeError) -> bool:
+def is_out_of_memory(error: jax.errors.JaxRuntimeError) -> bool:
+    """Whether a program did not fit the device, when it was compiled or when it ran."""
     return "RESOURCE_EXHAUSTED" in str(error)
 
 

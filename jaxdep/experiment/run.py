@@ -186,7 +186,7 @@ def _report(experiment: Experiment, workdir: Path, command: str) -> report.Repor
         system=experiment.system,
         rows=tuple(row for stage, of_stage in finished for row in stage.table_rows(of_stage)),
         synthetic=any(one["synthetic"] for one in records.values()),
-        environment=read_json(workdir / "environment.json"),
+        environment=read_json(workdir / "environment.json") or {},
         command=command,
         config=experiment.as_dict(),
         source=experiment.source,

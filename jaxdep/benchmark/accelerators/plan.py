@@ -11,7 +11,7 @@ from jaxdep import config
 from jaxdep.benchmark.accelerators import Accelerator, hlo
 from jaxdep.benchmark.engine import make_program, make_viewer
 from jaxdep.benchmark.systems import System
-from jaxdep.engine.ensemble import Ensemble, shapes_at
+from jaxdep.engine.ensemble import Ensemble, is_out_of_memory, shapes_at
 from jaxdep.engine.mappers import Lifted
 
 _NEEDED = re.compile(r"Used ([\d.]+)([GM]) of [\d.]+[GM] hbm")
@@ -101,6 +101,7 @@ def make_plans(
     )
 
     def compiled(what: str) -> Plan:
+        """Where the device's memory is too small, the compiler says how much it needs."""
         needed, before = np.nan, 0.0 if what == "training" else ensemble.compile_s
         lifted: Lifted | None = None
         try:
@@ -110,7 +111,7 @@ def make_plans(
             else:
                 lifted = ensemble.predictor("train")
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+            if not is_out_of_memory(error):
                 raise
             if said := _NEEDED.search(str(error)):
                 needed = float(said[1]) * (1.0 if said[2] == "G" else 1e-3) * 1.073741824
@@ -138,7 +139,7 @@ def _read(plan: Plan, lifted: Lifted, accelerator: Accelerator) -> Plan:
 
 
 def bounds(kernels: Sequence[hlo.Kernel], accelerator: Accelerator, precision: str) -> Bounds:
-    """By the device's peaks."""
+    """Of kernels that run one after the other, by the device's peaks at that precision, in seconds."""
     peak, bandwidth = accelerator.tflops[precision] * 1e12, accelerator.bandwidth_gb_s * 1e9
     times = np.array([kernel.times for kernel in kernels])
     compute = np.array([kernel.flops for kernel in kernels]) / peak

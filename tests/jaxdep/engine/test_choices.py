@@ -40,11 +40,12 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
 def auto(make_examples, mean_model, make_program, quick_compilation, tmp_path):
     """Makes ensembles under `auto` that share a memory."""
 
-    def make(count=2, dropout=0.0, n=40):
+    def make(count=2, dropout=0.0, n=40, remembered=None):
         examples, tasks = make_examples(n), {"depressed": config.Task()}
         program = make_program(examples, mean_model(dropout=dropout))
         viewer = Viewer(examples, tasks, config.Splits())
-        return Ensemble(program, viewer, config.Seeds(count=count), config.Mapping(), choices=Choices(tmp_path))
+        seeds, choices = config.Seeds(count=count), Choices(tmp_path)
+        return Ensemble(program, viewer, seeds, config.Mapping(), choices=choices, remembered=remembered)
 
     return make
 
@@ -83,3 +84,9 @@ def test_a_named_mapper_goes_before_a_remembered_one(make_examples, mean_model, 
             make_program(examples, mean_model()), viewer, config.Seeds(count=2), mapping, remembered="loop"
         )
         assert ensemble.mapper == expected
+
+
+def test_a_remembered_kernel_of_a_tpu_is_not_taken_elsewhere(auto, monkeypatch):
+    monkeypatch.setattr(Ensemble, "_measure", lambda self: Layout("map"))
+    assert auto(remembered="loop").mapper == "loop"
+    assert auto(remembered="vmap pallas").mapper == "map"
