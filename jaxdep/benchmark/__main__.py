@@ -110,8 +110,9 @@ def main(_: list[str]) -> None:
 
 def _plans(cases: Sequence[tuple[str, int, str]]) -> tuple[list[plan.Plan], dict[str, str]]:
     """What every case (system, seeds, mapper) comes to on every accelerator; the files as in `_rows`."""
-    versions, plans = _versions(), []
+    # The devices first: the compilers read their settings once.
     found = [(accelerators.accelerators()[name], _devices(name, size)) for name, size in _targets()]
+    versions, plans = _versions(), []
     jobs = list(itertools.product(found, cases))
     for (accelerator, devices), (name, count, mapper) in progress(jobs, len(jobs), "compiling", "programs"):
         for each in ("vmap", "map") if mapper == "auto" else (mapper,):

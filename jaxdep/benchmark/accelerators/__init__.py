@@ -16,6 +16,7 @@ import jax
 from jax.experimental import topologies
 
 from input_pipeline.config import ConfigError
+from jaxdep.engine.devices import hush_compiler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Accelerator:
         """
         named = f"{self.name}:{topology}" if topology and self.platform == "tpu" else topology or self.topology
         _prepare(self)
-        options = {"target_config": _target(self)} if self.platform == "cuda" else {}
+        options = {"target_config": _target(self), "topology": named} if self.platform == "cuda" else {}
         try:
             found = topologies.get_topology_desc(named, self.platform, **options)
         except (jax.errors.JaxRuntimeError, NotImplementedError, ValueError) as error:
@@ -90,7 +91,11 @@ def _prepare(accelerator: Accelerator) -> None:
         raise ConfigError(
             f"--compile_for={accelerator.name}: JAX's CUDA compiler is not installed; install jaxdep[cuda]"
         )
+    hush_compiler()  # which regrets, program by program, that no GPU is here
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
+    # Candidates cannot be timed here, and for some products Triton finds no tiles that it did not time.
+    untimed = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {untimed}".strip()
 
 
 def _target(accelerator: Accelerator) -> str:

@@ -22,6 +22,7 @@ _TOLD = re.compile(r'"flops":"?(\d+)')
 _TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _LIMIT = re.compile(r"constant\((\d+)\)")
 _BITS = re.compile(r"\d+")
+_LIBRARY = re.compile(r'custom_call_target="__(cu\w+\$[\w$]+)"')
 
 # These cost nothing: names, views, and the ends of what was begun elsewhere.
 _FREE = {
@@ -82,6 +83,12 @@ class Instruction:
     def called(self, attribute: str) -> str:
         """The name of a computation that it calls; "" where it has no such attribute."""
         found = re.search(rf"\b{attribute}=%?([\w.\-]+)", self.attributes)
+        return found[1] if found else ""
+
+    @property
+    def library(self) -> str:
+        """What of NVIDIA's libraries it calls; "" for anything else."""
+        found = _LIBRARY.search(self.attributes) if self.opcode == "custom-call" else None
         return found[1] if found else ""
 
     @property
@@ -146,7 +153,7 @@ class Program:
 
     def grouped_convolutions(self) -> list[Instruction]:
         """Convolutions of several groups, which many libraries compute one small group after another."""
-        return [x for x in self.instructions if x.opcode == "convolution" and _groups(x) > 1]
+        return [x for x in self.instructions if "conv" in (x.library or x.opcode) and _groups(x) > 1]
 
     def collectives(self) -> list[Instruction]:
         """What devices say to one another."""
@@ -295,6 +302,8 @@ def _size(instruction: Instruction) -> float:
 
 
 def _plain_bytes(instruction: Instruction, among: Mapping[str, Instruction]) -> float:
+    if instruction.library:  # whose last result is its scratch memory
+        instruction = dataclasses.replace(instruction, shapes=instruction.shapes[:-1])
     if instruction.opcode in ("dynamic-slice", "slice", "gather", "slice-start"):
         return 2 * min(map(_moved, instruction.shapes), default=0.0)
     if instruction.opcode in ("dynamic-update-slice", "scatter"):
@@ -348,16 +357,26 @@ def _users(name: str, fused: Mapping[str, Instruction]) -> Iterator[Instruction]
 
 def _flops(instruction: Instruction, among: Mapping[str, Instruction]) -> float:
     if instruction.opcode == "dot":
-        left = among[instruction.operands[0]].shapes[0]
-        axes = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", instruction.attributes)
-        return (
-            2.0
-            * instruction.shapes[0].elements
-            * math.prod(left.dims[axis] for axis in _numbers(axes[1] if axes else ""))
-        )
-    if instruction.opcode == "convolution":
-        return _convolution_flops(instruction, *(among[name].shapes[0] for name in instruction.operands[:2]))
+        return _product_flops(instruction, among, r"lhs_contracting_dims=\{([\d,]*)\}")
+    if instruction.library.startswith("cublas"):
+        return _product_flops(instruction, among, r'"lhs_contracting_dimensions":\[([\d,"]*)\]')
+    if instruction.opcode == "convolution" or instruction.library.startswith("cudnn$conv"):
+        one, other = (among[name].shapes[0] for name in instruction.operands[:2])
+        result = instruction.shapes[0]
+        # A library's two backward passes are given with the labels of the forward one, and one of its arrays as result.
+        if "BackwardInput" in instruction.library:
+            return _convolution_flops(instruction, image=result, kernel=other, out=one)
+        if "BackwardFilter" in instruction.library:
+            return _convolution_flops(instruction, image=one, kernel=result, out=other)
+        return _convolution_flops(instruction, image=one, kernel=other, out=result)
     return 0.0
+
+
+def _product_flops(product: Instruction, among: Mapping[str, Instruction], contracted: str) -> float:
+    left = among[product.operands[0]].shapes[0]
+    axes = re.search(contracted, product.attributes)
+    width = math.prod(left.dims[axis] for axis in _numbers(axes[1].replace('"', "") if axes else ""))
+    return 2.0 * product.shapes[0].elements * width
 
 
 def _groups(convolution: Instruction) -> int:
@@ -365,14 +384,13 @@ def _groups(convolution: Instruction) -> int:
     return max(map(int, found), default=1)
 
 
-def _convolution_flops(convolution: Instruction, image: Shape, kernel: Shape) -> float:
+def _convolution_flops(convolution: Instruction, image: Shape, kernel: Shape, out: Shape) -> float:
     """Without the products with padding, of which the batched products of a TPU consist for the most part."""
     labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", convolution.attributes)
     assert labels, convolution
     window = dict(
         re.findall(r"(\w+)=([\dx_\-]+)", (re.search(r"window=\{([^}]*)\}", convolution.attributes) or [""] * 2)[1])
     )
-    out = convolution.shapes[0]
     products = 1
     for axis in (label for label in labels[1] if label.isdigit()):
         number = int(axis)

@@ -86,6 +86,35 @@ def test_products_of_a_convolution_are_those_that_meet_the_signal(stride, paddin
     assert hlo.total(hlo.read(text).kernels, "flops") == 2 * products * 2 * channels * features
 
 
+# As the compiler for an H200 writes a convolution of stride 2, its two backward passes, and a product of two matrices.
+LIBRARY_CALLS = """
+ENTRY %main (x: f32[8,64,32], k: f32[16,3,32], y: f32[8,32,16], a: f32[4,64,32]) -> f32[] {
+  %x = f32[8,64,32]{2,1,0} parameter(0)
+  %k = f32[16,3,32]{2,1,0} parameter(1)
+  %y = f32[8,32,16]{2,1,0} parameter(2)
+  %a = f32[4,64,32]{2,1,0} parameter(3)
+  %forward = (f32[8,32,16]{2,1,0}, u8[99]{0}) custom-call(%x, %k), window={size=3 stride=2 pad=1_1}, dim_labels=b0f_o0i->b0f, custom_call_target="__cudnn$convForward"
+  %input = (f32[8,64,32]{2,1,0}, u8[0]{0}) custom-call(%y, %k), window={size=3 stride=2 pad=1_1}, dim_labels=b0f_o0i->b0f, custom_call_target="__cudnn$convBackwardInput"
+  %filter = (f32[16,3,32]{2,1,0}, u8[0]{0}) custom-call(%x, %y), window={size=3 stride=2 pad=1_1}, dim_labels=b0f_o0i->b0f, custom_call_target="__cudnn$convBackwardFilter"
+  %grouped = (f32[8,32,16]{2,1,0}, u8[0]{0}) custom-call(%x, %k), window={size=3 stride=2 pad=1_1}, dim_labels=b0f_o0i->b0f, feature_group_count=2, custom_call_target="__cudnn$convForward"
+  %product = (f32[4,64,16]{2,1,0}, s8[33554432]{0}) custom-call(%a, %a), custom_call_target="__cublas$lt$matmul", backend_config={"gemm_backend_config":{"dot_dimension_numbers":{"lhs_contracting_dimensions":["2"],"lhs_batch_dimensions":["0"]}}}
+}
+"""  # noqa: E501
+
+
+def test_library_calls_count_as_what_they_compute_without_their_scratch_memory():
+    program = hlo.read(LIBRARY_CALLS)
+    kernels = {kernel.instruction.name: kernel for kernel in program.kernels}
+    ones = jnp.ones((1, 64, 1)), jnp.ones((3, 1, 1))
+    meets = lax.conv_general_dilated(*ones, (2,), [(1, 1)], dimension_numbers=("NWC", "WIO", "NWC")).sum()
+    for name in ("forward", "input", "filter"):
+        assert kernels[name].flops == 2 * 8 * 32 * 16 * float(meets), name
+        assert kernels[name].nbytes == 4 * (8 * 64 * 32 + 16 * 3 * 32 + 8 * 32 * 16), name
+    assert kernels["product"].flops == 2 * 4 * 64 * 16 * 32
+    assert kernels["product"].nbytes == 4 * (2 * 4 * 64 * 32 + 4 * 64 * 16)
+    assert [x.name for x in program.grouped_convolutions()] == ["grouped"]
+
+
 def test_a_row_written_in_place_counts_as_a_row():
     rows = jnp.ones((1000, 256))
 
