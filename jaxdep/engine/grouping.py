@@ -18,7 +18,8 @@ def group_that_fits(needs: Callable[[int], float], lanes: int, limit: float) -> 
     """
     if needs(lanes) <= limit:
         return lanes
-    few, more = (min(size, lanes) for size in _SAMPLES)
+    # A rest would have results of its own, joined by a copy of all states.
+    few, more = (_even(min(size, lanes), lanes) for size in _SAMPLES)
     each = (needs(more) - needs(few)) / max(more - few, 1)
     group = few + int((limit - needs(few)) / each) if 0 < each < float("inf") else 1
     group = _even(max(1, min(group, lanes - 1)), lanes)

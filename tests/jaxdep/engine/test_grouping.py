@@ -44,6 +44,15 @@ def test_a_plan_that_is_no_line_is_made_again():
     assert 8 <= group_that_fits(needs, 1000, 700.0) <= 30
 
 
+def test_a_rest_which_doubles_what_is_held_does_not_bend_the_line():
+    fits, _ = plans(fixed=100, each=10)
+
+    def needs(group):
+        return fits(group) + (100 if 1000 % group else 0)
+
+    assert group_that_fits(needs, 1000, 700.0) == 50
+
+
 def test_an_accelerator_takes_so_many_seeds_at_a_time_as_fit(make_examples, mean_model, make_ensemble, monkeypatch):
     """Here a CPU passes for one."""
     examples = make_examples(n=64)
