@@ -36,7 +36,7 @@ class Folds(Config):
 
 @dataclasses.dataclass
 class Splits(Config):
-    """Who trains, who validates, who is reported: always whole participants.
+    """Who trains, who validates, who is reported: whole participants, unless `leaky` says otherwise.
 
     Attributes:
         by: `split` lists the corpus's own split names below, `participant` lists participants.
@@ -47,6 +47,11 @@ class Splits(Config):
             first task's label where each participant is of one class.
         validation_draw: which draw that is, for all seeds alike: its STD over the seeds is then that of initialisation,
             order and dropout. None: each seed's own, by its `split` stream, so that the STD holds that of the draws too.
+        test_fraction: if test is empty, this share of the training participants is drawn for it, before validation is;
+            the draw is one for all seeds, stratified as that of validation.
+        test_draw: which draw that is.
+        leaky: both draws are of examples, in place of participants: somebody's windows stand on both sides, as some papers
+            have it, and a model may know who speaks. What it scores is no estimate for other people; its rows say LEAKY.
         folds: in place of the names above, which are then left as they are: cross-validation over all participants.
     """
 
@@ -56,6 +61,9 @@ class Splits(Config):
     test: tuple[str, ...] = ("test",)
     validation_fraction: float = 0.0
     validation_draw: int | None = None
+    test_fraction: float = 0.0
+    test_draw: int = 0
+    leaky: bool = False
     folds: Folds | None = None
 
     @property
@@ -74,8 +82,15 @@ class Splits(Config):
             raise ConfigError(
                 f"validation_fraction: a share of the training participants, found {self.validation_fraction}"
             )
-        if self.validation_draw is not None and not 0 <= self.validation_draw < 2**32:
-            raise ConfigError(f"validation_draw: the number of a draw, 0 to 2^32 - 1, found {self.validation_draw}")
+        if not 0 <= self.test_fraction < 1:
+            raise ConfigError(f"test_fraction: a share of the training participants, found {self.test_fraction}")
+        for name, draw in (("validation_draw", self.validation_draw), ("test_draw", self.test_draw)):
+            if draw is not None and not 0 <= draw < 2**32:
+                raise ConfigError(f"{name}: the number of a draw, 0 to 2^32 - 1, found {draw}")
+        if self.test_draw and not self.test_fraction:
+            raise ConfigError(f"test_draw: nobody is drawn; give test_fraction, found {self.test_draw}")
+        if self.leaky and not (self.test_fraction or self.validation_fraction):
+            raise ConfigError("leaky: nothing is drawn; give test_fraction or validation_fraction")
         if self.validation_draw is not None and not self.validation_fraction:
             raise ConfigError(
                 f"validation_draw: nobody is drawn; give validation_fraction, found {self.validation_draw}"
@@ -83,8 +98,9 @@ class Splits(Config):
         if self.folds is not None:
             self._check_folds(self.folds)
             return
-        if self.validation and self.validation_fraction:
-            raise ConfigError("validation_fraction: give either it or the names in `validation`, not both")
+        for part in ("validation", "test"):
+            if getattr(self, part) and getattr(self, f"{part}_fraction"):
+                raise ConfigError(f"{part}_fraction: give either it or the names in `{part}`, not both")
         parts = [*self.train, *self.validation, *self.test]
         twice = sorted({name for name in parts if parts.count(name) > 1})
         if twice:
@@ -97,7 +113,7 @@ class Splits(Config):
         return " + ".join(names) if is_named else ""
 
     def _check_folds(self, folds: Folds) -> None:
-        for name in ("by", "train", "validation", "test"):
+        for name in ("by", "train", "validation", "test", "test_fraction", "leaky"):
             if getattr(self, name) not in (defaults(self)[name], ()):
                 raise ConfigError(f"{name}: folds take in everybody; leave it out, found {getattr(self, name)!r}")
         if folds.validate and self.validation_fraction:

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who is tested: always whole participants."""
+"""Who trains, who validates, who is tested: whole participants, where the config does not ask for leaks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -38,11 +38,15 @@ def assign(
     parts = {part: np.flatnonzero(np.isin(names, wanted)) for part, wanted in listed.items()}
     if splits.by == "participant" and not splits.train:
         parts["train"] = np.flatnonzero(~np.isin(names, [*splits.validation, *splits.test]))
+    if splits.test_fraction:
+        parts["train"], parts["test"] = _draw(examples, parts["train"], labels, splits, "test", splits.test_draw)
     if splits.validation_fraction:
-        parts["train"], parts["validation"] = _draw(examples, parts["train"], labels, splits, split_seed)
+        number = split_seed if splits.validation_draw is None else splits.validation_draw
+        parts["train"], parts["validation"] = _draw(examples, parts["train"], labels, splits, "validation", number)
     if parts["train"].size == 0:
         raise DataError(f"splits.train: {splits.train!r} leaves no example to train on")
-    _check_disjoint(examples, parts)
+    if not splits.leaky:
+        _check_disjoint(examples, parts)
     return {part: rows for part, rows in parts.items() if rows.size}
 
 
@@ -127,23 +131,23 @@ def _of_fold(index: int, people: Sequence[tuple[str, ...]], splits: Splits) -> S
 
 
 def _draw(
-    examples: Examples, pool: np.ndarray, labels: np.ndarray, splits: Splits, split_seed: int
+    examples: Examples, pool: np.ndarray, labels: np.ndarray, splits: Splits, part: str, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divides the pool's participants, stratified by label, into training and validation examples."""
-    participants, first, of_example = np.unique(examples.participants[pool], return_index=True, return_inverse=True)
+    """Divides the pool's participants, stratified by label, into those that stay and those of the part: their examples."""
+    whose = pool if splits.leaky else examples.participants[pool]
+    units, first, of_example = np.unique(whose, return_index=True, return_inverse=True)
     # A score has no classes to stratify by, nor has somebody whose utterances are of several.
     is_class = labels.dtype.kind == "i" and bool((labels[pool] == labels[pool][first][of_example]).all())
-    method = StratifiedShuffleSplit if is_class else ShuffleSplit
-    number = split_seed if splits.validation_draw is None else splits.validation_draw
-    draw = method(1, test_size=splits.validation_fraction, random_state=number)
+    method, share = StratifiedShuffleSplit if is_class else ShuffleSplit, getattr(splits, f"{part}_fraction")
+    draw = method(1, test_size=share, random_state=number)
     try:
-        _, held_out = next(draw.split(participants, labels[pool][first]))
+        _, held_out = next(draw.split(units, labels[pool][first]))
     except ValueError as error:
         raise DataError(
-            f"splits.validation_fraction={splits.validation_fraction}: cannot divide {len(participants)} participants"
+            f"splits.{part}_fraction={share}: cannot divide {len(units)} {'examples' if splits.leaky else 'participants'}"
             f" so that every class stands in both parts ({error})"
         ) from None
-    is_held_out = np.isin(examples.participants[pool], participants[held_out])
+    is_held_out = np.isin(whose, units[held_out])
     return pool[~is_held_out], pool[is_held_out]
 
 

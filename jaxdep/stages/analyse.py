@@ -35,7 +35,7 @@ def profile(config: ProfileStage, stage: StageRun) -> None:
                 participants = of_group.groupby("participant")[column]
                 found = stability.pooled_mean(participants.sum().to_numpy(), participants.count().to_numpy())
                 counts = of_group["recording"].nunique(), len(of_group)
-                rows.append((stage.stages[name].label, *_task_and_class(column), group, *found, *counts))
+                rows.append((stage.stages[name].title, *_task_and_class(column), group, *found, *counts))
     table = pd.DataFrame(rows, columns=list(PROFILE.columns))
     stage.write_csv(PROFILE.name, table)
     _write_findings(config, stage, [_profiled(finding, table, stage) for finding in config.findings])
@@ -59,7 +59,7 @@ def case_study(config: CaseStudyStage, stage: StageRun) -> None:
     tables = []
     for name, outputs in by_model.items():
         chosen = outputs[outputs["participant"].isin(participants)]
-        chosen = chosen.assign(words=_words(config, stage, chosen), model=stage.stages[name].label)
+        chosen = chosen.assign(words=_words(config, stage, chosen), model=stage.stages[name].title)
         keys = [column for column in chosen.columns if column not in _decisions(chosen)]
         tables.append(chosen.melt(id_vars=keys, value_vars=_decisions(chosen), var_name="output"))
     table = pd.concat(tables, ignore_index=True).rename(columns={"group": "target"})

@@ -10,6 +10,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Data, EvaluateStage, Folds, FuseStage, Missing, Published, Splits, Task
+from jaxdep.config.stages.base import Finished
 from jaxdep.config.stages.missing import check_missing
 from jaxdep.losses import CrossEntropy, Huber
 from jaxdep.models.emotion_transfer import DirectText, EmotionAudio, EmotionText
@@ -79,6 +80,10 @@ def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
             "config.validation_draw: the number of a draw, 0 to 2^32 - 1, found -1",
         ),
         (config.Splits(test=("dev",)), "config.test: 'dev' is listed twice"),
+        (config.Splits(test_fraction=0.2), "config.test_fraction: give either it or the names in `test`"),
+        (config.Splits(test=(), test_fraction=-0.1), "config.test_fraction: a share of"),
+        (config.Splits(test=(), test_draw=3), "config.test_draw: nobody is drawn; give test_fraction, found 3"),
+        (config.Splits(leaky=True), "config.leaky: nothing is drawn; give test_fraction or"),
         (config.Training(batch_size=0), "config.batch_size: at least 1, found 0"),
         (config.Data(), "config.features: at least one feature is needed"),
         (config.Data(features={"a": LogMel()}), "config.arrangements: has [], the features are ['a']"),
@@ -260,3 +265,19 @@ def test_the_parts_are_called_as_the_corpus_calls_them(splits, names):
     data = Data(splits=splits)
     assert data.split_names == names
     assert data.called("train") == "train"
+
+
+def test_rows_of_leaky_splits_say_so():
+    splits = Splits(validation=(), test=(), test_fraction=0.2, leaky=True)
+    stage = config.TrainStage(
+        label="A model",
+        data=Data(splits=splits),
+        tasks={"depressed": Task()},
+        score_windows=True,
+        sweep={"optimizer.learning_rate": ("1e-3", "1e-4")},
+    )
+    record = {"classes": {"depressed": ("healthy", "depressed")}}
+    rows = stage.table_rows(Finished("a", {"a": stage}, {"a": record}))
+    assert len(rows) == 6  # recordings, windows, and two values on two splits
+    assert all(row.label.startswith("A model (LEAKY)") for row in rows)
+    assert all("who is tested was also trained on" in row.note for row in rows[:1])

@@ -11,6 +11,7 @@ from jaxdep.config.published import Published
 from jaxdep.config.rows import Exhibit, Row
 from jaxdep.config.settings import Data, Seeds, Task
 
+LEAKS = "LEAKY: examples were divided, not participants; who is tested was also trained on."
 CORPUS = ("corpus", "classes", "scores", "stand_in")  # what of `Data` two stages over the same recordings share
 
 
@@ -38,6 +39,11 @@ class StageConfig(Config):
     section: str = ""
     data: Data = dataclasses.field(default_factory=Data)
     note: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label as it is shown."""
+        return f"{self.label} (LEAKY)" if self.data.splits.leaky else self.label
 
     def needs(self) -> tuple[str, ...]:
         """The stages whose results this one reads."""
@@ -94,13 +100,14 @@ class StageConfig(Config):
         return ""
 
     def remarks(self, finished: "Finished") -> str:
-        """What must be known of its results: its note, where its features come from, what its runner remarked."""
+        """What must be known of its results: its note, leaks, where its features come from, what its runner remarked."""
         origins = (finished.stages[name].origin(finished.other(name)) for name in self.needs())
-        return " ".join(filter(None, (self.note, *origins, finished.record.get("remark", ""))))
+        leaks = LEAKS if self.data.splits.leaky else ""
+        return " ".join(filter(None, (self.note, leaks, *origins, finished.record.get("remark", ""))))
 
     def exhibit(self, kind: str, finished: "Finished") -> Exhibit:
         """An exhibit of a kind of `jaxdep.report.exhibits`, made from the stage's files and called by its label."""
-        return Exhibit(kind, finished.name, self.label, self.section, self.remarks(finished))
+        return Exhibit(kind, finished.name, self.title, self.section, self.remarks(finished))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +182,7 @@ class ScoredStage(StageConfig):
         """Its rows, each of which is shown for every split that is reported."""
         row = Row(
             stage=finished.name,
-            label=self.label,
+            label=self.title,
             section=self.section,
             split="",
             metrics=self.metrics,

@@ -177,12 +177,12 @@ class TrainStage(ScoredStage):
         for other in self.further:
             changed: dict[str, Any] = {"metrics": other.metrics, "published": other.published, "note": ""}
             changed |= {
-                "label": f"{self.label}: {other.label}",
+                "label": f"{self.title}: {other.label}",
                 "predictions": predictions_file(other.against, self.task),
             }
             rows.append(dataclasses.replace(row, **changed, **target(other.against, finished)))
         if self.score_windows:
-            label = f"{self.label}, windows"
+            label = f"{self.title}, windows"
             rows.append(dataclasses.replace(row, label=label, predictions=WINDOW_PREDICTIONS, published=(), note=""))
         return rows
 
@@ -194,14 +194,14 @@ class TrainStage(ScoredStage):
         (row, *_) = self.scored(finished)
         of_sweep = dataclasses.replace(
             row,
-            section=f"{self.section or self.label}: the values that were tried",
+            section=f"{self.section or self.title}: the values that were tried",
             predictions=VARIANT_PREDICTIONS,
             published=(),
             note="",
             selected_on=row.selected_on if self.epochs_selected(finished.stages) else "",
         )
         return rows + [
-            dataclasses.replace(of_sweep, label=f"{self.label}, {name}", variant=name, split=split)
+            dataclasses.replace(of_sweep, label=f"{self.title}, {name}", variant=name, split=split)
             for name in self.variants
             for split in ("validation", "test")
         ]

@@ -62,6 +62,30 @@ def test_a_drawn_split_has_the_classes_in_the_pools_proportion(make_examples):
     assert owners(examples, parts["test"]) == set(examples.participants[examples.splits == "test"])
 
 
+def test_a_drawn_test_split_is_one_for_all_seeds_and_nobody_of_it_trains(make_examples):
+    examples = make_examples(n=30, windows=2)
+    splits = Splits(validation=(), test=(), train=("train", "dev", "test"), test_fraction=0.2, validation_fraction=0.1)
+    first, second = (assign(examples, splits, examples.labels["depressed"], seed) for seed in (0, 1))
+    np.testing.assert_array_equal(first["test"], second["test"])
+    assert len(first["test"]) == 12
+    assert not np.array_equal(first["validation"], second["validation"])
+    owned = [owners(examples, first[part]) for part in ("train", "validation", "test")]
+    assert sum(map(len, owned)) == len(set().union(*owned)) == 30
+    other = assign(examples, dataclasses.replace(splits, test_draw=1), examples.labels["depressed"], 0)
+    assert not np.array_equal(first["test"], other["test"])
+
+
+def test_leaky_draws_divide_examples_and_stand_for_themselves(make_examples):
+    examples = make_examples(n=10, windows=6)
+    splits = Splits(validation=(), test=(), train=("train", "dev", "test"), test_fraction=0.25, leaky=True)
+    parts = assign(examples, splits, examples.labels["depressed"], 0)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(60))
+    assert len(parts["test"]) == 15
+    assert owners(examples, parts["test"]) & owners(examples, parts["train"])
+    shares = [examples.labels["depressed"][rows].mean() for rows in parts.values()]
+    assert shares[0] == pytest.approx(shares[1], abs=0.1)
+
+
 def test_a_named_draw_is_one_for_all_seeds_and_that_of_its_number(make_examples):
     examples = make_examples(n=120)
     labels = examples.labels["depressed"]
