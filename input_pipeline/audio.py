@@ -28,6 +28,7 @@ LOWEST_HZ, HIGHEST_HZ = 1000, 768_000  # of what can be speech; resampled, a sec
 _BLOCK_FRAMES = 1 << 20
 _COMPILING_MODULES = ("librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
 _OGG, _LARGEST_OGG_PAGE = b"OggS", 65307
+_UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's SF_COUNT_MAX
 _STREAMED_BYTES = 0x7FFFF000  # writers to a pipe cannot know the length and promise this much or more
 
 
@@ -67,7 +68,7 @@ def header(path: Path) -> Header:
 
     Raises:
         RuleError: missing-audio, unreadable-audio, truncated-audio (a wav promises more than it holds, an ogg has no last
-            page), odd-rate, empty-audio.
+            page), odd-rate, empty-audio, unknown-length.
     """
     try:
         if not path.is_file():
@@ -89,6 +90,9 @@ def header(path: Path) -> Header:
         )
     if info.frames == 0:
         raise RuleError("empty-audio", f"{path}: holds no samples; copy the file again")
+    if info.frames == _UNKNOWN_FRAMES:
+        what = "its header does not tell how long it is, as of sound that was piped into it"
+        raise RuleError("unknown-length", f"{path}: {what}; write the file again")
     return Header(info.samplerate, info.channels, info.frames)
 
 

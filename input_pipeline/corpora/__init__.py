@@ -15,6 +15,7 @@ READERS = (
     "e_daic:EDaic",
     "emodb:EmoDb",
     "iemocap:Iemocap",
+    "librispeech:LibriSpeech",
     "topical_chat:TopicalChat",
 )
 _CLASSES: list[type[Corpus]] = [pkgutil.resolve_name(f"{__name__}.{reader}") for reader in READERS]

@@ -21,6 +21,7 @@ BRACKETED_FROM = 364  # from this id on the interviewer's words stand in bracket
 _ELLIE_VOICE = Voice(pitch_hz=195.0, formant_scale=1.14, jitter=0.004, shimmer=0.02)
 _ELLIE_DELIVERY = Delivery(pitch_range_semitones=2.2, rate_hz=6.0, pause_s=0.2)
 _ELLIE_GAIN = 0.6
+ANATOMY = {True: (205.0, 1.16), False: (115.0, 1.0)}  # of women and of men: median pitch in Hz and formant scale
 _FORMANTS_HZ = np.array([phone.formants_hz for phone in PHONES.values()])
 
 
@@ -109,7 +110,7 @@ def tracks(
 
 def draw_voice(female: bool, rng: np.random.Generator) -> Voice:
     """Anatomy and voice quality, which tell nothing of any label."""
-    pitch_hz, scale = (205.0, 1.16) if female else (115.0, 1.0)
+    pitch_hz, scale = ANATOMY[female]
     return Voice(
         pitch_hz=pitch_hz * float(np.exp(0.11 * rng.standard_normal())),
         formant_scale=scale * float(np.exp(0.04 * rng.standard_normal())),

@@ -38,7 +38,11 @@ class Speaker:
 
 def draw_speaker(female: bool, rng: np.random.Generator) -> Speaker:
     """A healthy speaker with a microphone."""
-    voice = draw_voice(female, rng)
+    return draw_speaker_of(draw_voice(female, rng), rng)
+
+
+def draw_speaker_of(voice: Voice, rng: np.random.Generator) -> Speaker:
+    """A healthy speaker of this voice, with a microphone."""
     delivery = Delivery(
         pitch_range_semitones=2.6 * float(np.exp(0.2 * rng.standard_normal())),
         rate_hz=5.2 * float(np.exp(0.08 * rng.standard_normal())),

@@ -39,6 +39,7 @@ STAND_INS = {
     "e_daic": {"sessions": 10, "turns": 2},
     "iemocap": {"sessions": 10, "turns": 6},
     "cmu_mosei": {"sessions": 12},
+    "librispeech": {"sessions": 8, "turns": 2},
     "topical_chat": {"sessions": 20, "turns": 5},
 }
 

@@ -19,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "daic_woz": {"sessions": 10, "turns": 2},
     "e_daic": {"sessions": 10, "turns": 2},
     "iemocap": {"sessions": 10, "turns": 6},
+    "librispeech": {"sessions": 8, "turns": 1},
     "topical_chat": {"sessions": 20, "turns": 5},
 }
 

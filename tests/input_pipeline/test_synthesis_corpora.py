@@ -4,11 +4,13 @@ import filecmp
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cmu_mosei": {"sessions": 12},
     "e_daic": {"sessions": 10, "turns": 2, "emotion": 1.0},
     "topical_chat": {"sessions": 20, "turns": 5},
+    "librispeech": {"sessions": 8, "turns": 3},
     "daic_woz": {"sessions": 10, "turns": 2, "emotion": 1.0},
 }
 
@@ -58,7 +61,10 @@ def test_the_marker_tells_parameters_and_what_is_planted(written: Callable[[str]
     assert marker["corpus"] == name
     assert "made up" in marker["synthetic"]
     assert marker["parameters"].items() >= ({"seed": 0, "effect": 1.0} | OPTIONS[name]).items()
-    assert marker["planted_slopes"]["loudness_db"]["activation"] > 0
+    if name == "librispeech":
+        assert marker["planted_medians"]["female"]["pitch_hz"] > 1.5 * marker["planted_medians"]["male"]["pitch_hz"]
+    else:
+        assert marker["planted_slopes"]["loudness_db"]["activation"] > 0
 
 
 @pytest.mark.parametrize("name", ["e_daic", "daic_woz"])
@@ -196,6 +202,41 @@ def test_e_daic_tells_no_speaker_and_has_no_word_of_the_interviewer(written: Cal
 def test_the_interviews_of_e_daic_are_not_those_of_daic_woz(written: Callable[[str], Path]) -> None:
     wav = "300_P/300_AUDIO.wav"
     assert not filecmp.cmp(written("e_daic") / wav, written("daic_woz") / wav, shallow=False)
+
+
+def test_librispeech_has_both_genders_in_each_subset_and_words_in_capitals(written: Callable[[str], Path]) -> None:
+    root = written("librispeech")
+    recordings = open_corpus("librispeech", root.parent).recordings()
+    genders = {(one.split, one.participant, one.labels["gender"]) for one in recordings}
+    counts = Counter((split, gender) for split, _, gender in genders)
+    assert counts == {
+        (split, gender): 2 if split == "train-clean-100" else 1
+        for split in ("train-clean-100", "dev-clean", "test-clean")
+        for gender in ("female", "male")
+    }
+    assert len(recordings) == 8 * 3
+    assert all(one.segments[0].text.isupper() for one in recordings)
+    lines = (root / "LibriSpeech/SPEAKERS.TXT").read_text().splitlines()
+    listed = [line.split("|", 4) for line in lines if not line.startswith(";")]
+    assert [cells[0].strip() for cells in listed] == sorted({one.participant for one in recordings}, key=int)
+    seconds = sum(one.segments[0].stop_s for one in recordings)
+    assert sum(60 * float(cells[3]) for cells in listed) == pytest.approx(seconds, abs=8 * 0.3)
+    assert "|" in listed[0][4]
+
+
+@pytest.mark.parametrize(("effect", "least", "most"), [(1.0, 1.4, 2.3), (0.0, 0.75, 1.33)])
+def test_women_of_librispeech_speak_higher_where_there_is_an_effect(
+    tmp_path: Path, effect: float, least: float, most: float
+) -> None:
+    synthesize("librispeech", tmp_path, sessions=12, turns=1, effect=effect, workers=1)
+    pitch_hz: dict[object, list[float]] = {"female": [], "male": []}
+    for one in open_corpus("librispeech", tmp_path).recordings():
+        assert one.audio is not None
+        samples, _ = soundfile.read(one.audio, dtype="float32")
+        track = librosa.yin(samples, fmin=60, fmax=400, sr=16000, frame_length=1024, hop_length=1024)
+        pitch_hz[one.labels["gender"]].append(float(np.median(track)))
+    ratio = np.median(pitch_hz["female"]) / np.median(pitch_hz["male"])
+    assert least < ratio < most
 
 
 def test_topical_chat_has_agents_in_turns_and_a_sentiment_each(written: Callable[[str], Path]) -> None:

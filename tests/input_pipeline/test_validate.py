@@ -23,6 +23,7 @@ STAND_INS = {
     "e_daic": {"sessions": 10, "turns": 2},
     "iemocap": {"sessions": 10, "turns": 6},
     "cmu_mosei": {"sessions": 12},
+    "librispeech": {"sessions": 8, "turns": 1},
 }
 
 
@@ -82,7 +83,7 @@ def unreadable(folder, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", iterdir)
 
 
-@pytest.mark.parametrize("corpus", ["daic_woz", "e_daic", "iemocap", "emodb", "cmu_mosei"])
+@pytest.mark.parametrize("corpus", ["daic_woz", "e_daic", "iemocap", "emodb", "cmu_mosei", "librispeech"])
 def test_a_folder_that_cannot_be_listed_is_named(corpus, tmp_path, monkeypatch):
     root = tmp_path / corpus
     if corpus == "emodb":
@@ -91,7 +92,12 @@ def test_a_folder_that_cannot_be_listed_is_named(corpus, tmp_path, monkeypatch):
         synthesize(corpus, tmp_path, workers=1, **STAND_INS[corpus])
     if corpus == "cmu_mosei":
         (root / "CMU_MOSEI_Labels.csd").rename(root / "other.csd")  # so that it is looked for
-    folder = {"emodb": root / "wav", "iemocap": root / "Session2/dialog/transcriptions"}.get(corpus, root)
+    below = {
+        "emodb": "wav",
+        "iemocap": "Session2/dialog/transcriptions",
+        "librispeech": "LibriSpeech/dev-clean",
+    }
+    folder = root / below.get(corpus, "")
     unreadable(folder, monkeypatch)
     try:
         named = [finding.message for session in open_corpus(corpus, tmp_path).scan() for finding in session.findings]
