@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from jaxdep.models.bilstm_cnn import JointNetwork as JointNetworkConfig
 from jaxdep.models.depaudionet import DepAudioNet as DepAudioNetConfig
+from jaxdep.models.emoaudionet import EmoAudioNet as EmoAudioNetConfig
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 from jaxdep.models.emotion_transfer import EmotionAudio as EmotionAudioConfig
 
@@ -139,3 +140,34 @@ class DepAudioNet(nn.Module):
         pooled = self.pool(self.norm(self.convolution(x.transpose(1, 2)))).relu()
         dropped = nn.functional.dropout(pooled, self.config.dropout, self.training)
         return self.head(self.lstm(dropped.transpose(1, 2))[0][:, -1]), x.new_zeros(())
+
+
+class EmoAudioNet(nn.Module):
+    """`EmoAudioNet` with the layers in the code's order: two-dimensional convolutions beside one-dimensional ones."""
+
+    def __init__(self, config: EmoAudioNetConfig, channels: int, dim: int, classes: int):
+        super().__init__()
+        image, vector = config.spectrogram, config.mfcc
+
+        def planes(width: int) -> list[nn.Module]:
+            return [nn.Conv2d(width, image.channels, image.kernel, padding="same"), nn.ReLU()]
+
+        def line(width: int) -> list[nn.Module]:
+            return [nn.Conv1d(width, vector.channels, vector.kernel, padding="same"), nn.ReLU()]
+
+        def drop() -> nn.Module:
+            return nn.Dropout(image.dropout)
+
+        inner = image.channels
+        first = [*planes(channels), *planes(inner), drop(), nn.MaxPool2d(image.pool), *planes(inner)]
+        second = [*planes(inner), *planes(inner), drop(), *planes(inner), drop(), nn.MaxPool2d(image.pool)]
+        self.spectrogram = nn.Sequential(*first, *second, nn.Flatten())
+        pooled = [nn.Dropout(vector.dropout), nn.MaxPool1d(vector.pool), nn.Flatten()]
+        self.mfcc = nn.Sequential(*line(1), *line(vector.channels), *pooled)
+        left = (image.image_size // image.pool // image.pool) ** 2
+        self.head = nn.Linear(left * inner + dim // vector.pool * vector.channels, classes)
+
+    def forward(self, image: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """image [B, H, W, C], vector [B, D]."""
+        joint = torch.cat([self.spectrogram(image.permute(0, 3, 1, 2)), self.mfcc(vector[:, None])], 1)
+        return self.head(joint), image.new_zeros(())

@@ -13,12 +13,13 @@ from input_pipeline.config import ConfigError
 from jaxdep.models import Masked, Step
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
+from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 DIM, OUTPUTS = 3, {"depressed": 2, "score": 1}
-INPUTS = {"audio": DIM, "text": DIM}
+INPUTS = {"audio": DIM, "text": DIM, "image": 3, "mfcc": 11}
 EMOTION = {"width": 8, "taps": ((-1, 2),), "frame_dim": 8, "attention_units": 4, "head_sharpness": (1.0, 0.0)}
 EMOTION |= {"head_dropout": 0.5}
 UTTERANCES = EmotionText(text_dim=5, attention_units=4, head_sharpness=(1.0, 0.2, 0.0), fusion_dim=6, dropout=0.3)
@@ -35,6 +36,8 @@ MODELS = {
 }
 _TEXT = TextNetwork("text", hidden=4, channels=6, units=5)
 _SPEECH = SpeechNetwork(channels=(6, 4), hidden=4, units=8, pool=2)
+_IMAGE = SpectrogramCNN(channels=4, pool=2, image_size=9, dropout=0.3)
+_VECTOR = MfccCNN(channels=4, pool=2, dropout=0.3)
 MODELS |= {
     "LSTM-CNN, text": dataclasses.replace(_TEXT, feature="audio", bidirectional=False),
     "Bi-LSTM, text": dataclasses.replace(_TEXT, feature="audio", channels=0, pooling="max"),
@@ -42,6 +45,9 @@ MODELS |= {
     "LSTM-CNN, speech": _SPEECH,
     "joint": JointNetwork(_TEXT, _SPEECH, units=8),
     "DepAudioNet": DepAudioNet(channels=6, hidden=4, pool=2, dropout=0.3),
+    "CNN, image": dataclasses.replace(_IMAGE, order="paper"),
+    "CNN, vector": _VECTOR,
+    "EmoAudioNet": EmoAudioNet(_IMAGE, _VECTOR),
 }
 SLOW = {  # of each, every part is in a model beside it
     "text, mean",
@@ -54,6 +60,8 @@ SLOW = {  # of each, every part is in a model beside it
     "Bi-LSTM, text",
     "CNN, speech",
     "LSTM-CNN, speech",
+    "CNN, image",
+    "CNN, vector",
 }
 CASES = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
@@ -83,9 +91,17 @@ def padded(lengths, extra=0):
     return Masked(jnp.asarray(values, jnp.float32), jnp.asarray(mask))
 
 
+def whole(shape, extra):
+    """Of three examples the last has none, and behind its mask is anything, with `extra` anything else."""
+    values = np.random.default_rng(extra).normal(size=(3, *shape))
+    values[:2] = np.random.default_rng(99).normal(size=(2, *shape))
+    return Masked(jnp.asarray(values, jnp.float32), jnp.array([True, True, False]))
+
+
 def batch(name, extra=0):
     lengths = np.array([[9, 5, 7], [6, 8, 0], [4, 0, 0]]) if name.startswith("audio") else np.array([9, 6, 5])
     features = {"audio": padded(lengths, extra), "text": padded(lengths, extra)}
+    features |= {"image": whole((9, 9, INPUTS["image"]), extra), "mfcc": whole((INPUTS["mfcc"],), extra)}
     if name.startswith("emotion"):
         values, mask = padded(np.array([9, 7, 5]), extra)
         features["text"] = Masked(values.at[1, 5:7].set(0), mask)  # the second dialogue ends after one more utterance
@@ -252,21 +268,54 @@ def test_the_bias_is_of_the_distance_from_the_middle_in_any_context(utterances):
     np.testing.assert_allclose(found, jax.nn.softmax(numbers[jnp.array(expected)].T), atol=1e-6)
 
 
-@pytest.mark.parametrize("missing", ["text", "speech"])
-def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(missing):
-    graphdef, state = built("joint")
-    features = batch("joint")
-    feature = {"text": "text", "speech": "audio"}[missing]
+@pytest.mark.parametrize(
+    ("name", "missing", "feature"),
+    [
+        ("joint", "text", "text"),
+        ("joint", "speech", "audio"),
+        ("EmoAudioNet", "spectrogram", "image"),
+        ("EmoAudioNet", "mfcc", "mfcc"),
+    ],
+)
+def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(name, missing, feature):
+    graphdef, state = built(name)
+    features = batch(name)
     values, mask = features[feature]
     absent = Masked(values.at[1].set(jnp.nan), mask.at[1].set(False))
     (_, found), gradient = objective(graphdef)(state, features | {feature: absent})
     assert not found.intermediates[missing][1].any()
     assert found.intermediates[missing][0].any()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((found, gradient)))
-    present = compiled("joint")(features)
+    present = compiled(name)(features)
     for task in OUTPUTS:
         np.testing.assert_allclose(found.logits[task][::2], present.logits[task][::2], atol=1e-5)
         assert not np.allclose(found.logits[task][1], present.logits[task][1])
+
+
+@pytest.mark.parametrize("order", ["code", "paper"])
+def test_the_vectors_of_emoaudionet_have_the_papers_dimensions(order):
+    def vectors(features):
+        model = EmoAudioNet(SpectrogramCNN(order=order)).build(
+            {"image": 3, "mfcc": 177}, OUTPUTS, rngs=nnx.Rngs(params=0)
+        )
+        return model(features).intermediates
+
+    shapes = {"image": (2, 224, 224, 3), "mfcc": (2, 177)}
+    features = {
+        name: Masked(jax.ShapeDtypeStruct(shape, jnp.float32), jnp.ones(2, bool)) for name, shape in shapes.items()
+    }
+    found = {name: vector.shape for name, vector in jax.eval_shape(vectors, features).items()}
+    assert found == {"spectrogram": (2, 1152), "mfcc": (2, 2816), "joint": (2, 1152 + 2816)}
+
+
+def test_images_of_another_size_and_vectors_shorter_than_a_pooling_are_named():
+    graphdef, state = built("EmoAudioNet")
+    features = batch("EmoAudioNet")
+    larger = Masked(jnp.zeros((3, 10, 9, 3)), jnp.ones(3, bool))
+    with pytest.raises(ConfigError, match=r"^image_size: the images of 'image' are 10x9 pixels, expected 9x9$"):
+        nnx.merge(graphdef, state, copy=True)(features | {"image": larger})
+    with pytest.raises(ConfigError, match=r"^pool: 2 is more than the 1 places of 'mfcc'$"):
+        _VECTOR.build({"mfcc": 1}, OUTPUTS, rngs=nnx.Rngs(params=0))
 
 
 @pytest.mark.parametrize(
@@ -288,6 +337,11 @@ def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(missing):
         (EmotionAudioText(text=EmotionText(fusion_dim=64)), r"text\.fusion_dim: set fusion_dim beside .* it is 128"),
         (JointNetwork(speech=SpeechNetwork(pool=0)), r"config\.speech\.pool: at least 1"),
         (JointNetwork(text=TextNetwork(dtype="bfloat16")), r"text\.dtype: set the joint network's"),
+        (SpectrogramCNN(image_size=63), "image_size: two poolings by 8 need 64 pixels or more, found 63"),
+        (SpectrogramCNN(channels=0), "channels: at least 1, found 0"),
+        (MfccCNN(kernel=4), "kernel: an odd number, found 4"),
+        (EmoAudioNet(mfcc=MfccCNN(pool=0)), r"config\.mfcc\.pool: at least 1"),
+        (EmoAudioNet(SpectrogramCNN(dtype="bfloat16")), r"spectrogram\.dtype: set the joint network's"),
     ],
 )
 def test_a_wrong_size_is_refused(config, words):

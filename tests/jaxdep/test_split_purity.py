@@ -16,6 +16,7 @@ from jaxdep import config
 from jaxdep.losses import Squared
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
+from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -30,6 +31,8 @@ EMOTION = EmotionAudio(
 UTTERANCES = EmotionText(text_dim=3, attention_units=3, head_sharpness=(1.0, 0.2), fusion_dim=4)
 TEXT = TextNetwork("text", hidden=3, channels=4, units=3, dropout=0.0)
 SPEECH = SpeechNetwork(channels=(4,), hidden=3, units=4, pool=2, dropout=0.0)
+IMAGE = SpectrogramCNN("face", channels=3, pool=2, dropout=0.0, image_size=4)
+VECTOR = MfccCNN("gender", channels=3, pool=2, dropout=0.0)
 MODELS = {
     "direct text": DirectText("text", 3),
     "direct audio": DirectAudio("frames", 3, 3),
@@ -40,6 +43,9 @@ MODELS = {
     "speech": SPEECH,
     "joint": JointNetwork(TEXT, SPEECH, units=4),
     "DepAudioNet": DepAudioNet("frames", channels=4, hidden=3, pool=2, dropout=0.0),
+    "spectrogram CNN": IMAGE,
+    "MFCC CNN": VECTOR,
+    "EmoAudioNet": EmoAudioNet(IMAGE, VECTOR),
 }
 QUICK = ("direct text",)  # the others compile for long
 MOVED = ("audio", "text", "frames", "face", "gender", "depressed", "score")

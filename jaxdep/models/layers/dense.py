@@ -24,7 +24,10 @@ class Linear(nnx.Module):
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "... in"]) -> Float[Array, "... out"]:
-        y = product(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
+        return self.biased(product(x.astype(self.dtype), self.kernel[...].astype(self.dtype)))
+
+    def biased(self, y: Float[Array, "... out"]) -> Float[Array, "... out"]:
+        """A product with the kernel, and the bias."""
         if self.bias is None:
             return y
         return (y + self.bias[...].reshape((1,) * (y.ndim - 1) + (-1,))).astype(self.dtype)
@@ -38,13 +41,14 @@ def linear(
     initializer: str = "xavier_uniform",
     use_bias: bool = True,
     dtype: DTypeLike = jnp.float32,
+    taps: int = 1,
 ) -> Linear:
-    """A layer whose parameters are drawn by the initialiser of that name.
+    """A layer whose parameters are drawn by the initialiser of that name, of a convolution as one of so many taps.
 
     Raises:
         ConfigError: `initializer` is no name that `initializers.get` knows.
     """
-    kernel = initializers.get(initializer, fan_in=in_features)
+    kernel = initializers.get(initializer, fan_in=in_features, taps=taps)
     bias = initializers.get_bias(initializer, fan_in=in_features)
     drawn = kernel(rngs.params(), (in_features, out_features), jnp.float32)
     return Linear(drawn, bias(rngs.params(), (out_features,), jnp.float32) if use_bias else None, dtype)

@@ -23,22 +23,26 @@ _KERNELS: dict[str, Initializer] = {
     "xavier_uniform": initializers.xavier_uniform(),
 }
 _UNIFORM = "uniform_"
-KNOWN = (*sorted(_KERNELS), "pytorch", "uniform_0.1 (or any other limit)")
+KNOWN = (*sorted(_KERNELS), "keras", "pytorch", "uniform_0.1 (or any other limit)")
 
 
-def get(name: str, fan_in: int | None = None) -> Initializer:
+def get(name: str, fan_in: int | None = None, taps: int = 1) -> Initializer:
     """The initialiser of a kernel [in, out].
 
     Args:
         name: one of `KNOWN`. "uniform_0.1" draws from U(-0.1, 0.1); "pytorch" from U(±1/√fan_in), the default of
-            torch.nn.Linear (fan_in = in) and of torch.nn.LSTM and GRU (fan_in = their hidden size).
+            torch.nn.Linear (fan_in = in) and of torch.nn.LSTM and GRU (fan_in = their hidden size); "keras" from
+            U(±√(6 / (in + taps out))), the default of Keras's Dense and Conv layers.
         fan_in: for "pytorch" alone; the kernel's own number of rows where it is None.
+        taps: for "keras" alone: of a convolution the places that it joins, whose inputs are the rows together.
 
     Raises:
         ConfigError: no initialiser has this name; the message lists those there are.
     """
     if name == "pytorch":
         return _pytorch(fan_in)
+    if name == "keras":
+        return _keras(taps)
     if name.startswith(_UNIFORM):
         return _symmetric_uniform(_limit(name))
     if name not in _KERNELS:
@@ -59,6 +63,13 @@ def get_bias(name: str, fan_in: int) -> Initializer:
 def _pytorch(fan_in: int | None) -> Initializer:
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> jax.Array:
         return _symmetric_uniform(1 / math.sqrt(shape[-2] if fan_in is None else fan_in))(key, shape, dtype)
+
+    return init
+
+
+def _keras(taps: int) -> Initializer:
+    def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> jax.Array:
+        return _symmetric_uniform(math.sqrt(6 / (shape[-2] + taps * shape[-1])))(key, shape, dtype)
 
     return init
 

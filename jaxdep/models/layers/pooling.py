@@ -64,6 +64,17 @@ def max_pool(
     return jnp.where(mask[:, :, None], pooled, 0), mask
 
 
+def max_pool_2d(x: Float[Array, "B H W C"], size: int) -> Float[Array, "B H//size W//size C"]:
+    """The maximum of every `size` x `size` places of an image; the rows and columns that are left over are left out.
+
+    Equal places share the gradient.
+    """
+    batch, rows, columns, channels = x.shape[0], x.shape[1] // size, x.shape[2] // size, x.shape[3]
+    x = x[:, : rows * size, : columns * size]
+    x = _maximum(x.reshape(batch * rows * size, columns, size, channels))
+    return _maximum(x.reshape(batch, rows, size, columns * channels)).reshape(batch, rows, columns, channels)
+
+
 def last_valid(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
     """The last valid frame."""
     last = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], axis=1)

@@ -1,4 +1,4 @@
-"""The convolution over time equals SciPy's of each sequence alone, and padding changes nothing."""
+"""The convolutions over time and over images equal SciPy's of each alone, and padding changes nothing."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from scipy.signal import correlate
 
-from jaxdep.models.layers.convolution import Convolution, splice
+from jaxdep.models.layers.convolution import Convolution, Convolution2D, splice
 
 FRAMES, DIM, CHANNELS, LENGTHS = 7, 3, 4, (7, 4, 1, 0)
 MASK = jnp.arange(FRAMES)[None, :] < jnp.array(LENGTHS)[:, None]
@@ -68,3 +68,29 @@ def test_a_seed_is_the_same_alone_and_among_others(x):
     alone = outputs(jax.tree.map(lambda leaf: leaf[1], states))
     np.testing.assert_allclose(jax.vmap(outputs)(states)[1], alone, atol=1e-6)
     np.testing.assert_allclose(jax.lax.map(outputs, states)[1], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [4, 27])  # row by row, and all neighbours joined in one product
+def test_an_image_is_convolved_among_zeros_and_a_seed_is_the_same_among_others(channels):
+    images = jax.random.normal(jax.random.key(0), (2, 5, 6, DIM))
+    graphdef, _ = nnx.split(Convolution2D(DIM, channels, rngs=nnx.Rngs(0)))
+    keys = jax.random.split(jax.random.key(3), 2)
+    states = jax.vmap(lambda key: nnx.split(Convolution2D(DIM, channels, rngs=nnx.Rngs(key)))[1])(keys)
+
+    def outputs(state):
+        return nnx.merge(graphdef, state, copy=True)(images)
+
+    def gradient(state):
+        return jax.grad(lambda state: jnp.sum(jnp.sin(outputs(state))))(state)
+
+    second = jax.tree.map(lambda leaf: leaf[1], states)
+    kernel, bias = (np.asarray(second["joined"][name][...]) for name in ("kernel", "bias"))
+    found = outputs(second)
+    for image, convolved in zip(np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)]), found, strict=True):
+        weights = kernel.reshape(3, 3, DIM, channels)
+        expected = [correlate(image, weights[..., channel], "valid")[..., 0] for channel in range(channels)]
+        np.testing.assert_allclose(convolved, np.stack(expected, axis=-1) + bias, atol=1e-5)
+    for function in (outputs, gradient):
+        alone = function(second)
+        for mapped in (jax.vmap(function)(states), jax.lax.map(function, states)):
+            jax.tree.map(lambda x, y: np.testing.assert_allclose(x[1], y, atol=1e-5), mapped, alone)

@@ -8,6 +8,7 @@ from flax import nnx
 
 from input_pipeline.config import ConfigError
 from jaxdep.models.layers import initializers
+from jaxdep.models.layers.convolution import Convolution, Convolution2D
 from jaxdep.models.layers.dense import dropout, linear
 from jaxdep.models.layers.recurrent import BiGRU, BiLSTM
 
@@ -18,6 +19,7 @@ from jaxdep.models.layers.recurrent import BiGRU, BiLSTM
         ("uniform_0.1", 0.1),
         ("pytorch", 200**-0.5),
         ("xavier_uniform", (6 / 300) ** 0.5),
+        ("keras", (6 / 300) ** 0.5),
         ("lecun_uniform", (3 / 200) ** 0.5),
         ("he_uniform", (6 / 200) ** 0.5),
     ],
@@ -47,6 +49,14 @@ def test_bias_is_zero_but_for_pytorch():
     assert not linear(9, 4, initializer="uniform_0.1", rngs=nnx.Rngs(0)).bias[...].any()
     bias = linear(9, 4000, initializer="pytorch", rngs=nnx.Rngs(0)).bias[...]
     assert 0.33 < jnp.abs(bias).max() <= 1 / 3
+
+
+@pytest.mark.parametrize(("layer", "taps"), [(Convolution, 5), (Convolution2D, 25)])
+def test_keras_counts_every_tap_of_a_convolution(layer, taps):
+    """As `keras.initializers.GlorotUniform` does of a kernel [*taps, in, out]."""
+    kernel = layer(20, 30, 5, initializer="keras", rngs=nnx.Rngs(0)).joined.kernel[...]
+    limit = (6 / (taps * (20 + 30))) ** 0.5
+    assert limit * 0.99 < jnp.abs(kernel).max() <= limit
 
 
 @pytest.mark.parametrize("layer", [BiLSTM, BiGRU])

@@ -18,6 +18,7 @@ from jaxdep.models.layers.pooling import (
     masked_mean_std,
     masked_std,
     max_pool,
+    max_pool_2d,
 )
 
 LENGTHS = (6, 3, 1, 0)
@@ -79,6 +80,15 @@ def test_equal_frames_share_the_gradient():
     x, mask = jnp.ones((1, 5, 2)), jnp.arange(5)[None] < 4
     gradient = jax.grad(lambda x: jnp.sum(max_pool(x, mask, 3)[0]))(x)
     np.testing.assert_allclose(gradient[0, :, 0], [1 / 3, 1 / 3, 1 / 3, 1, 0])
+
+
+def test_maxima_of_an_image_leave_out_what_fills_no_window_and_share_the_gradient():
+    image = jnp.arange(5 * 7.0).reshape(1, 5, 7, 1)
+    np.testing.assert_array_equal(max_pool_2d(image, 2)[0, ..., 0], [[8, 10, 12], [22, 24, 26]])
+    gradient = jax.grad(lambda x: jnp.sum(max_pool_2d(x, 2)))(jnp.ones((1, 5, 7, 1)))[0, ..., 0]
+    np.testing.assert_allclose(gradient[:4, :6], 0.25)
+    assert not gradient[4:].any()
+    assert not gradient[:, 6:].any()
 
 
 @pytest.mark.slow
