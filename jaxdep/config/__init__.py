@@ -17,6 +17,7 @@ from jaxdep.config.schedules import StepDecay as StepDecay
 from jaxdep.config.settings import STREAMS as STREAMS
 from jaxdep.config.settings import Data as Data
 from jaxdep.config.settings import Frozen as Frozen
+from jaxdep.config.settings import Levels as Levels
 from jaxdep.config.settings import Mapping as Mapping
 from jaxdep.config.settings import Optimizer as Optimizer
 from jaxdep.config.settings import Sampling as Sampling

@@ -4,6 +4,9 @@ import dataclasses
 import math
 from typing import ClassVar, Literal
 
+import numpy as np
+from jaxtyping import Float, Int32
+
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.corpora import corpus_name
@@ -95,6 +98,41 @@ class StandIn(Config):
 
 
 @dataclasses.dataclass
+class Levels(Config):
+    """Classes made of a score: equal parts of a range, called by their middles, so that a class is a number too.
+
+    Attributes:
+        of: the label that is a score.
+        lowest, highest: the ends of the range; what lies beyond one is of the level there.
+        count: how many levels; each holds its lower end.
+    """
+
+    of: str = ""
+    lowest: float = -1.0
+    highest: float = 1.0
+    count: int = 10
+
+    def check(self) -> None:
+        if not -math.inf < self.lowest < self.highest < math.inf:
+            raise ConfigError(f"highest: a number above lowest, {self.lowest}, found {self.highest}")
+        if self.count < 2:
+            raise ConfigError(f"count: two levels or more, found {self.count}")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The middles of the levels, from the lowest."""
+        width = (self.highest - self.lowest) / self.count
+        return tuple(f"{self.lowest + (level + 0.5) * width:.6g}" for level in range(self.count))
+
+    def level_of(self, scores: Float[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
+        """The index of each score's level; -1 where it is NaN, a score that is missing."""
+        # In float32, as scores are kept: 0.6 of a file and the end of a level at 0.6 are one number.
+        ends = np.linspace(self.lowest, self.highest, self.count + 1)[1:-1].astype(np.float32)
+        levels = np.searchsorted(ends, scores.astype(np.float32), side="right")
+        return np.where(np.isnan(scores), -1, levels).astype(np.int32)
+
+
+@dataclasses.dataclass
 class Data(Config):
     """What a stage reads.
 
@@ -102,6 +140,7 @@ class Data(Config):
         corpus: the folder's name below `--data_dir`, or `manifest:FILE.csv`.
         classes, scores: of a manifest alone: its label columns, those with classes (in the order of their indices) and
             those that are numbers.
+        levels: further labels, with classes, by name: the levels of scores that the corpus has.
         stand_in: read a synthetic corpus of the same layout instead of the real one, and write it if need be.
         features, arrangements: by feature name, how it is computed, and how it is laid out as an example.
         unnormalized: features that are taken as they are (images as 0 ... 1). Of all others but indices the mean is
@@ -113,6 +152,7 @@ class Data(Config):
     corpus: str = "daic_woz"
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     scores: tuple[str, ...] = ()
+    levels: dict[str, Levels] = dataclasses.field(default_factory=dict)
     stand_in: StandIn | None = None
     features: dict[str, Feature] = dataclasses.field(default_factory=dict)
     arrangements: dict[str, Arrangement] = dataclasses.field(default_factory=dict)

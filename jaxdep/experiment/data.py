@@ -18,7 +18,7 @@ from input_pipeline.recording import Corpus
 from jaxdep.config import Data, Experiment, ScoredStage, StageConfig
 from jaxdep.config.labels import Labels
 from jaxdep.engine.splits import assign, check_labelled, divided, is_labelled
-from jaxdep.stages.sources import Sources
+from jaxdep.stages.sources import Sources, with_levels
 from jaxdep.statistics import metrics
 
 _metrics_of = functools.cache(metrics.names)  # traced anew it takes tens of milliseconds, of every row
@@ -38,7 +38,7 @@ def check(experiment: Experiment, sources: Sources) -> None:
         with _of_stage(name):
             corpus = sources.check(stage.data)
         if corpus is not None:
-            recordings = batching.without_features(corpus)
+            recordings = with_levels(batching.without_features(corpus), stage.data.levels)
             check_found(name, stage, recordings)
             _check_reported(name, stage, recordings, corpus)
 
@@ -115,7 +115,16 @@ def _of_stage(name: str) -> Iterator[None]:
 def _declared(data: Data) -> Labels:
     """The labels that the corpus may have, whether it is here or not."""
     types = label_types(data.corpus, data.classes, data.scores)
-    return Labels(data.corpus, types.classes, types.scores, _metrics_of)
+    for name, levels in data.levels.items():
+        if levels.of not in types.scores:
+            known = ", ".join(types.scores) or "none"
+            raise ConfigError(
+                f"data.levels.{name}.of: {data.corpus} has no score {levels.of!r}; its scores are {known}"
+            )
+        if name in (*types.classes, *types.scores):
+            raise ConfigError(f"data.levels: {data.corpus} has a label {name!r} of its own; call the levels otherwise")
+    classes = {**types.classes, **{name: levels.classes for name, levels in data.levels.items()}}
+    return Labels(data.corpus, classes, types.scores, _metrics_of)
 
 
 def _parts(stage: ScoredStage, examples: Examples) -> list[dict[str, np.ndarray]]:

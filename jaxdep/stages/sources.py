@@ -1,7 +1,7 @@
 """Where a stage's examples come from: a corpus or its stand-in, its features on disk, and their arrangement."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from input_pipeline.errors import DataError
 from input_pipeline.features import Computed, Encoders, Segmentation
 from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Corpus
-from jaxdep.config import Data, StandIn
+from jaxdep.config import Data, Levels, StandIn
 
 FEATURES = "features"  # the folder below a stage's that holds what it extracts
 
@@ -82,7 +82,8 @@ class Sources:
         """
         key = _key(data, stages)
         if key not in self._examples:
-            self._examples[key] = batching.arrange(self.feature_sets(data, stages), data.arrangements)
+            examples = batching.arrange(self.feature_sets(data, stages), data.arrangements)
+            self._examples[key] = with_levels(examples, data.levels)
             self.console.print(f"{data.corpus}: {self._examples[key].summary()}")
         return self._examples[key]
 
@@ -141,6 +142,14 @@ class Sources:
         if key not in self._corpora:
             self._corpora[key] = open_corpus(data.corpus, folder, data.classes, data.scores)
         return self._corpora[key]
+
+
+def with_levels(examples: batching.Examples, levels: Mapping[str, Levels]) -> batching.Examples:
+    """The examples with those levels as further labels whose scores any of them has."""
+    known = {name: one for name, one in levels.items() if one.of in examples.labels}
+    found = {name: one.level_of(examples.labels[one.of]) for name, one in known.items()}
+    classes = {name: one.classes for name, one in known.items()}
+    return dataclasses.replace(examples, labels={**examples.labels, **found}, classes={**examples.classes, **classes})
 
 
 def _corpus_key(data: Data) -> str:
