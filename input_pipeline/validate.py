@@ -66,28 +66,33 @@ def validate(corpus: Corpus) -> Count:
     if corpus.synthetic:
         print(f"{corpus.root}: SYNTHETIC corpus, a stand-in and not the real data")
     scanned = list(corpus.scan())
-    headers: dict[Path, audio.Header] = {}
+    headers: dict[Path, audio.Header | None] = {}
     for session in progress(scanned, len(scanned), "reading waveforms", "sessions"):
         checked = _with_waveform(session, headers)
         count.add(checked, tuple(corpus.classes))
         _print_session(checked, headers)
-    if low := _low_rates(corpus, headers):
+    sound = {path: header for path, header in headers.items() if header is not None}
+    if low := _low_rates(corpus, sound):
         count.warnings[low.rule] += 1
         print(_line(corpus.name, low))
-    count.seconds = sum(found.duration_s for found in headers.values())
+    count.seconds = sum(found.duration_s for found in sound.values())
     _print_count(corpus, count)
     return count
 
 
-def _with_waveform(session: Scanned, headers: dict[Path, audio.Header]) -> Scanned:
+def _with_waveform(session: Scanned, headers: dict[Path, audio.Header | None]) -> Scanned:
     """The session; an error in the samples takes its recording away.
 
     Args:
-        headers: of the files read so far, to which this one's is added: a file that clips share is read once.
+        headers: of the files read so far, None of those with an error, to which this one's is added: a file that clips
+            share is read once, and its error told once.
     """
     recording = session.recording
-    if recording is None or recording.audio is None or recording.audio in headers:
+    if recording is None or recording.audio is None:
         return session
+    if recording.audio in headers:
+        return session if headers[recording.audio] else Scanned(session.id, None, session.findings)
+    headers[recording.audio] = None
     try:
         headers[recording.audio] = audio.check_waveform(recording.audio)
     except RuleError as error:
@@ -111,9 +116,10 @@ def _low_rates(corpus: Corpus, headers: Mapping[Path, audio.Header]) -> Finding 
     return Finding("warning", "low-rate", f"{corpus.root}: {what} ({first.name} is the first); {advice}")
 
 
-def _print_session(session: Scanned, headers: Mapping[Path, audio.Header]) -> None:
+def _print_session(session: Scanned, headers: Mapping[Path, audio.Header | None]) -> None:
     if session.recording is not None:
-        audio_s = headers[session.recording.audio].duration_s if session.recording.audio is not None else 0.0
+        found = headers[session.recording.audio] if session.recording.audio is not None else None
+        audio_s = found.duration_s if found is not None else 0.0
         print(_summary(session.recording, audio_s))
     for finding in session.findings:
         print(_line(session.id, finding))

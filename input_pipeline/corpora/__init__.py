@@ -16,6 +16,7 @@ READERS = (
     "emodb:EmoDb",
     "iemocap:Iemocap",
     "librispeech:LibriSpeech",
+    "recola:Recola",
     "topical_chat:TopicalChat",
 )
 _CLASSES: list[type[Corpus]] = [pkgutil.resolve_name(f"{__name__}.{reader}") for reader in READERS]

@@ -1,9 +1,11 @@
 """The waveform of a recording's segments, as the features of sound take it."""
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from input_pipeline.errors import DataError
 from input_pipeline.recording import Recording, Segment
@@ -36,11 +38,17 @@ def waveforms(
     assert recording.audio is not None
     start_s, stop_s = segments[0].start_s, max(segment.stop_s for segment in segments)
     found = audio.header(recording.audio)
-    # A clip of a long file is read alone where no resampling filter reaches over its ends: the samples are the same.
-    if found.rate_hz == rate_hz and stop_s - start_s < found.duration_s / 2 and start_s < found.duration_s:
+    first = 0
+    if stop_s - start_s >= found.duration_s / 2 or start_s >= found.duration_s:
+        waveform = audio.load(recording.audio, rate_hz)
+    elif found.rate_hz == rate_hz:
+        # A clip of a long file is read alone where no resampling filter reaches over its ends: the samples are the same.
         waveform, first = audio.load(recording.audio, rate_hz, start_s, stop_s), round(start_s * rate_hz)
     else:
-        waveform, first = audio.load(recording.audio, rate_hz), 0
+        written = recording.audio.stat()
+        whole = _resampled(recording.audio, rate_hz, written.st_mtime_ns, written.st_size)
+        first = round(start_s * rate_hz)
+        waveform = whole[first : round(stop_s * rate_hz)]
     waveform = waveform.astype(np.float64)
     duration_s = (first + len(waveform)) / rate_hz
     for segment in segments:
@@ -51,3 +59,15 @@ def waveforms(
             )
     bounds = [(round(one.start_s * rate_hz) - first, round(one.stop_s * rate_hz) - first) for one in segments]
     return [waveform[start:stop] for start, stop in bounds]
+
+
+@functools.lru_cache(maxsize=1)
+def _resampled(path: Path, rate_hz: int, written_ns: int, size: int) -> Float32[np.ndarray, " samples"]:
+    """A whole file, kept for the next of its clips: hundreds of windows would else resample all of it each.
+
+    Args:
+        written_ns, size: of the file as it is now, so that another content is read anew.
+    """
+    from input_pipeline import audio
+
+    return audio.load(path, rate_hz)

@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "e_daic": {"sessions": 10, "turns": 2, "emotion": 1.0},
     "topical_chat": {"sessions": 20, "turns": 5},
     "librispeech": {"sessions": 8, "turns": 3},
+    "recola": {"sessions": 6, "duration_s": 10},
     "daic_woz": {"sessions": 10, "turns": 2, "emotion": 1.0},
 }
 
@@ -50,7 +51,8 @@ def test_the_reader_takes_it_without_an_error(written: Callable[[str], Path], na
     assert corpus.synthetic
     recordings = corpus.recordings()
     assert len(recordings) >= OPTIONS[name]["sessions"]
-    assert all(segment.text for recording in recordings for segment in recording.segments)
+    texts = [segment.text for recording in recordings for segment in recording.segments]
+    assert all(texts) if name != "recola" else not any(texts)
     clipped = {"clip-past-audio", "clip-without-words", "turn-past-audio", "unlisted-session"}
     assert not clipped & {finding.rule for scanned in corpus.scan() for finding in scanned.findings}
 
@@ -237,6 +239,62 @@ def test_women_of_librispeech_speak_higher_where_there_is_an_effect(
         pitch_hz[one.labels["gender"]].append(float(np.median(track)))
     ratio = np.median(pitch_hz["female"]) / np.median(pitch_hz["male"])
     assert least < ratio < most
+
+
+def test_recola_has_six_raters_that_differ_and_agree(written: Callable[[str], Path]) -> None:
+    below = written("recola") / "RECOLA-Annotation/emotional_behaviour"
+    for dimension in ("arousal", "valence"):
+        tables = [pd.read_csv(path, sep=";") for path in sorted((below / dimension).iterdir())]
+        assert len(tables) == 6
+        for table in tables:
+            assert list(table.columns) == ["time", "FM1 ", "FM2 ", "FM3 ", "FF1 ", "FF2 ", "FF3"]
+            np.testing.assert_allclose(table.time, 0.04 * np.arange(251), atol=1e-9)
+        ratings = pd.concat(tables).drop(columns="time")
+        assert ratings.abs().max().max() <= 1.0
+        apart = ratings.corr().to_numpy()[np.triu_indices(6, 1)]
+        assert 0.6 < apart.min() < apart.max() < 0.999
+
+
+def test_recola_of_avec_2016_is_the_same_with_the_raters_mean(written: Callable[[str], Path], tmp_path: Path) -> None:
+    options = OPTIONS["recola"] | {"distribution": "avec2016", "workers": 1}
+    original, challenge = written("recola"), synthesize("recola", tmp_path, **options)
+    assert {path.stem for path in (challenge / "recordings_audio").iterdir()} == {
+        f"{split}_{number}" for split in ("train", "dev", "test") for number in (1, 2)
+    }
+    assert not list(challenge.rglob("test_*.arff"))
+    pairs = ("P16", "train_1"), ("P20", "dev_2")
+    of = [{one.id: one for one in open_corpus("recola", root.parent).recordings()} for root in (original, challenge)]
+    for name, again in pairs:
+        assert of[0][f"{name}_0003"].labels == pytest.approx(of[1][f"{again}_0003"].labels, abs=1e-6)
+    assert all(not one.labels for one in of[1].values() if one.split == "test")
+
+
+@pytest.mark.parametrize("options", [{"duration_s": 4}, {"duration_s": 301}, {"distribution": "avec"}])
+def test_an_option_of_recola_that_cannot_be(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=f"^{next(iter(options))}: found .*; use "):
+        synthesize("recola", tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("effect", [1.0, 0.0])
+def test_the_voice_of_recola_follows_arousal_more_than_valence(tmp_path: Path, effect: float) -> None:
+    synthesize("recola", tmp_path, sessions=6, duration_s=60, effect=effect, workers=1)
+    heard: dict[str, list[list[float]]] = {}
+    for one in open_corpus("recola", tmp_path).recordings():
+        assert one.audio is not None
+        part = one.segments[0]
+        samples, _ = soundfile.read(one.audio, start=round(16000 * part.start_s), stop=round(16000 * part.stop_s))
+        loudness = np.log(np.sqrt(np.mean(samples**2)))
+        heard.setdefault(one.participant, []).append([loudness, one.labels["arousal"], one.labels["valence"]])
+    within = np.concatenate([np.array(rows) - np.mean(rows, axis=0) for rows in heard.values()])
+    loudness, arousal, valence = within.T
+    of_arousal, of_valence = np.corrcoef(loudness, arousal)[0, 1], np.corrcoef(loudness, valence)[0, 1]
+    if effect:
+        assert of_arousal > 0.6
+        assert of_arousal > 2 * abs(of_valence)
+    else:
+        assert abs(of_arousal) < 0.35
 
 
 def test_topical_chat_has_agents_in_turns_and_a_sentiment_each(written: Callable[[str], Path]) -> None:
