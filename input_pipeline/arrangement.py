@@ -24,7 +24,9 @@ _LAYOUTS: Mapping[str, Literal["vector", "sequence", "sequences", "image", "imag
     "vector": "vector",
     "image": "image",
     "images": "images",
+    "frame": "vector",
 }
+EACH = ("image", "frame")  # the levels at which every frame is an example of its own
 
 
 @dataclasses.dataclass
@@ -42,12 +44,13 @@ class Arrangement(Config):
             of the recording's examples where other features cut it into several. "images": [N, F, H, W, C], all images
             of a recording. "image": [N', H, W, C], every image is an example of its own, and the examples of a recording
             are one group; beside features that do not cut recordings up, a recording has one image, and beside those of
-            another "image" as many, of the same segments.
+            another "image" as many, of the same segments. "frame": [N', D], the same of vectors: every frame is an example
+            of its own, and stands beside the image of its number.
         max_segments: of a recording with more segments, so many are kept, evenly spaced from first to last (0: all).
             This comes first, at every level.
         max_frames: of more frames, the first so many are kept (0: all): of the recording ("frames", or windows of
             frames), of each segment ("segments_frames"), of each window of segments. Of more images, so many, evenly
-            spaced from first to last.
+            spaced from first to last, and so of frames that are examples of their own.
         window_frames: W. The last window is moved back so that it ends with the recording; a recording shorter than one
             window gives one, padded.
         hop_frames: frames from the start of one window to that of the next (0: W).
@@ -57,7 +60,9 @@ class Arrangement(Config):
             longest; equal lengths share a bucket, so there may be fewer.
     """
 
-    level: Literal["segments", "frames", "segments_frames", "windows", "vector", "image", "images"] = "segments"
+    level: Literal["segments", "frames", "segments_frames", "windows", "vector", "image", "images", "frame"] = (
+        "segments"
+    )
     max_segments: int = 0
     max_frames: int = 0
     window_frames: int = 0
@@ -78,7 +83,7 @@ class Arrangement(Config):
             raise ConfigError(f"buckets: expected 1 or more, found {self.buckets!r}")
         if self.level in ("segments", "vector") and self.max_frames:
             raise ConfigError(f"max_frames: {self.max_frames!r} has no meaning at level {self.level!r}")
-        if self.level in ("vector", "image") and self.buckets > 1:
+        if self.level in ("vector", *EACH) and self.buckets > 1:
             raise ConfigError(f"buckets: examples of level {self.level!r} are all of one size, found {self.buckets!r}")
         if not 0 <= self.window_s < math.inf:
             raise ConfigError(f"window_s: expected a number of seconds, 0 or more, found {self.window_s!r}")
@@ -135,7 +140,7 @@ def _examples(recording: Stored, arrangement: Arrangement) -> tuple[list[Example
         return [_flat(_means(recording, lengths))], 0
     if arrangement.level == "vector":
         return [_flat(_means(recording, lengths.sum(keepdims=True)))], 0
-    if arrangement.level in ("image", "images"):
+    if arrangement.level in (*EACH, "images"):
         kept = values[_evenly(len(values), limit)] if 0 < limit < len(values) else values
         together = arrangement.level == "images" or len(kept) == 0
         of_examples = [kept] if together else [kept[index : index + 1] for index in range(len(kept))]

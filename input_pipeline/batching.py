@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Num, Shaped
 
-from input_pipeline.arrangement import Arranged, Arrangement, Example, arranged
+from input_pipeline.arrangement import EACH, Arranged, Arrangement, Example, arranged
 from input_pipeline.builder import label_value
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
@@ -69,8 +69,8 @@ class Examples:
 
     Attributes:
         buckets: every example stands in exactly one.
-        ids: unique; the recording's id, or of windows `<recording>:<number of the window>`, and so of images where a
-            recording has several.
+        ids: unique; the recording's id, or of windows `<recording>:<number of the window>`, and so of images and
+            frames where a recording has several.
         groups: which recording an example belongs to, an index into `group_ids`. Decisions are taken a group.
         labels: by task: of a classification task the class's index, -1 where missing; of a score the score, NaN where
             missing.
@@ -127,7 +127,7 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
     _check_arrangements(sets, arrangements)
     names = list(sets)
     joined = _joined(sets)  # {feature: recordings in one order}
-    for cut_up in ([name for name in names if arrangements[name].window_s], _of_level(arrangements, "image")):
+    for cut_up in ([name for name in names if arrangements[name].window_s], _of_level(arrangements, *EACH)):
         if len(cut_up) > 1:
             aligned({name: sets[name] for name in cut_up})
     found = {name: [arranged(item, arrangements[name]) for item in joined[name]] for name in names}
@@ -266,8 +266,8 @@ def _joined(sets: Mapping[str, FeatureSet]) -> dict[str, list[Stored]]:
     return joined
 
 
-def _of_level(arrangements: Mapping[str, Arrangement], level: str) -> list[str]:
-    return [name for name, arrangement in arrangements.items() if arrangement.level == level]
+def _of_level(arrangements: Mapping[str, Arrangement], *levels: str) -> list[str]:
+    return [name for name, arrangement in arrangements.items() if arrangement.level in levels]
 
 
 def _left_out(
@@ -290,13 +290,14 @@ def _left_out(
 def _beside(name: str, recording: Stored, found: Arranged, count: int, arrangement: Arrangement) -> Sequence[Example]:
     """A recording's examples of one feature, of which there are as many as of all its features together."""
     examples = found.examples
-    is_lacking = arrangement.level == "image" and len(recording.values) == 0
+    is_lacking = arrangement.level in EACH and len(recording.values) == 0
     if len(examples) == 1 and (arrangement.level == "vector" or is_lacking):
         return examples * count
     if len(examples) != count:
         raise DataError(
-            f"recording {recording.id}: images that are examples of their own make {count} of it, and the feature {name!r} "
-            f"{len(examples)}; lay them out as 'images', or keep one a recording (max_frames=1)"
+            f"recording {recording.id}: images or frames that are examples of their own make {count} of it, and the feature "
+            f"{name!r} {len(examples)}; give features that are cut up the same segments and windows, lay them out as 'images' "
+            "or 'frames', or keep one a recording (max_frames=1)"
         )
     return examples
 
@@ -314,7 +315,7 @@ def _padded(examples: Sequence[Example], arrangement: Arrangement) -> Padded:
     values = np.zeros((*mask.shape, *frames.shape[1:]), frames.dtype)
     for example, cells, there in zip(examples, values, mask, strict=True):
         cells[there] = example.values
-    return Padded(values[:, 0], mask[:, 0]) if arrangement.level in ("vector", "image") else Padded(values, mask)
+    return Padded(values[:, 0], mask[:, 0]) if arrangement.level in ("vector", *EACH) else Padded(values, mask)
 
 
 def _matrix(examples: Sequence[Example]) -> Int32[np.ndarray, "N_b U"]:

@@ -174,7 +174,7 @@ def test_one_image_a_recording_fits_beside_a_sequence_and_several_do_not():
     examples = arrange(sets, arrangements)
     assert examples.ids.tolist() == ["r0", "r1", "r2"]
     assert examples.buckets[0].features["face"].mask.tolist() == [True, False, True]
-    with pytest.raises(DataError, match=r"^recording r2: images that are examples .* make 3 of it, .* 'text' 1; lay"):
+    with pytest.raises(DataError, match=r"^recording r2: images or frames that are .* make 3 of it, .* 'text' 1; give"):
         arrange(sets, arrangements | {"face": Arrangement(level="image")})
     together = arrange(sets, arrangements | {"face": Arrangement(level="images")})
     assert together.buckets[0].features["face"].mask.sum(1).tolist() == [1, 0, 3]
@@ -186,6 +186,44 @@ def test_two_images_of_the_same_segments_are_one_example_and_of_others_are_refus
     assert len(examples.ids) == 4
     with pytest.raises(DataError, match="recording r1: the features 'a' and 'b' have other segments"):
         arrange({"a": _set([2, 2]), "b": _set([2, 3])}, arrangements)
+
+
+def test_every_frame_is_an_example_beside_the_image_of_its_number():
+    sets = {"cepstra": _vectors([3, 0, 1]), "face": _set([3, 0, 1]), "gender": _vectors([1, 1, 1])}
+    levels = {"cepstra": "frame", "face": "image", "gender": "vector"}
+    examples = arrange(sets, {name: Arrangement(level=level) for name, level in levels.items()})
+    (values, mask), (images, _), (gender, _) = (examples.buckets[0].features[name] for name in levels)
+    assert Arrangement(level="frame").layout == "vector"
+    assert (values.shape, mask.tolist()) == ((5, 2), [True, True, True, False, True])
+    np.testing.assert_array_equal(values[:, 0], [1, 2, 3, 0, 1])
+    np.testing.assert_array_equal(values[:, 0], images[:, 0, 0, 0])
+    np.testing.assert_array_equal(gender[:, 0], 1)
+    assert examples.groups.tolist() == [0, 0, 0, 1, 2]
+    assert examples.ids.tolist() == ["r0:0", "r0:1", "r0:2", "r1:0", "r2:0"]
+    cut = {"cepstra": Arrangement(level="frame", max_frames=2), "face": Arrangement(level="image", max_frames=2)}
+    fewer = arrange({name: sets[name] for name in cut}, cut)
+    assert [fewer.buckets[0].features[name].values.reshape(4, -1)[:, 0].tolist() for name in cut] == [[1, 3, 0, 1]] * 2
+    assert [(one.unit, one.lost) for one in fewer.left_out if one.lost == 1 and one.of == 4] == [
+        ("frames", 1),
+        ("images", 1),
+    ]
+
+
+def test_frames_beside_images_of_other_segments_or_of_another_number_are_refused():
+    arrangements = {"cepstra": Arrangement(level="frame"), "face": Arrangement(level="image")}
+    with pytest.raises(DataError, match="recording r1: the features 'cepstra' and 'face' have other segments"):
+        arrange({"cepstra": _vectors([2, 2]), "face": _set([2, 3])}, arrangements)
+    (image,) = _set([2]).recordings
+    (vectors,) = _vectors([3]).recordings
+    whole = {"lengths": np.array([3], np.int32), "starts_s": np.zeros(1), "stops_s": np.ones(1)}
+    sets = {
+        "cepstra": FeatureSet(_vectors([3]).description, (vectors._replace(**whole),)),
+        "face": FeatureSet(_set([2]).description, (image._replace(**whole | {"lengths": np.array([2], np.int32)}),)),
+    }
+    with pytest.raises(
+        DataError, match=r"^recording r0: images or frames .* make 3 of it, and the feature 'face' 2; give"
+    ):
+        arrange(sets, arrangements)
 
 
 @pytest.mark.parametrize("level", ["segments", "frames", "segments_frames", "windows"])
@@ -206,6 +244,7 @@ def test_a_recording_that_lacks_vectors_is_masked_throughout(level):
     [
         ((2, 2, 1), "frames", "x.level: 'frames' is of vectors, and a frame of the feature is of shape 2x2x1"),
         ((2, 2, 1), "vector", "x.level: 'vector' is of vectors"),
+        ((2, 2, 1), "frame", "x.level: 'frame' is of vectors"),
         ((2,), "images", "x.level: 'images' is of images, and a frame of the feature is of shape 2"),
     ],
 )
@@ -219,6 +258,7 @@ def test_a_level_that_does_not_fit_the_frames_is_refused(shape, level, line):
     [
         (Arrangement(level="vector", max_frames=2), "max_frames"),
         (Arrangement(level="image", buckets=2), "buckets"),
+        (Arrangement(level="frame", buckets=2), "buckets"),
         (Arrangement(level="images", window_frames=2), "window_frames"),
     ],
 )
