@@ -12,10 +12,12 @@ from input_pipeline.features.base import RecordingFeature as RecordingFeature
 from input_pipeline.features.extracted import Extracted as Extracted
 from input_pipeline.features.fbank import LogMel as LogMel
 from input_pipeline.features.metadata import Metadata as Metadata
+from input_pipeline.features.mfcc import Mfcc as Mfcc
 from input_pipeline.features.segmentation import Segmentation as Segmentation
 from input_pipeline.features.spectrogram import SpectrogramImage as SpectrogramImage
 from input_pipeline.features.text import Encoder as Encoder
 from input_pipeline.features.text import Sentences as Sentences
 from input_pipeline.features.text import TextFeature as TextFeature
 from input_pipeline.features.tracks import Tracks as Tracks
+from input_pipeline.features.windows import SpeechWindows as SpeechWindows
 from input_pipeline.features.words import Words as Words

@@ -121,11 +121,11 @@ class LogMel(PerRecording):
         return self.high_hz or self.rate_hz / 2
 
     def _filters(self) -> tuple[scipy.sparse.csr_array, int]:
-        return _mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, round(self.frame_s * self.rate_hz))
+        return mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, round(self.frame_s * self.rate_hz))
 
 
 @functools.lru_cache(maxsize=8)
-def _mel_filters(
+def mel_filters(
     n_mels: int, low_hz: float, high_hz: float, rate_hz: int, frame: int
 ) -> tuple[scipy.sparse.csr_array, int]:
     """The filters [n_mels, bins] and the length of the FFT whose bins they weight."""

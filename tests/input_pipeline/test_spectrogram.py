@@ -37,6 +37,14 @@ def extracted(feature, recording):
     return next(iter(extract(feature.freeze(), [recording], workers=1, progress=False)))
 
 
+def test_the_colours_are_those_of_interpolation_between_their_corners_bit_for_bit():
+    levels = np.append(np.random.default_rng(0).random(10_000), np.linspace(0, 1, 257)).astype(np.float32)
+    corners = (0.0, 0.125, 0.375, 0.625, 0.875, 1.0)
+    shades = ((0.0, 0.0, 0.0, 1.0, 1.0, 0.5), (0.0, 0.0, 1.0, 1.0, 0.0, 0.0), (0.5, 1.0, 1.0, 0.0, 0.0, 0.0))
+    expected = np.stack([np.interp(levels, corners, shade) for shade in shades], axis=-1).astype(np.float32)
+    np.testing.assert_array_equal(_coloured(levels[None])[0], expected)
+
+
 @pytest.mark.parametrize("samples", [300, 400, 559, 560, 4800])
 def test_levels_are_those_of_the_definition(samples):
     waveform = np.random.default_rng(samples).normal(size=samples)
