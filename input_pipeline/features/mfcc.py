@@ -91,7 +91,9 @@ class Mfcc(PerRecording):
 
         librosa = audio.load_librosa()
         window = librosa.filters.get_window("hann", _FRAME).astype(np.float32)
-        frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples.astype(np.float32), _FRAME // 2), _FRAME)[::_HOP]
+        frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples.astype(np.float32), _FRAME // 2), _FRAME)[
+            ::_HOP
+        ]
         spectrum = scipy.fft.rfft(frames * window)  # librosa's own, which goes frame by frame, took most of the time
         power = spectrum.real**2 + spectrum.imag**2
         bands_db = librosa.power_to_db(_code_filters(self.code_hz) @ power.T)
