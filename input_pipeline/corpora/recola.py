@@ -3,7 +3,6 @@
 Ringeval et al., "Introducing the RECOLA multimodal corpus of remote collaborative and affective interactions", 2013.
 """
 
-import bisect
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +18,8 @@ from input_pipeline.errors import DataError, RuleError
 from input_pipeline.recording import Corpus, Finding, Recording, Scanned, Segment
 
 DIMENSIONS = ("arousal", "valence")
-LEVELS = tuple("0123456789")  # ten equal parts of -1..1, from the lowest
 WINDOW_S, HOP_S = 2.5, 0.5  # EmoAudioNet, section III.A.3: "a windowing function of 2.5s at fixed intervals of 500 ms"
 _STEP_MS, _WINDOW_MS, _HOP_MS = round(1000 * STEP_S), round(1000 * WINDOW_S), round(1000 * HOP_S)
-_LOWER_ENDS = (-0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)  # of the levels from 1 on; a level holds its own
 _ROUNDING_S = 1e-6  # far below one audio sample
 
 Track = Float64[np.ndarray, " rows"]
@@ -73,12 +70,11 @@ class Recola(Corpus):
     The original has the six raters, of whom each row's mean is taken, and no split; AVEC 2016 has a gold standard and
     the splits train, dev and test, of which test comes without ratings.
 
-    Labels, of the mean rating over a window: the scores `arousal` and `valence` (-1..1), and `arousal_level` and
-    `valence_level`, the ten equal parts of that range ("0" is below -0.8, "9" is 0.8 and more).
+    Labels, of the mean rating over a window: the scores `arousal` and `valence`, -1..1.
     """
 
     name = "recola"
-    classes: Mapping[str, tuple[str, ...]] = {f"{dimension}_level": LEVELS for dimension in DIMENSIONS}
+    classes: Mapping[str, tuple[str, ...]] = {}
     scores = DIMENSIONS
     stand_in = "input_pipeline.synthesis.recola:synthesize_recola"
 
@@ -189,23 +185,16 @@ def _window(name: str, split: str, wav: Path, tracks: Mapping[str, Track], windo
     rows = slice(
         -(-start_ms // _STEP_MS), -(-(start_ms + _WINDOW_MS) // _STEP_MS)
     )  # from its start on, before its stop
-    means = {dimension: float(track[rows].mean()) for dimension, track in tracks.items()}
-    levels = {f"{dimension}_level": level(mean) for dimension, mean in means.items()}
     start_s = start_ms / 1000
     recording = Recording(
         id=f"{name}_{window:04}",
         participant=name,
         split=split,
         segments=(Segment(start_s, start_s + WINDOW_S),),
-        labels={**levels, **means},
+        labels={dimension: float(track[rows].mean()) for dimension, track in tracks.items()},
         audio=wav,
     )
     return Scanned(recording.id, recording)
-
-
-def level(rating: float) -> str:
-    """The level of `LEVELS` of a rating in -1..1; a border belongs to the level above it."""
-    return LEVELS[bisect.bisect_right(_LOWER_ENDS, rating)]
 
 
 def _uncovered(wav: Path, duration_s: float, rated_s: float, count: int) -> tuple[Finding, ...]:

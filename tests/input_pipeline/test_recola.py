@@ -1,7 +1,6 @@
 """RECOLA: windows of rated speech in two distributions, and one line for every fault of a copy."""
 
 import re
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import soundfile
 
 from input_pipeline import audio
 from input_pipeline.corpora import open_corpus
-from input_pipeline.corpora.recola import LEVELS, Recola, level
+from input_pipeline.corpora.recola import Recola
 from input_pipeline.errors import DataError
 from input_pipeline.features import LogMel
 from input_pipeline.features.sound import waveforms
@@ -153,14 +152,6 @@ def test_a_windows_scores_are_the_means_over_raters_and_time(recola):
             inside = (table.time >= part.start_s - 1e-9) & (table.time < part.stop_s - 1e-9)
             assert inside.sum() in (62, 63)
             assert one.labels[dimension] == pytest.approx(mean[inside].mean(), abs=1e-12)
-            assert one.labels[f"{dimension}_level"] == level(one.labels[dimension])
-
-
-def test_levels_are_ten_equal_parts_of_the_range():
-    """By exact arithmetic: a border belongs to the level above, the upper end to the highest."""
-    for hundredths in range(-100, 101):
-        expected = min(9, (Fraction(hundredths, 100) + 1) // Fraction(1, 5))
-        assert level(hundredths / 100) == LEVELS[expected]
 
 
 def test_the_challenges_form_has_splits_and_a_gold_standard(avec):
@@ -176,14 +167,14 @@ def test_the_challenges_form_has_splits_and_a_gold_standard(avec):
     (first,) = [one for one in found if one.id == "train_2_0000"]
     assert first.labels["arousal"] == pytest.approx(values[:63].mean(), abs=1e-6)
     assert {len(one.labels) for one in found if one.split == "test"} == {0}
-    assert {len(one.labels) for one in found if one.split != "test"} == {4}
+    assert {len(one.labels) for one in found if one.split != "test"} == {2}
     assert findings(avec) == []
     assert "test on dev" in Recola(avec.root).remedy("test")
     assert Recola(avec.root).remedy("dev") == ""
 
 
 def test_ratings_of_the_test_split_are_read_where_they_are(avec):
-    assert {len(one.labels) for one in windows(avec.participant("test_1"))} == {4}
+    assert {len(one.labels) for one in windows(avec.participant("test_1"))} == {2}
 
 
 def test_an_arff_with_comments_quotes_and_other_attributes(avec):
