@@ -1,9 +1,9 @@
 """Frames joined with their neighbours, and the convolutions, over time and over images, that are products on them.
 
 They are no `lax.conv` on purpose: mapped over seeds, convolutions become one grouped convolution, which is several times
-slower than the products; and in a loop over seeds on a CPU the gradient of one took more than a hundred times as long.
-Nor is that over time the sum of a product for each neighbour, which saves the joined copy: with few channels it took a
-quarter longer, with many as long.
+slower than the products; and in a loop over seeds on a CPU the gradient of one, on 28 x 28 x 128, had not ended after 100 s
+with compiling, where these take 0.04 s a seed. Nor is that over time the sum of a product for each neighbour, which saves the
+joined copy: with few channels it took a quarter longer, with many as long.
 """
 
 from collections.abc import Sequence
