@@ -39,7 +39,8 @@ class Row:
             the metrics of regression are there as well.
         published: the paper's figures, at most one a metric.
         note: anything a reader of the row must know.
-        selected_on: the split on which the epoch was chosen; empty where nothing was.
+        selected_on: the split on which the epoch was chosen, or a sweep's value; empty where nothing was.
+        selected: which of them.
         baseline: whether the row is a trivial baseline, drawn as a line beside the others.
         predictions: the stage's file of decisions that are scored.
         section: heading of the table that the row stands in, where a report has several ("Table 2. Emotion features").
@@ -57,6 +58,7 @@ class Row:
     published: tuple[Published, ...] = ()
     note: str = ""
     selected_on: str = ""
+    selected: str = "Epoch"
     baseline: bool = False
     predictions: str = PREDICTIONS
     section: str = ""

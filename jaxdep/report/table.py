@@ -253,7 +253,7 @@ def notes(report: Report, scored: Sequence[RowScores]) -> list[tuple[str, str]]:
         parts = [row.row.note]
         if row.row.selected_on:
             same = ", the split scored here: optimistic" if row.row.selected_on == row.row.split else ""
-            parts.append(f"Epoch chosen on {row.row.named(row.row.selected_on)}{same}.")
+            parts.append(f"{row.row.selected} chosen on {row.row.named(row.row.selected_on)}{same}.")
         if row.diverged:
             ids = ", ".join(map(str, row.diverged))
             parts.append(f"{len(row.diverged)} diverged seed{'s' * (len(row.diverged) > 1)} left out: {ids}.")

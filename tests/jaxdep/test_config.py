@@ -281,3 +281,18 @@ def test_rows_of_leaky_splits_say_so():
     assert len(rows) == 6  # recordings, windows, and two values on two splits
     assert all(row.label.startswith("A model (LEAKY)") for row in rows)
     assert all("who is tested was also trained on" in row.note for row in rows[:1])
+
+
+@pytest.mark.parametrize(("select", "chosen"), [("best", "Value and epoch"), ("last", "Value")])
+def test_the_row_of_a_sweep_says_what_was_chosen(select, chosen):
+    stage = config.TrainStage(
+        label="A model",
+        tasks={"depressed": Task()},
+        sweep={"optimizer.learning_rate": ("1e-3", "1e-4")},
+        training=config.Training(select=select),
+    )
+    record = {"classes": {"depressed": ("healthy", "depressed")}}
+    row, *tried = stage.table_rows(Finished("a", {"a": stage}, {"a": record}))
+    assert (row.selected_on, row.selected) == ("validation", chosen)
+    told = {(one.selected_on, one.selected) for one in tried}
+    assert told == {("validation" if select == "best" else "", "Epoch")}

@@ -172,7 +172,8 @@ class TrainStage(ScoredStage):
         """Its recordings, the rows of `further`, and where the config asks for it its windows."""
         (row,) = super().scored(finished)
         if self.sweep:
-            row = dataclasses.replace(row, selected_on="validation")
+            what = "Value and epoch" if self.epochs_selected(finished.stages) else "Value"
+            row = dataclasses.replace(row, selected_on="validation", selected=what)
         rows = [row]
         for other in self.further:
             changed: dict[str, Any] = {"metrics": other.metrics, "published": other.published, "note": ""}
@@ -199,6 +200,7 @@ class TrainStage(ScoredStage):
             published=(),
             note="",
             selected_on=row.selected_on if self.epochs_selected(finished.stages) else "",
+            selected="Epoch",
         )
         return rows + [
             dataclasses.replace(of_sweep, label=f"{self.title}, {name}", variant=name, split=split)
