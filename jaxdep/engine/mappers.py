@@ -2,7 +2,8 @@
 
 A compiler takes (function, arguments or their shapes, mesh, seeds at a time, whether to donate the states); these are
 (states, own, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis, the last one
-replicated. What a mapper yields agrees with any other's to rounding.
+replicated. A function whose states are donated yields (new state, whatever else), and the new states lie where the old
+ones did. What a mapper yields agrees with any other's to rounding.
 """
 
 import dataclasses
@@ -54,22 +55,53 @@ class Lifted:
         return int(held + plan.temp_size_in_bytes)
 
 
-def _over_vmap(fn: OneSeed, group: int) -> OneSeed:
+def _over_vmap(fn: OneSeed, group: int = 1, donate: bool = False) -> OneSeed:
     return lambda states, own, shared: jax.vmap(fn, in_axes=(0, 0, None))(states, own, shared)
 
 
-def _over_map(fn: OneSeed, group: int) -> OneSeed:
+def _over_map(fn: OneSeed, group: int, donate: bool) -> OneSeed:
     def mapped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
         return lax.map(lambda one: fn(*one, shared), (states, own), batch_size=group if group > 1 else None)
+
+    return _over_map_in_place(fn, group) if donate else mapped
+
+
+def _over_map_in_place(fn: OneSeed, group: int) -> OneSeed:
+    """`lax.map` would hold the states of all seeds twice, as what it reads and as what it gathers."""
+    over = _of_one(fn) if group == 1 else _over_vmap(fn)
+
+    def mapped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
+        _, further = jax.eval_shape(_over_vmap(fn), states, own, shared)
+        held = states, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), further)
+        seeds = jax.tree.leaves(states)[0].shape[0]
+
+        def step(held: Tree, first: Any, count: int) -> Tree:
+            of_group = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, count), (held[0], own))
+            results = over(*of_group, shared)
+            return jax.tree.map(lambda all_, x: lax.dynamic_update_slice_in_dim(all_, x, first, 0), held, results)
+
+        held = lax.fori_loop(0, seeds // group, lambda i, held: step(held, i * group, group), held)
+        remain = seeds % group
+        return step(held, seeds - remain, remain) if remain else held
 
     return mapped
 
 
+def _of_one(fn: OneSeed) -> OneSeed:
+    """The function of an axis of one seed."""
+
+    def over(states: Tree, own: Arguments, shared: Arguments) -> Tree:
+        state, of_seed = jax.tree.map(lambda x: x[0], (states, own))
+        return jax.tree.map(lambda x: x[None], fn(state, of_seed, shared))
+
+    return over
+
+
 def _compile_sharded(
-    over: Callable[[OneSeed, int], OneSeed], fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool
+    over: Callable[[OneSeed, int, bool], OneSeed], fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool
 ) -> Lifted:
     sharded = jax.shard_map(
-        over(fn, group), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
+        over(fn, group, donate), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
     )
     executable = jax.jit(sharded, donate_argnums=(0,) if donate else ()).lower(*args).compile()
     return Lifted(executable, executable)
@@ -86,7 +118,7 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     sharded = jax.shard_map(
         one, mesh=mesh, in_specs=(_SEEDS, _EVERYWHERE, _SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
     )
-    shapes = jax.eval_shape(_over_vmap(fn, group), *args)
+    shapes = jax.eval_shape(_over_vmap(fn), *args)
     sharding = NamedSharding(mesh, _SEEDS)
 
     def empty() -> Tree:
@@ -110,7 +142,7 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
 def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
     n_shards, sharding = mesh.shape["seed"], NamedSharding(mesh, _SEEDS)
     lifted = jax.pmap(
-        _over_map(fn, group),
+        _over_map(fn, group, donate),
         in_axes=(0, 0, None),
         devices=list(mesh.devices.flat),
         donate_argnums=(0,) if donate else (),
@@ -202,6 +234,7 @@ class Lift:
             fn: takes one seed's part of `states` first (nothing, where they are None), and all else by name.
             own: what each seed has of its own, [S, ...].
             shared: what is the same for all. The `seed` (`SeedData`) stands in both, and is joined.
+            donate: the function yields (new state, whatever else), and the states are given up for the new ones.
         """
         started, (mapper, group, recurrence) = time.perf_counter(), self.layout
         with computed_by(recurrence):
