@@ -94,7 +94,7 @@ def get_config(variant: str = "") -> Experiment:
     image = SpectrogramCNN(image_size=size, channels=21) if small else SpectrogramCNN()
     vectors = data(("mfcc",), size, synthetic)
     stages: dict[str, StageConfig] = {
-        **trivial_baselines(vectors, TASKS, binary=False, metrics=METRICS),
+        **trivial_baselines(vectors, TASKS, binary=False, genders=False, metrics=METRICS),
         "logistic": BaselineStage(
             kind="logistic", label="Logistic regression, mean MFCC", data=vectors, tasks=TASKS, metrics=METRICS
         ),
