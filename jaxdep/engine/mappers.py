@@ -74,14 +74,15 @@ def _over_map_in_place(fn: OneSeed, group: int) -> OneSeed:
         _, further = jax.eval_shape(_over_vmap(fn), states, own, shared)
         held = states, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), further)
         seeds = jax.tree.leaves(states)[0].shape[0]
+        size = min(group, seeds)  # of seeds that are left there may be fewer
 
         def step(held: Tree, first: Any, count: int) -> Tree:
             of_group = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, count), (held[0], own))
             results = over(*of_group, shared)
             return jax.tree.map(lambda all_, x: lax.dynamic_update_slice_in_dim(all_, x, first, 0), held, results)
 
-        held = lax.fori_loop(0, seeds // group, lambda i, held: step(held, i * group, group), held)
-        remain = seeds % group
+        held = lax.fori_loop(0, seeds // size, lambda i, held: step(held, i * size, size), held)
+        remain = seeds % size
         return step(held, seeds - remain, remain) if remain else held
 
     return mapped

@@ -48,7 +48,9 @@ def learning(state, data, shared):
     return state + data["x"] @ shared, state.sum()
 
 
-@pytest.mark.parametrize(("mapper", "group"), [("vmap", 1), ("map", 1), ("map", 2), ("map", 3), ("pmap", 1)])
+@pytest.mark.parametrize(
+    ("mapper", "group"), [("vmap", 1), ("map", 1), ("map", 2), ("map", 3), ("map", 9), ("pmap", 1)]
+)
 def test_states_are_donated_only_where_asked(mapper, group):
     mesh = make_mesh(1, jax.devices()[:2])
     for donate in (False, True):
