@@ -18,7 +18,7 @@ def group_that_fits(needs: Callable[[int], float], lanes: int, limit: float) -> 
     """
     if needs(lanes) <= limit:
         return lanes
-    # A rest would have results of its own, joined by a copy of all states.
+    # Sizes without a rest, which is a program of its own beside the loop's and would bend the line.
     few, more = (_even(min(size, lanes), lanes) for size in _SAMPLES)
     each = (needs(more) - needs(few)) / max(more - few, 1)
     group = few + int((limit - needs(few)) / each) if 0 < each < float("inf") else 1

@@ -16,7 +16,6 @@ import jax
 from jax.experimental import topologies
 
 from input_pipeline.config import ConfigError
-from jaxdep.engine.devices import hush_compiler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +90,6 @@ def _prepare(accelerator: Accelerator) -> None:
         raise ConfigError(
             f"--compile_for={accelerator.name}: JAX's CUDA compiler is not installed; install jaxdep[cuda]"
         )
-    hush_compiler()  # which regrets, program by program, that no GPU is here
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     # Candidates cannot be timed here, and for some products Triton finds no tiles that it did not time.
     untimed = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"

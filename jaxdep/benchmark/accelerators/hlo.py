@@ -302,7 +302,7 @@ def _size(instruction: Instruction) -> float:
 
 
 def _plain_bytes(instruction: Instruction, among: Mapping[str, Instruction]) -> float:
-    if instruction.library:  # whose last result is its scratch memory
+    if instruction.library and len(instruction.shapes) > 1:  # the last result is scratch memory
         instruction = dataclasses.replace(instruction, shapes=instruction.shapes[:-1])
     if instruction.opcode in ("dynamic-slice", "slice", "gather", "slice-start"):
         return 2 * min(map(_moved, instruction.shapes), default=0.0)

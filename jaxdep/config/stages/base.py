@@ -12,13 +12,7 @@ from jaxdep.config.rows import Exhibit, Row
 from jaxdep.config.settings import Data, Seeds, Task
 
 LEAKS = "LEAKY: examples were divided, not participants; who is tested was also trained on."
-CORPUS = (
-    "corpus",
-    "classes",
-    "scores",
-    "levels",
-    "stand_in",
-)  # what of `Data` two stages over the same recordings share
+CORPUS = ("corpus", "classes", "scores", "levels", "stand_in")  # of `Data`: what stages over the same recordings share
 
 
 @dataclasses.dataclass

@@ -44,7 +44,7 @@ def test_a_plan_that_is_no_line_is_made_again():
     assert 8 <= group_that_fits(needs, 1000, 700.0) <= 30
 
 
-def test_a_rest_which_doubles_what_is_held_does_not_bend_the_line():
+def test_what_a_rest_needs_does_not_bend_the_line():
     fits, _ = plans(fixed=100, each=10)
 
     def needs(group):
