@@ -32,14 +32,16 @@ def takes(flags: str) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--third", type=int, help="0, 1 or 2: of the modules with tests, which third by their names")
+    parser.addoption(
+        "--part", metavar="K/N", help="of the modules with tests the K-th of N parts, K from 0, by their names"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A module stays whole, since its tests share what is dear to make."""
-    third = config.getoption("--third")
-    if third is not None:
-        left_out = [item for item in items if zlib.crc32(item.path.name.encode()) % 3 != third]
+    if config.getoption("--part"):
+        part, parts = map(int, config.getoption("--part").split("/"))
+        left_out = [item for item in items if zlib.crc32(item.path.name.encode()) % parts != part]
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
 

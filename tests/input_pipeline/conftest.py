@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from input_pipeline import audio
+
 RATE_HZ = 16000
 HEADER = "start_time\tstop_time\tspeaker\tvalue\n"
 SPLIT_HEADER = (
@@ -87,3 +89,12 @@ def wav(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pitch_tracker_is_compiled():
+    """librosa 1.0 compiles yin when it is first called, into the cache that two processes may not fill at once."""
+    librosa = audio.load_librosa()
+    with audio.librosa_lock():
+        for precision in (np.float32, np.float64):
+            librosa.yin(np.zeros(4096, precision), fmin=60, fmax=400, sr=RATE_HZ, frame_length=1024)
