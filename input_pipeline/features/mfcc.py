@@ -94,7 +94,8 @@ class Mfcc(PerRecording):
         frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples.astype(np.float32), _FRAME // 2), _FRAME)[
             ::_HOP
         ]
-        power = np.abs(scipy.fft.rfft(frames * window))  # librosa's stft goes frame by frame, which took most of the time
+        # Not librosa's stft, which goes frame by frame: that took most of the time.
+        power = np.abs(scipy.fft.rfft(frames * window))
         np.square(power, out=power)
         bands_db = librosa.power_to_db(_code_filters(self.code_hz) @ power.T)
         return (_mean_coefficient(len(bands_db)) @ bands_db)[: self.dim]
