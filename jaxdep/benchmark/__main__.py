@@ -50,6 +50,9 @@ def _define_flags() -> None:
     flags.DEFINE_enum("precision", "float32", precisions, "Of the matrix products, on both sides.")
     flags.DEFINE_list("mapper", ["auto"], "How the seed axis is laid out; several, separated by commas, are rows each.")
     flags.DEFINE_enum("recurrence", "scan", ["scan", "pallas", "auto"], "How recurrent layers make their steps.")
+    flags.DEFINE_integer(
+        "data_shards", 1, "Devices that share one seed's batch; the others share the seeds.", lower_bound=1
+    )
     flags.DEFINE_list("compile_for", [], "Accelerators to compile for, instead of timing: " + ", ".join(_KNOWN) + ".")
     flags.DEFINE_bool("overhead", False, "Also compare the mapper `loop` with the bare compiled step.")
     flags.DEFINE_integer("rounds", 5, "Times each candidate is timed.", lower_bound=1)
@@ -90,7 +93,7 @@ def main(_: list[str]) -> None:
     counts = [int(count) for count in _OPTIONS.seeds]
     if _OPTIONS.compile_for:
         jax.config.update("jax_platforms", "cpu")  # whose compilers alone are wanted
-    use_every_core(max(counts or _ON_CPU))
+    use_every_core(max(counts or _ON_CPU), _OPTIONS.data_shards)
     tf32 = _OPTIONS.precision == "tf32"
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest")
     default = _COMPILED if _OPTIONS.compile_for else _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
@@ -152,13 +155,13 @@ def _system(name: str) -> System:
 
 
 def _mapping(mapper: str) -> config.Mapping:
-    return config.Mapping(mapper=cast(Any, mapper), recurrence=_OPTIONS.recurrence)
+    return config.Mapping(mapper=cast(Any, mapper), recurrence=_OPTIONS.recurrence, data_shards=_OPTIONS.data_shards)
 
 
 def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:
     """One row: a system at a number of seeds. A way of the peer that runs out of memory is left out of it."""
     system, mapping = _system(name), _mapping(mapper)
-    devices = jax.devices()[:count]  # a device without a seed would only compute for nothing
+    devices = jax.devices()[: count * mapping.data_shards]  # one without a seed would only compute for nothing
     ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"), devices)
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
     if _OPTIONS.peer == "torch":
@@ -205,7 +208,7 @@ def _overhead(system: System, count: int) -> float:
 
 
 def _versions() -> dict[str, str]:
-    found = environment() | {"precision": _OPTIONS.precision}
+    found = environment() | {"precision": _OPTIONS.precision, "data_shards": str(_OPTIONS.data_shards)}
     if _OPTIONS.peer == "torch":
         try:
             from jaxdep.benchmark import torch_peer

@@ -36,7 +36,7 @@ class Engine:
         devices: Sequence[jax.Device] | None = None,
     ):
         self.ensemble = Ensemble(
-            make_program(system),
+            make_program(system, mapping.data_shards),
             make_viewer(system),
             config.Seeds(count=seeds),
             mapping,
@@ -67,8 +67,8 @@ class Bare:
         jax.block_until_ready(self._state)
 
 
-def make_program(system: System) -> Program:
-    """One seed's program: an epoch a call, no evaluation."""
+def make_program(system: System, data_shards: int = 1) -> Program:
+    """One seed's program: an epoch a call, no evaluation; its batches are shared by so many devices."""
     return training.build(
         system.model,
         system.inputs,
@@ -76,6 +76,8 @@ def make_program(system: System) -> Program:
         _TASKS,
         OPTIMIZER,
         config.Training(batch_size=system.batch_size, epochs_per_call=1),
+        data_axis="data",
+        data_shards=data_shards,
     )
 
 

@@ -92,7 +92,7 @@ def make_plans(
 ) -> list[Plan]:
     """Compiles the training and the evaluation of all seeds, by the seed engine's own path, of shapes alone."""
     ensemble = Ensemble(
-        make_program(system),
+        make_program(system, mapping.data_shards),
         make_viewer(system),
         config.Seeds(count=seeds),
         dataclasses.replace(mapping, memory_gb=accelerator.memory_gb),
