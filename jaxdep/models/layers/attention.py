@@ -25,9 +25,12 @@ class SelfAttentivePooling(nnx.Module):
         use_bias: bool = False,
         dtype: DTypeLike = jnp.float32,
     ):
-        """`units` is the width between W1 and W2. Raises ConfigError where `initializer` names none."""
+        """`units` is the width between W1 and W2; `use_bias` adds one to W1 h (to the scores it would change nothing).
+
+        Raises ConfigError where `initializer` names none.
+        """
         self.hidden = linear(in_features, units, rngs=rngs, initializer=initializer, use_bias=use_bias, dtype=dtype)
-        self.scores = linear(units, heads, rngs=rngs, initializer=initializer, use_bias=use_bias, dtype=dtype)
+        self.scores = linear(units, heads, rngs=rngs, initializer=initializer, use_bias=False, dtype=dtype)
 
     def __call__(
         self, h: Float[Array, "B T D"], mask: Bool[Array, "B T"], bias: Float[Array, "B T R"] | None = None
