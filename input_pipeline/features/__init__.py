@@ -13,6 +13,7 @@ from input_pipeline.features.extracted import Extracted as Extracted
 from input_pipeline.features.fbank import LogMel as LogMel
 from input_pipeline.features.metadata import Metadata as Metadata
 from input_pipeline.features.mfcc import Mfcc as Mfcc
+from input_pipeline.features.perturbation import Perturbation as Perturbation
 from input_pipeline.features.segmentation import Segmentation as Segmentation
 from input_pipeline.features.spectrogram import SpectrogramImage as SpectrogramImage
 from input_pipeline.features.text import Encoder as Encoder

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int32, Num
 
 from input_pipeline.config import Config, ConfigError
+from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.segmentation import Segmentation
 from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Recording, Segment
@@ -46,6 +47,16 @@ class Feature(Config):
 
     version: ClassVar[int]
     kind: ClassVar[str]
+
+    def perturbed(self, perturbation: Perturbation) -> Self:
+        """The feature of copies of the recordings whose speech is perturbed, with as many frames of each segment.
+
+        A feature in which sound has no part, and which fits any copy, gives itself.
+
+        Raises:
+            ConfigError: it cannot be made of perturbed speech.
+        """
+        raise ConfigError(f"{self.kind} cannot be made of perturbed speech; leave it out, or the copies")
 
 
 @dataclasses.dataclass

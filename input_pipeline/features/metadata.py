@@ -4,13 +4,14 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features.base import Computed, Dtype, Encoders, RecordingFeature
+from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.segmentation import Segmentation
 from input_pipeline.left_out import LeftOut
 from input_pipeline.recording import Recording, Segment
@@ -64,6 +65,10 @@ class Metadata(Computed):
             raise ConfigError(f"edges: expected ascending numbers, found {self.edges!r}")
         if self.segmentation != Segmentation():
             raise ConfigError("segmentation: metadata are of the whole recording; leave the segmentation out")
+
+    def perturbed(self, perturbation: Perturbation) -> Self:
+        """The same: what is known of a participant holds for copies too."""
+        return self
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
         if not any(map(self._text, recordings)):

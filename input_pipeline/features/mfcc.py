@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import scipy.fft
@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, Float64
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
 from input_pipeline.features.fbank import mel_filters
+from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.sound import require_audio
 from input_pipeline.features.windows import SpeechWindows, whole
 from input_pipeline.recording import Recording, Segment
@@ -68,6 +69,9 @@ class Mfcc(PerRecording):
             if self.dim < _BANDS:
                 raise ConfigError(f"dim: the paper's {_BANDS} bands need {_BANDS} or more, found {self.dim!r}")
             self._paper_filters()
+
+    def perturbed(self, perturbation: Perturbation) -> Self:
+        return dataclasses.replace(self, windows=self.windows.perturbed(perturbation))
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
         super().check_recordings(recordings)

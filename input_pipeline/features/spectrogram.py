@@ -3,13 +3,14 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Num
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
+from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.sound import require_audio, waveforms
 from input_pipeline.features.windows import SpeechWindows, whole
 from input_pipeline.recording import Recording, Segment
@@ -75,6 +76,11 @@ class SpectrogramImage(PerRecording):
             self.windows.check_rate(self.rate_hz)
         elif self.windows != SpeechWindows():
             raise ConfigError(f"windows: has a meaning for of='window' alone, found of={self.of!r}")
+
+    def perturbed(self, perturbation: Perturbation) -> Self:
+        if self.of != "window":
+            raise ConfigError(f"of: there are perturbed copies of windows alone, found of={self.of!r}")
+        return dataclasses.replace(self, windows=self.windows.perturbed(perturbation))
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
         super().check_recordings(recordings)

@@ -3,11 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from input_pipeline.config import Config, ConfigError
+from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.sound import waveforms
 from input_pipeline.recording import Recording, Segment
 
@@ -25,18 +27,21 @@ class SpeechWindows(Config):
     window gives one, with zeros at its end. The paper's silence detector is not named: here a pause is where librosa's
     `effects.split` finds none but frames of 64 ms that are `pause_db` below the loudest one of the recording.
 
-    Two features have the same windows where these fields, the segmentation and `rate_hz` are the same.
+    Two features have the same windows where these fields, the segmentation and `rate_hz` are the same. Perturbed speech is
+    cut into as many, at the same places: pauses are those of the speech as it is.
 
     Attributes:
         window_s, hop_s: 2.5 s every 0.5 s are the paper's.
         pause_s: pauses of so many seconds or more are cut out as a whole, also before the first and behind the last word
             (0: none are).
+        perturbation: of what is joined, before it is cut up. `Data.copies` sets it.
     """
 
     window_s: float = 2.5
     hop_s: float = 0.5
     pause_s: float = 0.5
     pause_db: float = 40.0
+    perturbation: Perturbation = dataclasses.field(default_factory=Perturbation)
 
     def check(self) -> None:
         for name in ("window_s", "hop_s", "pause_db"):
@@ -67,6 +72,7 @@ class SpeechWindows(Config):
             DataError: as `sound.waveforms`.
         """
         speech = self.without_pauses(np.concatenate(waveforms(recording, segments, rate_hz, kind)), rate_hz)
+        speech = self.perturbation.apply(speech, rate_hz, recording.id)
         size, hop = round(self.window_s * rate_hz), round(self.hop_s * rate_hz)
         count = 1 + max(0, len(speech) - size) // hop
         if resampled_hz and resampled_hz != rate_hz:
@@ -77,6 +83,12 @@ class SpeechWindows(Config):
         starts = [round(index * self.hop_s * rate_hz) for index in range(count)]
         padded = np.pad(speech, (0, max(0, starts[-1] + size - len(speech))))
         return [padded[start : start + size] for start in starts]
+
+    def perturbed(self, perturbation: Perturbation) -> Self:
+        """The same windows of perturbed speech. Raises ConfigError where the speech is perturbed already."""
+        if self.perturbation.changes:
+            raise ConfigError("windows.perturbation: the copies have their own; leave it out")
+        return dataclasses.replace(self, perturbation=perturbation)
 
     def without_pauses(self, samples: Float[np.ndarray, " n"], rate_hz: int) -> Float[np.ndarray, " m"]:
         """A waveform, the long pauses cut out."""
