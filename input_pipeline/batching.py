@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Num, Shaped
+from jaxtyping import Bool, Float64, Int, Int32, Num, Shaped
 
 from input_pipeline.arrangement import EACH, Arranged, Arrangement, Example, arranged
 from input_pipeline.builder import label_value
@@ -67,6 +67,9 @@ class Bucket:
 class Examples:
     """What a model is trained on: N examples of G recordings, in the corpus's order.
 
+    Perturbed copies of the recordings, where there are any, are recordings of their own behind all others: example i of
+    the first `n_originals`, of the first `n_recordings`, has its copies at i + n_originals, i + 2 n_originals, ...
+
     Attributes:
         buckets: every example stands in exactly one.
         ids: unique; the recording's id, or of windows `<recording>:<number of the window>`, and so of images and
@@ -78,7 +81,8 @@ class Examples:
         metadata: by name; "" where a recording lacks it.
         fingerprints: of the feature sets, by feature name.
         padding_waste: padded cells as a share of all cells (entries of the masks of all features).
-        left_out: what of the recordings is in no example, by `Segmentation` and by `Arrangement`.
+        left_out: what of the recordings is in no example, by `Segmentation` and by `Arrangement`; copies do not count.
+        copies: how many of each recording.
     """
 
     buckets: tuple[Bucket, ...]
@@ -94,11 +98,26 @@ class Examples:
     fingerprints: dict[str, str]
     padding_waste: float
     left_out: tuple[LeftOut, ...] = ()
+    copies: int = 0
+
+    @property
+    def n_originals(self) -> int:
+        """How many examples are of recordings themselves, and not of copies."""
+        return len(self.ids) // (1 + self.copies)
+
+    @property
+    def n_recordings(self) -> int:
+        """How many recordings are no copies."""
+        return len(self.group_ids) // (1 + self.copies)
 
     @property
     def first_rows(self) -> Int32[np.ndarray, " G"]:
-        """Of each recording its first example, which has the recording's labels and metadata."""
+        """Of each recording its first example, which has the recording's labels and metadata; of each copy too."""
         return np.unique(self.groups, return_index=True)[1].astype(np.int32)
+
+    def with_copies(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
+        """These examples, which are no copies, and all of their copies, in ascending order."""
+        return (np.arange(1 + self.copies)[:, None] * self.n_originals + rows).ravel()
 
     def summary(self) -> str:
         """One line: how many examples, and how padded."""
@@ -106,8 +125,9 @@ class Examples:
             f"{name} " + " + ".join("x".join(map(str, bucket.features[name].values.shape)) for bucket in self.buckets)
             for name in self.fingerprints
         )
+        copies = f", each with {self.copies} perturbed copies" if self.copies else ""
         return (
-            f"{len(self.ids)} examples of {len(self.group_ids)} recordings ({shapes}), "
+            f"{self.n_originals} examples of {self.n_recordings} recordings{copies} ({shapes}), "
             f"{100 * self.padding_waste:.1f} % padding"
             f"{'; synthetic corpus' if self.synthetic else ''}"
         )
@@ -117,6 +137,9 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
     """Joins the feature sets on the recordings' ids, arranges each and pads them in buckets.
 
     The order of examples is that of the first feature set; the buckets are by the length of its examples.
+
+    Args:
+        sets: by feature name; all with as many copies (`copies.with_copies`), or none.
 
     Raises:
         ConfigError: a feature has no arrangement or the reverse, or one that does not fit its frames; windows beside
@@ -162,9 +185,10 @@ def arrange(sets: Mapping[str, FeatureSet], arrangements: Mapping[str, Arrangeme
         classes={task: order for task, order in description.classes.items() if task in description.tasks},
         metadata=_metadata(recordings),
         synthetic=any(found.description.synthetic for found in sets.values()),
-        fingerprints={name: found.description.fingerprint for name, found in sets.items()},
+        fingerprints={name: found.fingerprint for name, found in sets.items()},
         padding_waste=1 - sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks),
         left_out=tuple(one for name in names for one in _left_out(name, sets[name], arrangements[name], found[name])),
+        copies=len(sets[names[0]].copies),
     )
 
 
@@ -275,7 +299,7 @@ def _left_out(
 ) -> tuple[LeftOut, ...]:
     """What of the recordings of one feature set was left out when it was computed, and is by its arrangement."""
     unit = "images" if arrangement.level in ("image", "images") else "frames"
-    pairs = list(zip(found.recordings, examples, strict=True))
+    pairs = list(zip(found.originals, examples[: len(found.originals)], strict=True))
     lacking = ((int(len(item.values) == 0), 1) for item, _ in pairs)
     segments = ((one.segments_cut, len(item.lengths)) for item, one in pairs)
     frames = ((one.frames_cut, len(item.values)) for item, one in pairs)

@@ -35,10 +35,25 @@ class Stored(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSet:
-    """One feature of all recordings of a corpus, in the corpus's order."""
+    """One feature of all recordings of a corpus, in the corpus's order.
+
+    Attributes:
+        copies: of each perturbed copy of all recordings that stands behind them in `recordings`, what its shards hold.
+    """
 
     description: Description
     recordings: tuple[Stored, ...]
+    copies: tuple[Description, ...] = ()
+
+    @property
+    def originals(self) -> tuple[Stored, ...]:
+        """The recordings that are no copies."""
+        return self.recordings[: len(self.recordings) // (1 + len(self.copies))]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the shards of the recordings, and of those of their copies."""
+        return "+".join(one.fingerprint for one in (self.description, *self.copies))
 
 
 def read(path: Path) -> FeatureSet:
