@@ -17,7 +17,7 @@ PARTS = ("train", "validation", "test")
 def assign(
     examples: Examples, splits: Splits, labels: Num[np.ndarray, " N"], split_seed: int
 ) -> dict[str, Int[np.ndarray, " n"]]:
-    """The examples of each part that has any, as ascending indices into the example axis.
+    """The examples of each part that has any, as ascending indices into the example axis; copies, of those that train.
 
     Args:
         labels: by which a drawn validation split is stratified, if they are classes and each participant is of one.
@@ -28,7 +28,7 @@ def assign(
         DataError: a name of the config is not in the corpus, nobody is left to train on, or a participant stands in
             two parts; the line names it.
     """
-    names = examples.splits if splits.by == "split" else examples.participants
+    names = (examples.splits if splits.by == "split" else examples.participants)[: examples.n_originals]
     listed = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     for part, wanted in listed.items():
         unknown = sorted(set(wanted) - set(names))
@@ -47,6 +47,7 @@ def assign(
         raise DataError(f"splits.train: {splits.train!r} leaves no example to train on")
     if not splits.leaky:
         _check_disjoint(examples, parts)
+    parts["train"] = examples.with_copies(parts["train"])
     return {part: rows for part, rows in parts.items() if rows.size}
 
 
