@@ -10,7 +10,8 @@ from jaxtyping import Float, Int32
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.corpora import corpus_name
-from input_pipeline.features import Computed, Extracted, Feature
+from input_pipeline.features import Computed, Extracted, Feature, Perturbation
+from jaxdep.config.copies import check_copies, perturbed
 from jaxdep.config.schedules import Constant, Newbob, Schedule
 from jaxdep.config.splits import Splits
 from jaxdep.losses import CrossEntropy, Loss
@@ -147,6 +148,13 @@ class Data(Config):
             subtracted and the standard deviation divided out, dimension by dimension, of images channel by channel, both
             of each seed's training split alone.
         file_format: of the shards; `array_record` can be read where TensorFlow is not installed.
+        copies: each makes one further copy of every recording, of perturbed speech, that is a recording of its own to
+            those who train, with the original's labels: it counts in the means and deviations that features are
+            standardised by, and in class weights, and `Sampling.per_recording` draws from it too. Whoever validates or is
+            tested has no copies anywhere: they are of the examples that train, also where a `leaky` split divides
+            windows. A paper that makes copies first and divides them afterwards leaves copies of what it tests in
+            training; that is not offered. Features in which sound has no part, `Metadata`, stand beside a copy as they
+            are; those that cannot be made of perturbed speech are refused.
     """
 
     corpus: str = "daic_woz"
@@ -159,6 +167,7 @@ class Data(Config):
     splits: Splits = dataclasses.field(default_factory=Splits)
     unnormalized: tuple[str, ...] = ()
     file_format: Literal["tfrecord", "array_record"] = "tfrecord"
+    copies: tuple[Perturbation, ...] = ()
 
     def check(self) -> None:
         if not self.features:
@@ -175,6 +184,14 @@ class Data(Config):
         for name in self.unnormalized:
             if name not in self.features:
                 raise ConfigError(f"unnormalized: there is no feature {name!r}; there are {', '.join(self.features)}")
+        check_copies(self.features, self.copies)
+
+    @property
+    def copied(self) -> "tuple[Data, ...]":
+        """Of each of the copies, what is read of it."""
+        return tuple(
+            dataclasses.replace(self, copies=(), features=perturbed(self.features, one)) for one in self.copies
+        )
 
     @property
     def split_names(self) -> dict[str, str]:

@@ -71,13 +71,14 @@ def warn(experiment: Experiment, sources: Sources, stages: Path) -> None:
 
 
 def described(stage: StageConfig, examples: Examples) -> dict[str, Any]:
-    """What stage.json says of the data: how many recordings, participants and examples, and what is left out."""
-    first = examples.first_rows
+    """What stage.json says of the data: how many recordings, participants and examples, and what is left out; copies are
+    nobody's, and do not count."""
+    first = examples.first_rows[: examples.n_recordings]
     splits, counts = np.unique(examples.splits[first], return_counts=True)
     return {
-        "recordings": len(examples.group_ids),
+        "recordings": examples.n_recordings,
         "participants": len(np.unique(examples.participants)),
-        "examples": len(examples.ids),
+        "examples": examples.n_originals,
         "splits": {split: int(count) for split, count in zip(splits.tolist(), counts, strict=True)},
         "left_out": [one._asdict() for one in (*examples.left_out, *_unused(stage, examples))],
     }
@@ -150,7 +151,7 @@ def _unused(stage: StageConfig, examples: Examples) -> tuple[LeftOut, ...]:
     if not isinstance(stage, ScoredStage):
         return ()
     used = np.unique(np.concatenate([rows for parts in _parts(stage, examples) for rows in parts.values()]))
-    first = examples.first_rows
+    first = examples.first_rows[: examples.n_recordings]
     is_used = np.isin(first, used)
     lacks = ~is_labelled(examples, first[is_used], stage.task)
     return (

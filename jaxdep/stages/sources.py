@@ -8,6 +8,7 @@ from rich.console import Console
 
 from input_pipeline import batching, builder
 from input_pipeline.config import ConfigError, field_names
+from input_pipeline.copies import with_copies
 from input_pipeline.corpora import corpus_name, open_corpus
 from input_pipeline.errors import DataError
 from input_pipeline.features import Computed, Encoders, Segmentation
@@ -68,11 +69,12 @@ class Sources:
         Raises:
             DataError: the corpus is not there or broken, or the features cannot be written.
         """
-        for feature in self._located(data).values():
-            self._computed(data, feature)
+        for one in (data, *data.copied):
+            for feature in self._located(one).values():
+                self._computed(one, feature)
 
     def examples(self, data: Data, stages: Path) -> batching.Examples:
-        """The padded examples of a stage's data; features that are not on disk are computed first.
+        """The padded examples of a stage's data, and of its copies; features that are not on disk are computed first.
 
         Args:
             stages: the folder of the experiment's stages, some of which extract features.
@@ -82,7 +84,8 @@ class Sources:
         """
         key = _key(data, stages)
         if key not in self._examples:
-            examples = batching.arrange(self.feature_sets(data, stages), data.arrangements)
+            originals, *copies = (self.feature_sets(one, stages) for one in (data, *data.copied))
+            examples = batching.arrange(with_copies(originals, copies), data.arrangements)
             self._examples[key] = with_levels(examples, data.levels)
             self.console.print(f"{data.corpus}: {self._examples[key].summary()}")
         return self._examples[key]
@@ -93,7 +96,7 @@ class Sources:
         self._examples = {key: examples for key, examples in self._examples.items() if key in keys}
 
     def feature_sets(self, data: Data, stages: Path) -> dict[str, batching.FeatureSet]:
-        """The features of `data` as they are stored, by name; raises as `examples`."""
+        """The features of `data` as they are stored, by name, without copies; raises as `examples`."""
         folders = {name: stages / feature.stage / FEATURES for name, feature in data.extracted.items()}
         folders |= {name: self._computed(data, feature) for name, feature in self._located(data).items()}
         return {name: batching.read(folders[name]) for name in data.features}

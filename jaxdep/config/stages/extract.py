@@ -56,6 +56,10 @@ class ExtractStage(StageConfig):
             if ours != theirs:
                 raise ConfigError(f"data.features.{name}: it differs from that on which {needed!r} was trained")
 
+    def check(self) -> None:
+        if self.data.copies:
+            raise ConfigError("data.copies: features are extracted of the recordings as they are; leave the copies out")
+
     def check_within(self, seeds: Seeds, stages: Mapping[str, StageConfig]) -> None:
         check_seed(self.seed, seeds)
 

@@ -168,6 +168,12 @@ class TrainStage(ScoredStage):
     def epochs_selected(self, stages: Mapping[str, StageConfig]) -> bool:
         return self.training.select == "best" and self.data.splits.has_validation
 
+    def remarks(self, finished: Finished) -> str:
+        copies = (
+            f"Trained on {len(self.data.copies)} perturbed copies of each recording too." if self.data.copies else ""
+        )
+        return " ".join(filter(None, (super().remarks(finished), copies)))
+
     def scored(self, finished: Finished) -> list[Row]:
         """Its recordings, the rows of `further`, and where the config asks for it its windows."""
         (row,) = super().scored(finished)
