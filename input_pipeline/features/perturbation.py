@@ -28,8 +28,8 @@ class Perturbation(Config):
     Attributes:
         noise: the paper's factor α (0: none) in z = x + α r. The speech x is in -1 ... 1, full scale; r has one number a
             sample, drawn independently from a normal distribution of mean 0 and standard deviation 1, and is not scaled by
-            the speech: quieter speech drowns sooner. The paper's `rand(x)` is no more than named; the authors' published
-            code uses the library nlpaug, whose noise this is. The numbers follow from the recording's id and these
+            the speech: quieter speech drowns sooner. The paper does not say what its `rand(x)` is; the authors'
+            published code imports the library nlpaug, whose noise this is. The numbers follow from the recording's id and these
             fields: they are the same in every process and for every feature at the same rate, and others in another copy.
         semitones: by which the pitch is raised, or lowered where it is negative, by librosa's phase vocoder (0: neither).
     """
