@@ -84,9 +84,9 @@ class Mfcc(PerRecording):
     def extract(self, recording: Recording) -> RecordingFeature:
         segments = self.segmentation.apply(recording)
         resampled_hz = self.code_hz if self.reading == "code" else 0
-        windows = self.windows.extract(recording, segments, self.rate_hz, self.kind, resampled_hz)
+        speech = self.windows.extract(recording, segments, self.rate_hz, self.kind, resampled_hz)
         vector = self.code_vector if self.reading == "code" else self.paper_vector
-        vectors = np.stack([vector(samples) for samples in windows])
+        vectors = np.stack([vector(samples) for samples in speech.windows])
         return RecordingFeature(vectors.astype(np.float32), np.array([len(vectors)], np.int32))
 
     def code_vector(self, samples: Float[np.ndarray, " samples"]) -> Float32[np.ndarray, " dim"]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -12,10 +12,11 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
 from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.sound import require_audio, waveforms
-from input_pipeline.features.windows import SpeechWindows, whole
+from input_pipeline.features.windows import CutSpeech, SpeechWindows, whole
 from input_pipeline.recording import Recording, Segment
 
-_FLOOR = 1e-10  # power up to this is silence
+_FLOOR, _FLOOR_DB = 1e-10, -100.0  # power up to this is silence
+_WINDOWS_AT_A_TIME = 64  # whose spectrum is in memory: an hour of speech would take gigabytes
 
 # The colours of the map "jet": red, green and blue rise four times as fast as the level from below these, reach 1 a quarter
 # later, stay for another, and fall as fast.
@@ -92,39 +93,71 @@ class SpectrogramImage(PerRecording):
         return kept if self.of == "segment" else whole(kept)
 
     def extract(self, recording: Recording) -> RecordingFeature:
-        images = np.stack([self.image(samples) for samples in self._stretches(recording)])
+        images = np.stack([self._drawn(power) for power in self._powers(recording)])
         lengths = np.ones(len(images)) if self.of == "segment" else np.array([len(images)])
         return RecordingFeature(images, lengths.astype(np.int32))
 
-    def _stretches(self, recording: Recording) -> list[Float64[np.ndarray, " samples"]]:
-        """The waveform of each image."""
-        segments = self.segmentation.apply(recording)
-        if self.of == "window":
-            return self.windows.extract(recording, segments, self.rate_hz, self.kind)
-        speech = waveforms(recording, segments, self.rate_hz, self.kind)
-        return speech if self.of == "segment" else [np.concatenate(speech)]
-
     def image(self, samples: Float[np.ndarray, " samples"]) -> Num[np.ndarray, "size size channels"]:
         """The image of one stretch of a waveform."""
+        return self._drawn(self._power_db(samples))
+
+    def levels(self, samples: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "bins frames"]:
+        """The level, 0 ... 1, of each bin, the lowest first, in each frame."""
+        return self._levels(self._power_db(samples))
+
+    def _powers(self, recording: Recording) -> Iterator[Float64[np.ndarray, "bins frames"]]:
+        """The power of each image, in dB."""
+        segments = self.segmentation.apply(recording)
+        if self.of == "window":
+            yield from self._powers_of_windows(self.windows.extract(recording, segments, self.rate_hz, self.kind))
+            return
+        speech = waveforms(recording, segments, self.rate_hz, self.kind)
+        for samples in speech if self.of == "segment" else [np.concatenate(speech)]:
+            yield self._power_db(samples)
+
+    def _powers_of_windows(self, speech: CutSpeech) -> Iterator[Float64[np.ndarray, "bins frames"]]:
+        """What windows that overlap have in common is computed once, where their frames are the same."""
+        if speech.size < self._frame or any(start % self._hop for start in speech.starts):
+            yield from map(self._power_db, speech.windows)
+            return
+        frames = 1 + (speech.size - self._frame) // self._hop
+        for index in range(0, len(speech.starts), _WINDOWS_AT_A_TIME):
+            starts = speech.starts[index : index + _WINDOWS_AT_A_TIME]
+            power_db = self._power_db(speech.samples[starts[0] : starts[-1] + speech.size])
+            for start in starts:
+                first = (start - starts[0]) // self._hop
+                yield power_db[:, first : first + frames]
+
+    def _drawn(self, power_db: Float[np.ndarray, "bins frames"]) -> Num[np.ndarray, "size size channels"]:
         from PIL import Image  # as librosa, needed in an extraction alone
 
-        levels = self.levels(samples).astype(np.float32)[::-1]  # the first row of an image is its upper edge
+        levels = self._levels(power_db).astype(np.float32)[::-1]  # the first row of an image is its upper edge
         resized = Image.fromarray(levels).resize((self.size, self.size), Image.Resampling.BILINEAR)
         image = np.clip(np.asarray(resized, np.float32), 0, 1)[..., None]
         if self.channels == 3:
             image = _coloured(image[..., 0])
         return np.rint(255 * image).astype(np.uint8) if self.dtype == "uint8" else image
 
-    def levels(self, samples: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "bins frames"]:
-        """The level, 0 ... 1, of each bin, the lowest first, in each frame."""
+    def _levels(self, power_db: Float[np.ndarray, "bins frames"]) -> Float[np.ndarray, "bins frames"]:
+        return np.where(power_db > _FLOOR_DB, np.clip(1 + (power_db - power_db.max()) / self.range_db, 0, 1), 0)
+
+    def _power_db(self, samples: Float[np.ndarray, " samples"]) -> Float64[np.ndarray, "bins frames"]:
         from input_pipeline import audio
 
-        frame, hop = round(self.frame_s * self.rate_hz), round(self.hop_s * self.rate_hz)
-        padded = np.pad(samples.astype(np.float64), (0, max(0, frame - len(samples))))
-        spectrum = audio.load_librosa().stft(padded, n_fft=frame, hop_length=hop, window="hann", center=False)
+        padded = np.pad(samples.astype(np.float64), (0, max(0, self._frame - len(samples))))
+        spectrum = audio.load_librosa().stft(
+            padded, n_fft=self._frame, hop_length=self._hop, window="hann", center=False
+        )
         power = spectrum.real**2 + spectrum.imag**2
-        power_db = 10 * np.log10(np.maximum(power, _FLOOR))
-        return np.where(power > _FLOOR, np.clip(1 + (power_db - power_db.max()) / self.range_db, 0, 1), 0)
+        return np.where(power > _FLOOR, 10 * np.log10(np.maximum(power, _FLOOR)), _FLOOR_DB)
+
+    @property
+    def _frame(self) -> int:
+        return round(self.frame_s * self.rate_hz)
+
+    @property
+    def _hop(self) -> int:
+        return round(self.hop_s * self.rate_hz)
 
 
 def _coloured(levels: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W 3"]:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -15,6 +15,25 @@ from input_pipeline.recording import Recording, Segment
 
 # What is loud and what is a pause is decided on frames of this length.
 _FRAME_S, _FRAME_HOP_S = 0.064, 0.016
+
+
+class CutSpeech(NamedTuple):
+    """Speech and where its windows lie.
+
+    Attributes:
+        samples: as many as the last window needs, or more.
+        starts: of each window, its first sample.
+        size: samples of a window.
+    """
+
+    samples: Float64[np.ndarray, " n"]
+    starts: tuple[int, ...]
+    size: int
+
+    @property
+    def windows(self) -> list[Float64[np.ndarray, " size"]]:
+        """Each window's samples."""
+        return [self.samples[start : start + self.size] for start in self.starts]
 
 
 @dataclasses.dataclass
@@ -60,7 +79,7 @@ class SpeechWindows(Config):
 
     def extract(
         self, recording: Recording, segments: Sequence[Segment], rate_hz: int, kind: str, resampled_hz: int = 0
-    ) -> list[Float64[np.ndarray, " samples"]]:
+    ) -> "CutSpeech":
         """The windows of those segments, in order, each of the same number of samples; at least one.
 
         Args:
@@ -80,9 +99,8 @@ class SpeechWindows(Config):
 
             speech, rate_hz = soxr.resample(speech, rate_hz, resampled_hz), resampled_hz
             size = round(self.window_s * rate_hz)
-        starts = [round(index * self.hop_s * rate_hz) for index in range(count)]
-        padded = np.pad(speech, (0, max(0, starts[-1] + size - len(speech))))
-        return [padded[start : start + size] for start in starts]
+        starts = tuple(round(index * self.hop_s * rate_hz) for index in range(count))
+        return CutSpeech(np.pad(speech, (0, max(0, starts[-1] + size - len(speech)))), starts, size)
 
     def perturbed(self, perturbation: Perturbation) -> Self:
         """The same windows of perturbed speech. Raises ConfigError where the speech is perturbed already."""

@@ -13,7 +13,7 @@ from input_pipeline.builder import Description
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import SpectrogramImage
+from input_pipeline.features import SpectrogramImage, SpeechWindows, spectrogram
 from input_pipeline.features.spectrogram import _coloured
 from input_pipeline.recording import PARTICIPANT, Recording, Segment
 
@@ -105,6 +105,18 @@ def test_an_image_a_segment_is_an_example_or_stands_with_the_others(recording):
         for level in ("image", "images")
     ]
     assert shapes == [(2, 24, 24, 1), (1, 2, 24, 24, 1)]
+
+
+@pytest.mark.parametrize("hop_s", [0.05, 0.033])  # whole hops of frames, which windows share, and not
+@pytest.mark.parametrize("at_a_time", [1, 3, 64])
+def test_windows_that_share_frames_are_drawn_as_each_alone(recording, hop_s, at_a_time, monkeypatch):
+    monkeypatch.setattr(spectrogram, "_WINDOWS_AT_A_TIME", at_a_time)
+    windows = SpeechWindows(window_s=0.2, hop_s=hop_s)
+    feature = dataclasses.replace(FEATURE, of="window", windows=windows)
+    found = extracted(feature, recording).values
+    alone = windows.extract(recording, feature.segmentation.apply(recording), RATE_HZ, "image").windows
+    assert len(found) == len(alone) > 10
+    np.testing.assert_array_equal(found, [feature.image(samples) for samples in alone])
 
 
 def test_a_recording_without_audio_is_named(recording):

@@ -35,7 +35,7 @@ def written(path, *parts):
 
 
 def cut(recording, windows=WINDOWS, **options):
-    return windows.extract(recording, recording.segments, RATE_HZ, "sound", **options)
+    return windows.extract(recording, recording.segments, RATE_HZ, "sound", **options).windows
 
 
 def test_long_pauses_are_cut_out_and_short_ones_stay():
@@ -79,7 +79,7 @@ def test_segments_of_the_participant_are_joined(tmp_path):
     segments = (Segment(0.0, 0.4), Segment(0.4, 1.4, "interviewer"), Segment(1.4, 1.8, PARTICIPANT))
     recording = dataclasses.replace(recording, segments=segments)
     kept = Segmentation().apply(recording)
-    found = WINDOWS.extract(recording, kept, RATE_HZ, "sound")
+    found = WINDOWS.extract(recording, kept, RATE_HZ, "sound").windows
     assert len(found) == 4
     np.testing.assert_allclose(found[0], np.concatenate([tone(0.4, 500), tone(0.1, 2000)]), atol=1e-6)
 
