@@ -36,6 +36,8 @@ _NAMES = {
     "f1": "F1 (positive)",
     "roc_auc": "ROC AUC",
     "rmse_one_hot": "RMSE to one-hot",
+    "pearson_one_hot": "CC with one-hot",
+    "mcc": "MCC",
     "log_loss": "log loss",
     "ece": "ECE",
     "mae": "MAE",

@@ -39,9 +39,9 @@ def classification(
     Returns:
         accuracy, unweighted_accuracy and balanced_accuracy (the same number under both of its names in use);
         precision_, recall_ and f1_macro (mean over all classes of the task), precision_ and f1_micro, f1_weighted (by
-        support);
+        support), mcc;
         in a binary task precision, recall and f1 of the positive class and tn, fp, fn, tp;
-        from probabilities rmse_one_hot, log_loss, ece, and in a binary task roc_auc;
+        from probabilities rmse_one_hot, pearson_one_hot, log_loss, ece, and in a binary task roc_auc;
         with names precision_of_<class>, recall_of_<class> and f1_of_<class>.
         Bi-LSTM-CNN (section IV.C) prints formulas of precision for WA and UA: they are precision_micro, which equals
         the accuracy, and precision_macro, where the field's UA is the mean recall.
@@ -73,6 +73,7 @@ def of_probabilities(
     """The metrics that need more than decisions: see `classification`; roc_auc is that of the positive of two classes."""
     found = {
         "rmse_one_hot": rmse_one_hot(target, probabilities, weight),
+        "pearson_one_hot": pearson_one_hot(target, probabilities, weight),
         "log_loss": log_loss(target, probabilities, weight),
         "ece": expected_calibration_error(confidence_bins(target, probabilities, weight)),
     }
@@ -162,6 +163,18 @@ def f1_weighted(counts: Float[Array, "*batch C C"]) -> Float[Array, "*batch"]:
     return (f1(counts) * counts.sum(-1)).sum(-1) / counts.sum((-2, -1))
 
 
+def mcc(counts: Float[Array, "*batch C C"]) -> Float[Array, "*batch"]:
+    """Matthews' correlation coefficient; of two classes Pearson's of the decisions as 0 and 1 with the target.
+
+    0 where all targets or all decisions are of one class, where it is not defined, as in scikit-learn; so it is without
+    examples.
+    """
+    total, targets, predictions = counts.sum((-2, -1)), counts.sum(-1), counts.sum(-2)
+    right = jnp.trace(counts, axis1=-2, axis2=-1)
+    spreads = [jnp.square(total) - jnp.square(sums).sum(-1) for sums in (targets, predictions)]
+    return _ratio(right * total - (targets * predictions).sum(-1), jnp.sqrt(spreads[0]) * jnp.sqrt(spreads[1]))
+
+
 def roc_auc(
     target: Num[Array, "*#batch N"], score: Float[Array, "*#batch N"], weight: Weight = None
 ) -> Float[Array, "*batch"]:
@@ -185,6 +198,22 @@ def rmse_one_hot(
     distance = jax.nn.one_hot(target, probabilities.shape[-1]) - probabilities
     squared, _, weight = _aligned(jnp.square(distance).mean(-1), target, weight)
     return jnp.sqrt(_mean(squared, weight))
+
+
+def pearson_one_hot(
+    target: Int[Array, "*#batch N"], probabilities: Float[Array, "*#batch N C"], weight: Weight = None
+) -> Float[Array, "*batch"]:
+    """Pearson's correlation coefficient, over examples and classes, of the probabilities with the one-hot target.
+
+    What EmoAudioNet (section IV) prints as CC fits this: of hard decisions it is (C accuracy - 1) / (C - 1).
+    0 where every probability is the same, NaN without examples.
+    """
+    target, probabilities = _of_one_shape(target, probabilities)
+    weight = jnp.ones(()) if weight is None else jnp.asarray(weight)
+    shape = (*jnp.broadcast_shapes(target.shape, weight.shape), probabilities.shape[-1])
+    one_hot = jax.nn.one_hot(target, probabilities.shape[-1])
+    flat = [jnp.broadcast_to(x, shape).reshape(*shape[:-2], -1) for x in (one_hot, probabilities, weight[..., None])]
+    return pearson(*flat)
 
 
 def log_loss(
@@ -285,6 +314,7 @@ def _of_counts(counts: Float[Array, "*batch C C"]) -> dict[str, Float[Array, "*b
         "f1_macro": f1(counts).mean(-1),
         "f1_micro": accuracy(counts),  # every example has one target and one prediction: they are the same
         "f1_weighted": f1_weighted(counts),
+        "mcc": mcc(counts),
     }
 
 

@@ -49,6 +49,8 @@ def test_multiclass_metrics_are_scikit_learns(target: np.ndarray, prediction: np
         target, prediction, average="macro", labels=np.unique(target[kept]), sample_weight=weight
     )
     np.testing.assert_allclose(found["unweighted_accuracy"], expected, rtol=1e-5, atol=1e-6)
+    matthews = sklearn.metrics.matthews_corrcoef(target, prediction, sample_weight=weight)
+    np.testing.assert_allclose(found["mcc"], matthews, rtol=1e-5, atol=1e-5)
 
 
 @few
@@ -193,6 +195,23 @@ def test_binary_decisions_go_to_class_one_from_one_half_on() -> None:
 def test_a_uniform_guess_of_24_classes_has_the_rmse_that_emoaudionet_would_print() -> None:
     found = metrics.rmse_one_hot(jnp.arange(24), jnp.full((24, 24), 1 / 24))
     assert float(found) == pytest.approx(0.1998, abs=5e-5)
+
+
+def test_the_correlation_with_one_hot_targets_is_numpys_over_examples_and_classes() -> None:
+    rng = np.random.default_rng(0)
+    probabilities, target = rng.dirichlet([1, 1, 1], (2, 40)).astype(np.float32), rng.integers(0, 3, 40)
+    kept = rng.integers(0, 2, 40) > 0
+    found = metrics.pearson_one_hot(jnp.asarray(target), jnp.asarray(probabilities), jnp.asarray(kept))
+    expected = [np.corrcoef(np.eye(3)[target[kept]].ravel(), one[kept].ravel())[0, 1] for one in probabilities]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_hard_decisions_correlate_with_one_hot_targets_as_their_accuracy_says() -> None:
+    target = jnp.arange(100) % 10
+    decided = jnp.where(jnp.arange(100) < 30, (target + 1) % 10, target)
+    found = metrics.pearson_one_hot(target, jax.nn.one_hot(decided, 10))
+    assert float(found) == pytest.approx((10 * 0.7 - 1) / 9, abs=1e-6)
+    assert float(metrics.pearson_one_hot(target, jnp.full((100, 10), 0.1))) == 0
 
 
 def test_metrics_of_each_class_carry_its_name() -> None:
