@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Literal
 
 from input_pipeline.config import Config, ConfigError
 
@@ -20,6 +21,9 @@ class Published(Config):
         readings: the other metrics that it may be, where the paper does not say which; it stands beside each of them.
         prevalence: of an F1, the share of the positive class among those whom the paper scores. Beside published accuracy
             and UA it tells which reading is meant (`jaxdep.statistics.readings`).
+        split: the split that it was printed of, by its part in the experiment; "" stands beside every one that is reported.
+        windows: whether it is of the windows that recordings are cut into (`TrainStage.score_windows`), beside whose row it
+            then stands.
     """
 
     metric: str
@@ -30,6 +34,8 @@ class Published(Config):
     figure: float = math.nan
     readings: tuple[str, ...] = ()
     prevalence: float = math.nan
+    split: Literal["", "validation", "test"] = ""
+    windows: bool = False
 
     @property
     def metrics(self) -> tuple[str, ...]:

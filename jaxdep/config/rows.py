@@ -37,7 +37,7 @@ class Row:
         positive: the class that a binary task looks for, or None.
         classes: the task's classes as predictions.csv writes them; empty for a regression task. Where all are numbers,
             the metrics of regression are there as well.
-        published: the paper's figures, at most one a metric.
+        published: the paper's figures, at most one a metric and split.
         note: anything a reader of the row must know.
         selected_on: the split on which the epoch was chosen, or a sweep's value; empty where nothing was.
         selected: which of them.
@@ -75,13 +75,21 @@ class Row:
         """The split scored, by its name in the corpus."""
         return self.named(self.split)
 
+    def of_split(self, split: str) -> "Row":
+        """The row of one split, with the figures that were printed of it."""
+        return dataclasses.replace(self, split=split, published=self._published_of(split))
+
+    def _published_of(self, split: str) -> tuple[Published, ...]:
+        return tuple(figure for figure in self.published if figure.split in ("", split))
+
     def __post_init__(self) -> None:
         """Raises ConfigError where the parts of the row do not fit each other."""
-        names = [metric for figure in self.published for metric in figure.metrics]
-        if len(set(names)) < len(names):
-            raise ConfigError(
-                f"row {self.label!r}: published: more than one entry for a metric, found {names}; keep one each"
-            )
+        for split in {"", *(figure.split for figure in self.published)}:
+            names = [metric for figure in self._published_of(split) for metric in figure.metrics]
+            if len(set(names)) < len(names):
+                raise ConfigError(
+                    f"row {self.label!r}: published: more than one entry for a metric, found {names}; keep one each"
+                )
         if self.positive is not None and self.positive not in self.classes:
             raise ConfigError(f"row {self.label!r}: positive: {self.positive!r} is none of the classes {self.classes}")
 

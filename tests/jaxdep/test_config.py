@@ -10,6 +10,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Data, EvaluateStage, Folds, FuseStage, Missing, Published, Splits, Task
+from jaxdep.config.rows import Row
 from jaxdep.config.stages.base import Finished
 from jaxdep.config.stages.missing import check_missing
 from jaxdep.losses import CrossEntropy, Huber
@@ -88,6 +89,15 @@ def test_a_value_of_the_wrong_type_is_named_by_its_path(wrong, line):
         (config.Data(), "config.features: at least one feature is needed"),
         (config.Data(features={"a": LogMel()}), "config.arrangements: has [], the features are ['a']"),
         (config.TrainStage(data=experiment().stages["text"].data), "config.tasks: at least one task is needed"),
+        (
+            config.TrainStage(
+                data=experiment().stages["text"].data,
+                tasks={"depressed": Task()},
+                model=DirectText(),
+                published=(Published("f1", figure=0.5, windows=True),),
+            ),
+            "config.published[0].windows: no windows are scored here",
+        ),
         (config.Experiment(), "config.stages: the experiment has none"),
         (config.Experiment(stages={"../x": experiment().stages["text"]}), "config.stages: '../x' names a folder"),
         (config.Mapping(mapper="vmpa"), "config.mapper: expected "),
@@ -281,6 +291,38 @@ def test_rows_of_leaky_splits_say_so():
     assert len(rows) == 6  # recordings, windows, and two values on two splits
     assert all(row.label.startswith("A model (LEAKY)") for row in rows)
     assert all("who is tested was also trained on" in row.note for row in rows[:1])
+
+
+def test_a_figure_stands_beside_the_split_and_the_unit_that_it_was_printed_of():
+    figures = (
+        Published("accuracy", figure=0.9, split="validation"),
+        Published("accuracy", figure=0.8, split="test"),
+        Published("f1", figure=0.7),
+        Published("accuracy", figure=0.6, split="test", windows=True),
+    )
+    stage = config.TrainStage(
+        label="A model",
+        tasks={"depressed": Task()},
+        report=("validation", "test"),
+        score_windows=True,
+        published=figures,
+    )
+    record = {"classes": {"depressed": ("healthy", "depressed")}}
+    rows = stage.table_rows(Finished("a", {"a": stage}, {"a": record}))
+    found = {(row.label, row.split): [figure.figure for figure in row.published] for row in rows}
+    assert found == {
+        ("A model", "validation"): [0.9, 0.7],
+        ("A model", "test"): [0.8, 0.7],
+        ("A model, windows", "validation"): [],
+        ("A model, windows", "test"): [0.6],
+    }
+
+
+def test_two_figures_of_a_metric_on_one_split_are_refused():
+    row = Row("a", "A model", "", ("f1",), "yes", ("no", "yes"))
+    twice = (Published("f1", figure=0.5, split="test"), Published("f1", figure=0.6))
+    with pytest.raises(ConfigError, match=r"row 'A model': published: more than one entry for a metric"):
+        dataclasses.replace(row, published=twice)
 
 
 @pytest.mark.parametrize(("select", "chosen"), [("best", "Value and epoch"), ("last", "Value")])

@@ -156,9 +156,17 @@ class ScoredStage(StageConfig):
         """The label that the row scores."""
         return next(iter(self.tasks))
 
+    @property
+    def scores_windows(self) -> bool:
+        """Whether windows have a row of their own."""
+        return False
+
     def check(self) -> None:
         if not self.tasks:
             raise ConfigError("tasks: at least one task is needed")
+        for index, figure in enumerate(self.published):
+            if figure.windows and not self.scores_windows:
+                raise ConfigError(f"published[{index}].windows: no windows are scored here; leave it out, found True")
 
     def check_within(self, seeds: Seeds, stages: Mapping[str, StageConfig]) -> None:
         labels = [stage.label for stage in stages.values() if isinstance(stage, ScoredStage)]
@@ -176,7 +184,7 @@ class ScoredStage(StageConfig):
         return found | {"tasks": list(found["tasks"].items())}  # in their order: the first is the one that is scored
 
     def table_rows(self, finished: Finished) -> list[Row]:
-        return [dataclasses.replace(row, split=split) for row in self.scored(finished) for split in self.report]
+        return [row.of_split(split) for row in self.scored(finished) for split in self.report]
 
     def scored(self, finished: Finished) -> list[Row]:
         """Its rows, each of which is shown for every split that is reported."""
@@ -186,7 +194,7 @@ class ScoredStage(StageConfig):
             section=self.section,
             split="",
             metrics=self.metrics,
-            published=self.published,
+            published=tuple(figure for figure in self.published if not figure.windows),
             note=self.remarks(finished),
             selected_on="validation" if self.epochs_selected(finished.stages) else "",
             split_names=self.data.split_names,

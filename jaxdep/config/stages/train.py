@@ -110,6 +110,10 @@ class TrainStage(ScoredStage):
             raise ConfigError(f"start: {needed!r} trains folds of another corpus; there is none for each fold here")
 
     @property
+    def scores_windows(self) -> bool:
+        return self.score_windows
+
+    @property
     def variants(self) -> "dict[str, TrainStage]":
         """By name the stage under each combination of `sweep`; without a sweep itself, without a name."""
         return {name_of(values): changed(self, values) for values in combinations(self.sweep)}
@@ -190,7 +194,10 @@ class TrainStage(ScoredStage):
             rows.append(dataclasses.replace(row, **changed, **target(other.against, finished)))
         if self.score_windows:
             label = f"{self.title}, windows"
-            rows.append(dataclasses.replace(row, label=label, predictions=WINDOW_PREDICTIONS, published=(), note=""))
+            published = tuple(figure for figure in self.published if figure.windows)
+            rows.append(
+                dataclasses.replace(row, label=label, predictions=WINDOW_PREDICTIONS, published=published, note="")
+            )
         return rows
 
     def table_rows(self, finished: Finished) -> list[Row]:
