@@ -9,9 +9,8 @@ seeds, and a tenth of the others validates. Beside the networks stands a logisti
 vector. `:small` has images of 64 x 64 and a sixth of the channels, for two CPU cores; `:synthetic` is that on the stand-in.
 """
 
-from input_pipeline.batching import Arrangement
+from configs.emoaudionet import _shared as shared
 from input_pipeline.config import ConfigError
-from input_pipeline.features import Mfcc, SpectrogramImage
 from jaxdep.config import (
     BaselineStage,
     Data,
@@ -22,7 +21,6 @@ from jaxdep.config import (
     Seeds,
     Splits,
     StageConfig,
-    StandIn,
     Task,
     Training,
     TrainStage,
@@ -31,33 +29,20 @@ from jaxdep.config import (
 from jaxdep.models import ModelConfig
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 
-SOURCE = (
-    "Othmani et al., Towards Robust Deep Neural Networks for Affect and Depression Recognition from Speech (ICPR 2020)"
-)
 VARIANTS = ("small", "synthetic")
 TASKS = {"gender": Task(class_weights="equal")}
 METRICS = ("accuracy", "unweighted_accuracy", "f1_macro")
-SUBSETS = ("train-clean-100", "dev-clean", "test-clean")  # of the stand-in
 
 
 def data(features: tuple[str, ...], size: int, synthetic: bool) -> Data:
-    """Windows of 2.5 s every 0.5 s of an utterance's speech, the same for image and cepstral vector."""
-    known = {"image": SpectrogramImage(of="window", size=size), "mfcc": Mfcc()}
-    levels = {"image": "image", "mfcc": "frame"}
-    return Data(
-        corpus="librispeech",
-        stand_in=StandIn(sessions=40) if synthetic else None,
-        features={name: known[name] for name in features},
-        arrangements={name: Arrangement(level=levels[name]) for name in features},  # type: ignore[arg-type]
-        splits=Splits(
-            train=SUBSETS if synthetic else ("train-clean-100",),
-            validation=(),
-            test=(),
-            test_fraction=0.2,
-            validation_fraction=0.1,
-        ),
-        file_format="array_record",
+    splits = Splits(
+        train=shared.SUBSETS[True] if synthetic else ("train-clean-100",),
+        validation=(),
+        test=(),
+        test_fraction=0.2,
+        validation_fraction=0.1,
     )
+    return shared.data("librispeech", features, splits, size, synthetic)
 
 
 def row(label: str, model: ModelConfig, size: int, synthetic: bool, small: bool) -> TrainStage:
@@ -107,7 +92,7 @@ def get_config(variant: str = "") -> Experiment:
         title="EmoAudioNet: gender from read speech",
         description="Three networks tell women from men who read aloud; of each reader all utterances are on one side.",
         system="emoaudionet",
-        source=SOURCE,
+        source=shared.PAPER,
         seeds=Seeds(count=20),
         mapping=Mapping(mapper="map" if small else "auto"),
         stages=stages,  # type: ignore[arg-type]

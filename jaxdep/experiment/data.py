@@ -33,7 +33,7 @@ def check(experiment: Experiment, sources: Sources) -> None:
     """
     for name, stage in experiment.stages.items():
         with _of_stage(name):
-            stage.check_labels(_declared(stage.data))
+            stage.check_labels(declared(stage.data))
     for name, stage in experiment.stages.items():
         with _of_stage(name):
             corpus = sources.check(stage.data)
@@ -113,7 +113,7 @@ def _of_stage(name: str) -> Iterator[None]:
         raise ConfigError(f"config.stages.{name}.{error}") from None
 
 
-def _declared(data: Data) -> Labels:
+def declared(data: Data) -> Labels:
     """The labels that the corpus may have, whether it is here or not."""
     types = label_types(data.corpus, data.classes, data.scores)
     for name, levels in data.levels.items():
@@ -135,8 +135,8 @@ def _parts(stage: ScoredStage, examples: Examples) -> list[dict[str, np.ndarray]
 
 
 def _check_reported(name: str, stage: StageConfig, recordings: Examples, corpus: Corpus) -> None:
-    if not isinstance(stage, ScoredStage):
-        return
+    if not isinstance(stage, ScoredStage) or stage.data.splits.leaky:
+        return  # what is divided there is windows, of which nothing is known without features
     for rows in _parts(stage, recordings):
         check_labelled(recordings, rows, stage.tasks)
         for part in stage.report:

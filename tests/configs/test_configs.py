@@ -1,7 +1,6 @@
 """Every experiment that is shipped can be run as its file says, and prints no figure without its source."""
 
 import dataclasses
-import functools
 import importlib.util
 import math
 import re
@@ -12,14 +11,11 @@ import pytest
 
 import jaxdep
 from input_pipeline.config import ConfigError
-from input_pipeline.corpora import label_types
 from input_pipeline.features import Sentences
 from jaxdep.config import Experiment, Published, ScoredStage, StageConfig, TrainStage
-from jaxdep.config.labels import Labels
 from jaxdep.config.published import FIELDS
-from jaxdep.statistics.metrics import names
+from jaxdep.experiment.data import declared
 
-metric_names = functools.cache(names)
 ROOT = Path(jaxdep.__file__).parents[1]
 FILES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "configs").rglob("[!_]*.py"))]
 
@@ -83,8 +79,7 @@ def test_each_variant_freezes_and_says_what_it_is(file, variant):
 @pytest.mark.parametrize(("file", "variant"), VARIANTS)
 def test_no_variant_asks_for_what_its_corpora_do_not_have(file, variant):
     for stage in experiment(file, variant).freeze().stages.values():
-        types = label_types(stage.data.corpus, stage.data.classes, stage.data.scores)
-        stage.check_labels(Labels(stage.data.corpus, types.classes, types.scores, metric_names))
+        stage.check_labels(declared(stage.data))
 
 
 @pytest.mark.parametrize(("file", "variant"), VARIANTS)
