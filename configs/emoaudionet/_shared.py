@@ -4,6 +4,8 @@ What the paper does not tell is decided here; README.md says why. This file is n
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
@@ -34,7 +36,7 @@ from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 PAPER = (
     "Othmani et al., Towards Robust Deep Neural Networks for Affect and Depression Recognition from Speech (ICPR 2020)"
 )
-REPORT = ("validation", "test")  # the paper's development and test set
+REPORT: tuple[Literal["validation", "test"], ...] = ("validation", "test")  # the paper's development and test set
 LABELS = {"mfcc": "MFCC-based CNN", "spectrogram": "Spectrogram-based CNN", "emoaudionet": "EmoAudioNet"}
 LEAKY = "windows divided"
 SUBSETS = {
@@ -116,7 +118,11 @@ def variant_of(file: str, name: str, *, pretrains: bool = True) -> Variant:
 
 
 def data(corpus: str, modalities: tuple[str, ...], splits: Splits, size: int, synthetic: bool) -> Data:
-    """Windows of 2.5 s every 0.5 s of a recording's speech, the same for image and cepstral vector."""
+    """Windows of 2.5 s every 0.5 s of a recording's speech, the same for image and cepstral vector.
+
+    Args:
+        size: of an image, in pixels; of no effect on vectors alone.
+    """
     asked = CORPORA[corpus]
     features: dict[str, Feature] = {
         "image": SpectrogramImage(of="window", size=size, windows=asked.windows),
@@ -161,7 +167,7 @@ def row(
         data=data(corpus, tuple(model.takes()), splits, 32 if synthetic else 224, synthetic),
         tasks={task: Task(class_weights="equal")},
         metrics=metrics,
-        report=REPORT,  # type: ignore[arg-type]
+        report=REPORT,
         model=model,
         optimizer=Optimizer(name="rmsprop", learning_rate=1e-3 if synthetic else 1e-4),
         training=Training(
@@ -195,29 +201,54 @@ def references(
         prefix: of the labels.
         binary: whether the task has a positive class, and the corpus knows genders.
     """
-    size = 32 if variant.synthetic else 224
-    options = {
-        "data": data(corpus, ("mfcc",), splits, size, variant.synthetic),
-        "tasks": {task: Task(class_weights="equal")},
-    }
-    shown = {"metrics": metrics, "report": REPORT, "section": section}
+    vectors = data(corpus, ("mfcc",), splits, 0, variant.synthetic)
+    tasks = {task: Task(class_weights="equal")}
     found: dict[str, StageConfig] = {
-        **trivial_baselines(**options, binary=binary, genders=binary, **shown),  # type: ignore[arg-type]
-        "logistic": BaselineStage(kind="logistic", label="Logistic regression, mean MFCC", **options, **shown),  # type: ignore[arg-type]
+        **trivial_baselines(
+            vectors, tasks, binary=binary, genders=binary, metrics=metrics, report=REPORT, section=section
+        ),
+        "logistic": BaselineStage(
+            kind="logistic",
+            label="Logistic regression, mean MFCC",
+            section=section,
+            data=vectors,
+            tasks=tasks,
+            metrics=metrics,
+            report=REPORT,
+        ),
     }
-    if score := CORPORA[corpus].levels.get(task):
+    if levels := CORPORA[corpus].levels.get(task):
         found["median"] = BaselineStage(
             kind="median",
             label="Median score",
             section=section,
-            data=options["data"],  # type: ignore[arg-type]
-            tasks={score.of: Task(loss=Huber())},
+            data=vectors,
+            tasks={levels.of: Task(loss=Huber())},
             metrics=("mae", "rmse"),
-            report=REPORT,  # type: ignore[arg-type]
+            report=REPORT,
         )
     for stage in found.values():
         stage.label = f"{prefix}: {stage.label.lower().replace('mfcc', 'MFCC')}"
     return found
+
+
+def published(
+    source: str, figures: Sequence[tuple[float, float, float]], reading: str, *, windows: bool = False
+) -> tuple[Published, ...]:
+    """Accuracy, CC and RMSE of a row, of the development set and of the test set.
+
+    Args:
+        reading: what else the CC may be than a correlation with one-hot targets, as that is not told.
+    """
+    found = []
+    for split, (accuracy, correlation, error) in zip(REPORT, figures, strict=True):
+        of_split = (
+            Published("accuracy", figure=accuracy),
+            Published("pearson_one_hot", figure=correlation, readings=(reading,)),
+            Published("rmse_one_hot", figure=error),
+        )
+        found += [dataclasses.replace(one, source=source, split=split, windows=windows) for one in of_split]
+    return tuple(found)
 
 
 def protocols(people: Splits = PEOPLE) -> dict[str, tuple[Splits, str]]:
@@ -234,12 +265,11 @@ def pretraining(variant: Variant) -> dict[str, StageConfig]:
     """EmoAudioNet on gender, which other tasks start from (section III.A.6), and what stands beside it."""
     splits = dataclasses.replace(PEOPLE, by="split", train=SUBSETS[variant.synthetic])
     metrics = ("accuracy", "unweighted_accuracy", "f1_macro")
-    asked = (PRETRAINING, "librispeech", "gender", metrics, splits, variant)
-    beside = references("Gender", *asked)
-    section, *others = asked
+    asked = ("librispeech", "gender", metrics, splits, variant)
+    beside = references("Gender", PRETRAINING, *asked)
     return {
         **{f"gender_{name}": stage for name, stage in beside.items()},
-        "gender": row("Gender: EmoAudioNet", section, "emoaudionet", *others),  # type: ignore[arg-type]
+        "gender": row("Gender: EmoAudioNet", PRETRAINING, "emoaudionet", *asked),
     }
 
 
@@ -261,5 +291,5 @@ def experiment(name: str, title: str, description: str, variant: Variant, stages
         source=PAPER,
         seeds=Seeds(count=20),
         mapping=Mapping(mapper="map" if variant.synthetic else "auto"),
-        stages=stages,  # type: ignore[arg-type]
+        stages=stages,
     )

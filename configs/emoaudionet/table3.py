@@ -38,16 +38,8 @@ METRICS = (
 
 
 def published(dimension: str, network: str) -> tuple[Published, ...]:
-    """A row of the table: what CC it prints is not told, so both readings have it."""
-    found = []
-    for split, (accuracy, correlation, error) in zip(shared.REPORT, FIGURES[dimension][network], strict=True):
-        told = {"source": TABLES[dimension], "split": split}
-        found += [
-            Published("accuracy", figure=accuracy, **told),  # type: ignore[arg-type]
-            Published("pearson_one_hot", figure=correlation, readings=("pearson",), **told),  # type: ignore[arg-type]
-            Published("rmse_one_hot", figure=error, **told),  # type: ignore[arg-type]
-        ]
-    return tuple(found)
+    """A row of the table."""
+    return shared.published(TABLES[dimension], FIGURES[dimension][network], "pearson")
 
 
 def rows(dimension: str, variant: shared.Variant) -> dict[str, StageConfig]:

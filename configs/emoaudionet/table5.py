@@ -32,20 +32,12 @@ SECTIONS = {"Table V": "section IV.D.1", "Table VI": "section IV.D.3"}
 
 
 def published(table: str) -> tuple[Published, ...]:
-    """A table, and what the text has beside it; all of windows. What CC it is is not told, so both readings have it."""
-    found = []
-    for split, (accuracy, correlation, error) in zip(shared.REPORT, FIGURES[table], strict=True):
-        told = {"source": table, "split": split, "windows": True}
-        found += [
-            Published("accuracy", figure=accuracy, **told),  # type: ignore[arg-type]
-            Published("pearson_one_hot", figure=correlation, readings=("mcc",), **told),  # type: ignore[arg-type]
-            Published("rmse_one_hot", figure=error, **told),  # type: ignore[arg-type]
-        ]
-    found += [
+    """A table, and what the text has beside it; all of windows."""
+    told = (
         Published(metric, figure=figure, source=SECTIONS[table], split="test", windows=True)
         for metric, figure in TOLD[table].items()
-    ]
-    return tuple(found)
+    )
+    return (*shared.published(table, FIGURES[table], "mcc", windows=True), *told)
 
 
 def network(table: str, end: str, variant: shared.Variant, metrics: tuple[str, ...]) -> TrainStage:
