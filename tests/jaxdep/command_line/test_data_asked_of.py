@@ -17,8 +17,17 @@ def get_config(variant: str = "") -> Experiment:
         "metadata": Metadata(field="age", edges=(30.0,)),
         "glove": Words(encoder="glove", checkpoint="v.txt", dim=2),
     }.get(variant, Sentences(dim=8, segmentation=Segmentation(min_s=0.5)))
-    splits = {"split": Splits(test=("tst",)), "folds": Splits(folds=Folds(by="site"))}.get(variant, Splits())
-    level = {"metadata": Arrangement(level="vector"), "cut": Arrangement(max_segments=2)}
+    everybody = {"by": "participant", "train": (), "validation": (), "test": ()}
+    splits = {
+        "split": Splits(test=("tst",)),
+        "folds": Splits(folds=Folds(by="site")),
+        "leaky": Splits(**everybody, test_fraction=0.25, validation_fraction=0.25, leaky=True),
+    }.get(variant, Splits())
+    level = {
+        "metadata": Arrangement(level="vector"),
+        "cut": Arrangement(max_segments=2),
+        "leaky": Arrangement(level="windows", window_s=1.0),
+    }
     data = Data(
         corpus="manifest:talks.csv",
         classes={"depressed": ("no", "yes")},
@@ -66,6 +75,17 @@ def test_it_is_told_before_any_feature_is_made(jaxdep_main, tmp_path, variant, l
     assert ended.code == 1
     assert line in ended.complaint
     assert not (tmp_path / "features").exists()
+
+
+def test_windows_are_divided_where_too_few_recordings_are_of_a_class_to_divide(jaxdep_main, tmp_path):
+    write(tmp_path, turns=6)
+    first, *others = (tmp_path / "data/talks.csv").read_text().splitlines()
+    labelled = [f"{line.rpartition(',')[0]},{'yes' if line.startswith('r0,') else 'no'}" for line in others]
+    (tmp_path / "data/talks.csv").write_text("\n".join([first, *labelled]) + "\n")
+    arguments = ("--config=c.py:leaky", "--workdir=w", "--data_dir=data", "--features_dir=features")
+    ended = jaxdep_main(*arguments, cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert "Row (LEAKY)" in (tmp_path / "w/report/report.md").read_text()
 
 
 def test_what_is_left_out_is_warned_of_recorded_and_shown(jaxdep_main, tmp_path):
