@@ -143,7 +143,7 @@ def data(corpus: str, modalities: tuple[str, ...], splits: Splits, size: int, sy
 def networks(synthetic: bool) -> dict[str, ModelConfig]:
     """The three networks (section IV.B), with small images and few channels on the stand-ins."""
     mfcc = MfccCNN(channels=16) if synthetic else MfccCNN()
-    image = SpectrogramCNN(image_size=32, pool=4, channels=8) if synthetic else SpectrogramCNN()
+    image = SpectrogramCNN(image_size=16, pool=4, channels=12) if synthetic else SpectrogramCNN()
     return {"mfcc": mfcc, "spectrogram": image, "emoaudionet": EmoAudioNet(spectrogram=image, mfcc=mfcc)}
 
 
@@ -164,14 +164,14 @@ def row(
     return TrainStage(
         label=label,
         section=section,
-        data=data(corpus, tuple(model.takes()), splits, 32 if synthetic else 224, synthetic),
+        data=data(corpus, tuple(model.takes()), splits, 16 if synthetic else 224, synthetic),
         tasks={task: Task(class_weights="equal")},
         metrics=metrics,
         report=REPORT,
         model=model,
         optimizer=Optimizer(name="rmsprop", learning_rate=1e-3 if synthetic else 1e-4),
         training=Training(
-            epochs=15 if synthetic else 500,
+            epochs=10 if synthetic else 500,
             batch_size=32 if synthetic else 100,
             monitor="accuracy",
             patience=10,

@@ -8,7 +8,7 @@ nobody stands on two sides. In the second windows are divided at random, as in t
 trained on, its rows say LEAKY, and the paper's figures stand beside them.
 
 Each seed pretrains a model of its own; with `:one` all start from the best of them. `:synthetic`, and `:synthetic_one`, have
-images of 32 x 32, few channels and few epochs on the stand-ins, for two CPU cores.
+images of 16 x 16, few channels and few epochs on the stand-ins, for two CPU cores.
 """
 
 from configs.emoaudionet import _shared as shared

@@ -5,7 +5,7 @@
 
 DIR holds `daic_woz/`. In the first table nobody stands on two sides; a participant's decision is the mean over the windows,
 and both are scored. In the second windows are divided at random: who is tested was trained on, its rows say LEAKY, and
-the paper's figures, which are of windows, stand beside them. `:synthetic` has images of 32 x 32, few channels and few epochs
+the paper's figures, which are of windows, stand beside them. `:synthetic` has images of 16 x 16, few channels and few epochs
 on the stand-in, for two CPU cores.
 """
 
