@@ -9,7 +9,7 @@ from typing import Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
-from input_pipeline.features import Feature, Mfcc, SpectrogramImage, SpeechWindows
+from input_pipeline.features import Feature, Mfcc, Perturbation, SpectrogramImage, SpeechWindows
 from jaxdep.config import (
     BaselineStage,
     Data,
@@ -45,6 +45,14 @@ SUBSETS = {
 }  # by whether they are a stand-in's
 PRETRAINING = "Pretraining. Gender from read speech (LibriSpeech)"
 
+# Of each recording that is trained on (section III.A.5): noise, and pitches that are lower by as many semitones. On the
+# stand-ins one copy has both.
+COPIES = (
+    *(Perturbation(noise=noise) for noise in (0.01, 0.02, 0.03)),
+    *(Perturbation(semitones=-semitones) for semitones in (0.5, 2.0, 5.0)),
+)
+COPY_SYNTHETIC = (Perturbation(noise=0.02, semitones=-2.0),)
+
 # Everybody, of whom a fifth is tested, the same for all seeds, and a tenth of the others validates (section IV.B).
 PEOPLE = Splits(by="participant", train=(), validation=(), test=(), test_fraction=0.2, validation_fraction=0.1)
 # The paper's division, by the authors' code: of windows, so that everybody who is tested was trained on too.
@@ -60,6 +68,8 @@ class Corpus:
         windows: of a recording's speech.
         levels: the labels that are made of its scores.
         drawn, drawn_synthetic: so many windows of each recording an epoch, drawn anew (0: all).
+        copied: whether there are `COPIES`. The images of DAIC-WOZ's windows are some 27 GB, and seven times as many with
+            them; those of LibriSpeech's 40 readers some 6 GB.
     """
 
     stand_in: StandIn
@@ -67,6 +77,7 @@ class Corpus:
     levels: dict[str, Levels]
     drawn: int
     drawn_synthetic: int
+    copied: bool = False
 
 
 CORPORA = {
@@ -78,6 +89,7 @@ CORPORA = {
         {f"{name}_level": Levels(of=name) for name in ("arousal", "valence")},
         0,
         0,
+        copied=True,
     ),
     "daic_woz": Corpus(
         StandIn(sessions=60),
@@ -117,11 +129,19 @@ def variant_of(file: str, name: str, *, pretrains: bool = True) -> Variant:
     return known[name]
 
 
-def data(corpus: str, modalities: tuple[str, ...], splits: Splits, size: int, synthetic: bool) -> Data:
+def data(
+    corpus: str,
+    modalities: tuple[str, ...],
+    splits: Splits,
+    size: int,
+    synthetic: bool,
+    copies: tuple[Perturbation, ...] = (),
+) -> Data:
     """Windows of 2.5 s every 0.5 s of a recording's speech, the same for image and cepstral vector.
 
     Args:
         size: of an image, in pixels; of no effect on vectors alone.
+        copies: of each recording, for those who train.
     """
     asked = CORPORA[corpus]
     features: dict[str, Feature] = {
@@ -137,6 +157,7 @@ def data(corpus: str, modalities: tuple[str, ...], splits: Splits, size: int, sy
         arrangements={name: arrangements[name] for name in modalities},
         splits=splits,
         file_format="array_record",
+        copies=copies,
     )
 
 
@@ -161,10 +182,18 @@ def row(
     """A network on one task (section IV.B); what a recording is, is the mean over its windows."""
     model, synthetic = networks(variant.synthetic)[network], variant.synthetic
     asked = CORPORA[corpus]
+    copies = (COPY_SYNTHETIC if synthetic else COPIES) if asked.copied else ()
     return TrainStage(
         label=label,
         section=section,
-        data=data(corpus, tuple(model.takes()), splits, 16 if synthetic else 224, synthetic),
+        data=data(
+            corpus,
+            tuple(model.takes()),
+            splits,
+            16 if synthetic else 224,
+            synthetic,
+            copies,
+        ),
         tasks={task: Task(class_weights="equal")},
         metrics=metrics,
         report=REPORT,
