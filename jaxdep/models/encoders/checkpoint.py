@@ -21,7 +21,7 @@ INDEX = "model.safetensors.index.json"  # of weights that are spread over severa
 
 _PICKLE = "pytorch_model.bin"
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt")
-_HUB_FILES = ["config.json", WEIGHTS, INDEX, "model-*.safetensors", *_TOKENIZER]
+_HUB_FILES = ["config.json", "preprocessor_config.json", WEIGHTS, INDEX, "model-*.safetensors", *_TOKENIZER]
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 ParameterPath = tuple[Any, ...]  # where a parameter stands in a module: ("layers", 0, "query", "kernel")
@@ -62,13 +62,30 @@ def read_config(folder: Path, model_type: str) -> Any:
     from transformers import CONFIG_MAPPING
 
     file = folder / "config.json"
-    fields = _read_json(file)
+    fields = read_json(file)
     if (found := fields.get("model_type")) != model_type:
         raise DataError(f"{file}: model_type is {found!r}, expected {model_type!r}; give a checkpoint of that type")
     try:
         return CONFIG_MAPPING[model_type].from_dict(fields)
     except (StrictDataclassError, TypeError, ValueError) as error:
         raise DataError(f"{file}: {_one_line(error)}; fetch the checkpoint again") from None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        DataError: the file is absent or holds something else.
+    """
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file; a checkpoint's folder holds one") from None
+    except ValueError as error:
+        raise DataError(f"{file}: not JSON ({_one_line(error)}); fetch the checkpoint again") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{file}: expected a JSON object, found {type(value).__name__}; fetch the checkpoint again")
+    return value
 
 
 def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:
@@ -175,6 +192,30 @@ def bert_name(path: ParameterPath) -> str:
     return f"{layer}{_BERT_MODULES[module[-1]]}.{'bias' if leaf == 'bias' else 'weight'}"
 
 
+def efficientnet_weights(weights: Mapping[str, np.ndarray], source: Path) -> dict[str, np.ndarray]:
+    """The encoder's own weights and statistics among those of an EfficientNet checkpoint, without the prefix.
+
+    Left out are the classifier and the counts of batches that the statistics were gathered from.
+    """
+    found: dict[str, np.ndarray] = {}
+    for published, array in weights.items():
+        name = published.removeprefix("efficientnet.")  # weights saved with a head carry it
+        if name.startswith("classifier.") or name.endswith(".num_batches_tracked"):
+            continue
+        if name in found:
+            raise DataError(f"{source}: {name} is stored twice, with and without a prefix; take the released files")
+        found[name] = array
+    return found
+
+
+def efficientnet_name(path: ParameterPath) -> str:
+    """The published name of one of `EfficientNet`'s parameters or statistics, without the prefix."""
+    *module, leaf = path
+    block = f"encoder.blocks.{module[1]}." if module[0] == "blocks" else ""
+    named = module[2:] if block else module
+    return f"{block}{_EFFICIENTNET_MODULES['.'.join(named)]}.{_EFFICIENTNET_LEAVES.get(leaf, leaf)}"
+
+
 _BERT_MODULES = {
     "word": "embeddings.word_embeddings",
     "position": "embeddings.position_embeddings",
@@ -192,23 +233,26 @@ _BERT_MODULES = {
 _BERT_HEADS = ("pooler.", "cls.", "classifier.", "qa_outputs.")
 _BERT_BUFFERS = ("position_ids", "token_type_ids")
 
-
-def _read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises DataError where the file is absent or holds something else."""
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file; a checkpoint's folder holds one") from None
-    except ValueError as error:
-        raise DataError(f"{file}: not JSON ({_one_line(error)}); fetch the checkpoint again") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{file}: expected a JSON object, found {type(value).__name__}; fetch the checkpoint again")
-    return value
+_EFFICIENTNET_MODULES = {
+    "stem.conv": "embeddings.convolution",
+    "stem.norm": "embeddings.batchnorm",
+    "expansion.conv": "expansion.expand_conv",
+    "expansion.norm": "expansion.expand_bn",
+    "depthwise.conv": "depthwise_conv.depthwise_conv",
+    "depthwise.norm": "depthwise_conv.depthwise_norm",
+    "reduce": "squeeze_excite.reduce",
+    "expand": "squeeze_excite.expand",
+    "projection.conv": "projection.project_conv",
+    "projection.norm": "projection.project_bn",
+    "top.conv": "encoder.top_conv",
+    "top.norm": "encoder.top_bn",
+}
+_EFFICIENTNET_LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 
 
 def _shards(index: Path) -> dict[str, list[str]]:
     """The names that an index assigns to each file beside it."""
-    weight_map = _read_json(index).get("weight_map")
+    weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise DataError(f"{index}: weight_map is missing or empty; fetch the checkpoint again")
     shards: dict[str, list[str]] = {}
