@@ -346,8 +346,13 @@ def _files_read(feature: Computed, recording: Recording) -> list[Path]:
 
 
 def _digest_of_file(path: Path) -> str:
+    """Of a folder (a clip's frames) it is that of the files in it and of their names, which say the order."""
+    if not path.is_dir():
+        return digest_files([path])
     digest = hashlib.blake2b(digest_size=16)
-    digest_file(digest, path)
+    for file in sorted(inner for inner in path.iterdir() if inner.is_file()):
+        digest.update(os.fsencode(file.name) + b"\0")
+        digest_file(digest, file)
     return digest.hexdigest()
 
 

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     sources = Sources(
         data_dir=Path(DATA_DIR.value),
         features_dir=Path(FEATURES_DIR.value or cache_folder() / "features"),
-        encoders=encoders.TEXT_ENCODERS,
+        encoders=encoders.ENCODERS,
         console=Console(highlight=False, markup=False, soft_wrap=True),
     )
     command = shlex.join(["python", "-m", "jaxdep.main", *sys.argv[1:]])

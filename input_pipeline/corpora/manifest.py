@@ -5,7 +5,7 @@ Columns:
 
     id, participant         required
     split                   "train", "dev", "test" or names of the user's own; may be left out
-    audio, video, image     paths, absolute or relative to the manifest
+    audio, video, image     paths, absolute or relative to the manifest; a video may be a folder of its frames
     text                    the words of the segment
     transcript              path of a .txt file with the words of the segment, instead of `text`
     start, stop             seconds in the recording; both or neither
@@ -290,7 +290,9 @@ class Manifest(Corpus):
         if not cell:
             return None
         path = self.root / cell  # an absolute cell replaces the root
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
+        # Path.is_file and Path.is_dir raise where a name is too long.
+        is_there = os.path.isfile(path) or (column == "video" and os.path.isdir(path))  # noqa: PTH112, PTH113
+        if not is_there:
             raise self._fault(row, "missing-file", f"{column} points at {path}, which is no file; correct the path")
         return path
 

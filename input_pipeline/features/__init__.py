@@ -7,10 +7,15 @@ from input_pipeline.features.base import Computed as Computed
 from input_pipeline.features.base import Dtype as Dtype
 from input_pipeline.features.base import Encoders as Encoders
 from input_pipeline.features.base import Feature as Feature
+from input_pipeline.features.base import Learnt as Learnt
 from input_pipeline.features.base import PerRecording as PerRecording
 from input_pipeline.features.base import RecordingFeature as RecordingFeature
 from input_pipeline.features.extracted import Extracted as Extracted
 from input_pipeline.features.fbank import LogMel as LogMel
+from input_pipeline.features.images import HsvHistogram as HsvHistogram
+from input_pipeline.features.images import ImageEncoder as ImageEncoder
+from input_pipeline.features.images import ImageFeature as ImageFeature
+from input_pipeline.features.images import ImageStates as ImageStates
 from input_pipeline.features.metadata import Metadata as Metadata
 from input_pipeline.features.mfcc import Mfcc as Mfcc
 from input_pipeline.features.perturbation import Perturbation as Perturbation

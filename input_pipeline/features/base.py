@@ -175,3 +175,25 @@ class PerRecording(Computed):
         self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
     ) -> Iterator[RecordingFeature]:
         return map_in_workers(self.extract, recordings, workers, f"extracting {self.kind}")
+
+
+@dataclasses.dataclass
+class Learnt(Computed):
+    """Base of the features whose vectors an encoder makes that has learnt.
+
+    Attributes:
+        checkpoint: the file, the folder or the hub's name of what the encoder has learnt. A path is absolute, or relative
+            to the working folder or, in an experiment, to `--data_dir`.
+    """
+
+    checkpoint: str = ""
+
+    def located(self, folder: Path) -> Self:
+        path = Path(self.checkpoint).expanduser()
+        if not self.checkpoint or path.exists() or not (folder / path).exists():
+            return self
+        return dataclasses.replace(self, checkpoint=str(folder / path))
+
+    def files(self) -> tuple[Path, ...]:
+        path = Path(self.checkpoint).expanduser()
+        return (path,) if self.checkpoint and path.exists() else ()

@@ -3,14 +3,13 @@
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from input_pipeline.config import ConfigError
-from input_pipeline.features.base import Computed, Encoders, RecordingFeature
+from input_pipeline.features.base import Encoders, Learnt, RecordingFeature
 from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.recording import Recording, Segment
 
@@ -21,7 +20,7 @@ _TEXTS_AT_ONCE = 1024  # segments whose texts an encoder meets in one call, at l
 
 
 @dataclasses.dataclass
-class TextFeature(Computed):
+class TextFeature(Learnt):
     """Base of the features of words, whose vectors an encoder makes from texts, many texts in a call.
 
     Attributes:
@@ -34,7 +33,6 @@ class TextFeature(Computed):
     reads_audio: ClassVar[bool] = False
 
     encoder: str = "hashing"
-    checkpoint: str = ""
     dim: int = 768
 
     def check(self) -> None:
@@ -45,12 +43,6 @@ class TextFeature(Computed):
         if self.encoder != "hashing" and not self.checkpoint:
             raise ConfigError(f"checkpoint: encoder {self.encoder!r} needs the path or the name of one, found ''")
 
-    def located(self, folder: Path) -> Self:
-        path = Path(self.checkpoint).expanduser()
-        if not self.checkpoint or path.exists() or not (folder / path).exists():
-            return self
-        return dataclasses.replace(self, checkpoint=str(folder / path))
-
     @property
     def remark(self) -> str:
         if self.encoder != "hashing":
@@ -58,10 +50,6 @@ class TextFeature(Computed):
         return (
             "words are hashed: the vectors know their spelling, and nothing that a language model or GloVe has learnt."
         )
-
-    def files(self) -> tuple[Path, ...]:
-        path = Path(self.checkpoint).expanduser()
-        return (path,) if self.checkpoint and path.exists() else ()
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
         super().check_recordings(recordings)

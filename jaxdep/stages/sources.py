@@ -26,7 +26,7 @@ class Sources:
     Attributes:
         data_dir: holds one folder a corpus; stand-ins are written to its folder `synthetic`.
         features_dir: holds the prepared features of all corpora.
-        encoders: by name, what makes a text encoder that needs a model.
+        encoders: by name, what makes an encoder of texts or images that needs a model.
     """
 
     data_dir: Path

@@ -119,6 +119,7 @@ def test_it_is_opened_by_name(tmp_path, wav):
     [
         ("id,participant,audio\nr1,p1,a.wav\nr2,p2,gone.wav\n", "missing-file", ["line 3", "gone.wav"]),
         ("id,participant,image\nr1,p1,gone.png\n", "missing-file", ["line 2", "image", "gone.png"]),
+        ("id,participant,image\nr1,p1,.\n", "missing-file", ["line 2", "image", "no file"]),
         ("id,participant,audio,text\nr1,p1,,\n", "empty-row", ["line 2"]),
         ("id,participant,city\nr1,p1,Bern\n", "empty-row", ["line 2"]),
         ("id,participant,text\nr1,,t\n", "empty-participant", ["line 2"]),
