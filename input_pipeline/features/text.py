@@ -113,7 +113,7 @@ class Sentences(TextFeature):
             keeps), or "both" speakers, as in a `Recording.dialogue`. The interviewer's tell on the label (`Segmentation`).
         encoder: "hashing" needs no model: lower-cased word unigrams and bigrams (one-letter words such as "I" count),
             hashed with signs into `dim` places, l2-normalised (Weinberger et al., "Feature Hashing", ICML 2009, as
-            scikit-learn's HashingVectorizer computes it). "bert" is handed in by the caller.
+            scikit-learn's HashingVectorizer computes it). "bert" and "roberta" are handed in by the caller.
         checkpoint: the language model, as the caller's encoder understands it.
         pooling: how the language model's word states become one vector: their mean, or the state of its first token.
         dim: the length of a vector; that of the language model's states.
@@ -122,7 +122,7 @@ class Sentences(TextFeature):
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "sentences"
 
-    encoder: Literal["hashing", "bert"] = "hashing"
+    encoder: Literal["hashing", "bert", "roberta"] = "hashing"
     pooling: Literal["mean", "cls"] = "mean"
     context: int = 0
     context_of: Literal["participant", "both"] = "participant"

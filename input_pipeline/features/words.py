@@ -35,16 +35,16 @@ class Words(TextFeature):
             l2-normalised, so that inflections of a word lie near each other. "glove" looks words up in a file
             (Pennington, Socher and Manning, "GloVe", EMNLP 2014): a word that is not there is the zero vector; but a
             contraction that is not there is two words, as the tokenizer of Stanford that GloVe was trained with splits
-            it ("do n't", "it 's"). "bert", a vector for each word piece, is handed in by the caller.
+            it ("do n't", "it 's"). "bert" and "roberta", a vector for each piece of a word, are handed in by the caller.
         checkpoint: of "glove", the file: on each line a word and `dim` numbers with single spaces between them, after
-            word2vec's header or without one. Of "bert", as the caller's encoder understands it.
+            word2vec's header or without one. Of the others, as the caller's encoder understands it.
         dim: the length of a vector; that of the file's vectors or of the language model's states.
     """
 
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "words"
 
-    encoder: Literal["hashing", "glove", "bert"] = "hashing"
+    encoder: Literal["hashing", "glove", "bert", "roberta"] = "hashing"
     dim: int = 300
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:

@@ -1,4 +1,4 @@
-"""Published encoders as Flax NNX modules, filled from the files their authors released, each in a module of its name.
+"""Published encoders as Flax NNX modules, filled from the files their authors released.
 
 `ENCODERS` hands them to the features, by the name that a feature's `encoder` gives: those of `TEXT_ENCODERS` embed texts,
 those of `IMAGE_ENCODERS` pictures.
@@ -8,11 +8,15 @@ from input_pipeline.features import Encoder, Encoders, ImageEncoder, ImageStates
 
 
 def _bert(feature: TextFeature) -> Encoder:
-    from jaxdep.models.encoders.bert import load_sentence_encoder  # loads transformers, which takes seconds
+    from jaxdep.models.encoders.bert import (
+        Architecture,
+        load_sentence_encoder,
+    )  # loads transformers, which takes seconds
 
+    architecture: Architecture = "roberta" if feature.encoder == "roberta" else "bert"
     if isinstance(feature, Sentences):
-        return load_sentence_encoder(feature.checkpoint, feature.pooling)
-    return load_sentence_encoder(feature.checkpoint).word_states
+        return load_sentence_encoder(feature.checkpoint, feature.pooling, architecture=architecture)
+    return load_sentence_encoder(feature.checkpoint, architecture=architecture).word_states
 
 
 def _efficientnet(feature: ImageStates) -> ImageEncoder:
@@ -21,6 +25,6 @@ def _efficientnet(feature: ImageStates) -> ImageEncoder:
     return load_image_encoder(feature.checkpoint)
 
 
-TEXT_ENCODERS: Encoders = {"bert": _bert}
+TEXT_ENCODERS: Encoders = {"bert": _bert, "roberta": _bert}
 IMAGE_ENCODERS: Encoders = {"efficientnet": _efficientnet}
 ENCODERS: Encoders = {**TEXT_ENCODERS, **IMAGE_ENCODERS}

@@ -1,7 +1,9 @@
-"""BERT as a text encoder: the module, its published weights, and vectors of whole texts and of their word pieces.
+"""BERT and RoBERTa as text encoders: the module, its published weights, and vectors of texts and of their word pieces.
 
 Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding": a post-norm
-transformer encoder (Vaswani et al. 2017, section 3.1) over word, position and token type embeddings.
+transformer encoder (Vaswani et al. 2017, section 3.1) over word, position and token type embeddings. Liu et al. 2019,
+"RoBERTa: A Robustly Optimized BERT Pretraining Approach", is the same network, trained otherwise and on other pieces of
+words; its positions are counted from behind the padding's id.
 """
 
 import functools
@@ -28,9 +30,10 @@ from jaxdep.models.encoders.checkpoint import (
 )
 
 if TYPE_CHECKING:
-    from transformers import BertConfig
+    from transformers import BertConfig, RobertaConfig
 
 Pooling = Literal["mean", "cls"]
+Architecture = Literal["bert", "roberta"]
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
@@ -45,11 +48,11 @@ class Bert(nnx.Module):
 
     Attributes:
         dim: the size D of a hidden state.
-        max_tokens: how many positions have an embedding.
+        max_tokens: how many tokens have a position.
         vocabulary_size: token ids are below it.
     """
 
-    def __init__(self, config: "BertConfig", *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
+    def __init__(self, config: "BertConfig | RobertaConfig", *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
         """Makes the module with fresh weights; `load_bert` makes one with published weights.
 
         Args:
@@ -62,7 +65,8 @@ class Bert(nnx.Module):
         """
         _check_architecture(config)
         self.dim = config.hidden_size
-        self.max_tokens = config.max_position_embeddings
+        self.first_position = _first_position(config)
+        self.max_tokens = config.max_position_embeddings - self.first_position
         self.vocabulary_size = config.vocab_size
         embed = functools.partial(
             nnx.Embed,
@@ -104,7 +108,7 @@ class Bert(nnx.Module):
         keys = _split(key, 1 + len(self.layers))
         # An id outside the vocabulary embeds as NaN, and 0 * NaN would reach the tokens from the padding.
         states = self.word(jnp.where(mask, token_ids, 0)) + self.type(jnp.where(mask, type_ids, 0))
-        states = self.norm(states + self.position(jnp.arange(length))[None])
+        states = self.norm(states + self.position(self.first_position + jnp.arange(length))[None])
         states = self.dropout(states, deterministic=key is None, rngs=keys[0])
         for layer, layer_key in zip(self.layers, keys[1:], strict=True):
             states = layer(states, mask, key=layer_key)
@@ -114,7 +118,7 @@ class Bert(nnx.Module):
 class BertLayer(nnx.Module):
     """Self-attention and a feed-forward network, each with dropout, a residual connection and LayerNorm after it."""
 
-    def __init__(self, config: "BertConfig", *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(self, config: "BertConfig | RobertaConfig", *, dtype: DTypeLike, rngs: nnx.Rngs):
         linear = functools.partial(
             nnx.Linear,
             kernel_init=nnx.initializers.normal(config.initializer_range),
@@ -166,19 +170,20 @@ class BertLayer(nnx.Module):
         return attended.reshape(states.shape)
 
 
-def load_bert(checkpoint: str, *, dtype: DTypeLike = jnp.float32) -> Bert:
+def load_bert(checkpoint: str, architecture: Architecture = "bert", *, dtype: DTypeLike = jnp.float32) -> Bert:
     """The published encoder of a folder or a hub name. A pooler and the heads of pretraining tasks are left out.
 
     Raises:
-        DataError: the checkpoint cannot be had, is not BERT, is damaged, or is only there as a pickle; one line.
+        DataError: the checkpoint cannot be had, is of another architecture, is damaged, or is only there as a pickle; one
+            line.
     """
     folder = checkpoint_folder(checkpoint)
-    config = read_config(folder, "bert")
+    config = read_config(folder, architecture)
     try:
         model = nnx.eval_shape(lambda: Bert(config, dtype=dtype, rngs=nnx.Rngs(0)))
     except ValueError as error:
         raise DataError(f"{folder / 'config.json'}: {error}") from None
-    return fill(model, bert_weights(read_weights(folder), folder), bert_name, folder)
+    return fill(model, bert_weights(read_weights(folder), folder, architecture), bert_name, folder)
 
 
 class SentenceEncoder:
@@ -216,7 +221,7 @@ class SentenceEncoder:
         return vectors[order]
 
     def word_states(self, texts: Sequence[str]) -> list[Float[np.ndarray, "pieces dim"]]:
-        """For each text its word pieces' hidden states, without those of [CLS] and [SEP]; [0, D] for an empty text."""
+        """For each text its word pieces' hidden states, without the first and last token's; [0, D] for a blank text."""
         distinct, order = _distinct(texts)
         found = [np.zeros((0, self.dim), np.float32)] * len(distinct)
         tokens = self._tokenize(distinct)
@@ -242,7 +247,7 @@ class SentenceEncoder:
             yield rows, function(self._params, token_ids, mask)
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text, cut at `max_tokens`; none at all where only [CLS] and [SEP] would be."""
+        """The token ids of each text, cut at `max_tokens`; none at all for a blank one or where no piece of a word is."""
         if not texts:
             return []
         options = {"truncation": True, "max_length": self._max_tokens, "padding": False}
@@ -256,7 +261,11 @@ class SentenceEncoder:
                 self._max_tokens,
             )
         special = self._tokenizer.num_special_tokens_to_add()
-        return [ids if len(ids) > special else [] for ids in batch["input_ids"]]
+        # To RoBERTa a space or the end of a line is a piece too.
+        return [
+            ids if len(ids) > special and text.strip() else []
+            for ids, text in zip(batch["input_ids"], texts, strict=True)
+        ]
 
 
 def load_sentence_encoder(
@@ -265,30 +274,39 @@ def load_sentence_encoder(
     batch_size: int = 32,
     max_tokens: int = 512,
     *,
+    architecture: Architecture = "bert",
     dtype: DTypeLike = jnp.float32,
 ) -> SentenceEncoder:
     """The encoder of a folder or a hub name, with the tokenizer that stands beside its weights.
 
     Args:
-        checkpoint: holds config.json, model.safetensors and tokenizer.json or vocab.txt.
-        pooling: "mean" over a text's tokens, [CLS] and [SEP] among them, or the state of [CLS] ("cls"); not normalised.
+        checkpoint: holds config.json, model.safetensors and tokenizer.json or vocab.txt, of RoBERTa vocab.json and
+            merges.txt.
+        pooling: "mean" over a text's tokens, the first and the last ([CLS] and [SEP], of RoBERTa <s> and </s>) among
+            them, or the state of the first one ("cls"); not normalised.
         batch_size: texts that are encoded together.
         max_tokens: longer texts are cut, with a warning; never more than the checkpoint has positions for.
+        architecture: the checkpoint's.
         dtype: of the computation; the vectors are float32.
 
     Raises:
         DataError: see `load_bert`; or the tokenizer is absent, damaged or of another vocabulary.
     """
-    model = load_bert(checkpoint, dtype=dtype)
+    model = load_bert(checkpoint, architecture, dtype=dtype)
     tokenizer = read_tokenizer(checkpoint_folder(checkpoint), model.vocabulary_size)
     return SentenceEncoder(model, tokenizer, pooling=pooling, batch_size=batch_size, max_tokens=max_tokens)
 
 
-def _layer_norm(config: "BertConfig", dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def _layer_norm(config: "BertConfig | RobertaConfig", dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.LayerNorm:
     # E[x^2] - E[x]^2 loses what float32 has of a small variance, and BERT's epsilon of 1e-12 does not cover it.
     return nnx.LayerNorm(
         config.hidden_size, epsilon=config.layer_norm_eps, use_fast_variance=False, dtype=dtype, rngs=rngs
     )
+
+
+def _first_position(config: "BertConfig | RobertaConfig") -> int:
+    """The row of the first token's position: RoBERTa keeps those up to the padding's id."""
+    return 0 if config.model_type == "bert" or config.pad_token_id is None else config.pad_token_id + 1
 
 
 def _split(key: jax.Array | None, count: int) -> Sequence[jax.Array | None]:
@@ -318,11 +336,17 @@ def _distinct(texts: Sequence[str]) -> tuple[list[str], list[int]]:
     return list(index), [index[text] for text in texts]
 
 
-def _check_architecture(config: "BertConfig") -> None:
+def _check_architecture(config: "BertConfig | RobertaConfig") -> None:
     sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     for name in (*sizes, "max_position_embeddings", "type_vocab_size"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} is {getattr(config, name)}; expected at least 1")
+    if config.model_type == "roberta" and config.pad_token_id is None:
+        raise ValueError("pad_token_id is missing; RoBERTa counts positions from it")
+    if not 0 <= (first := _first_position(config)) < config.max_position_embeddings:
+        raise ValueError(
+            f"positions begin at {first}, behind pad_token_id; max_position_embeddings is {config.max_position_embeddings}"
+        )
     if config.hidden_size % config.num_attention_heads:
         raise ValueError(
             f"hidden_size {config.hidden_size} is no multiple of num_attention_heads {config.num_attention_heads}"

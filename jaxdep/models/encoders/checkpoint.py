@@ -3,6 +3,7 @@
 Nothing is ever unpickled: a checkpoint that has only `pytorch_model.bin` is refused.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +21,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"  # of weights that are spread over several files
 
 _PICKLE = "pytorch_model.bin"
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt")
+_TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))  # any of these is a whole one
+_TOKENIZER = (*itertools.chain(*_TOKENIZERS), "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _HUB_FILES = ["config.json", "preprocessor_config.json", WEIGHTS, INDEX, "model-*.safetensors", *_TOKENIZER]
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -97,10 +99,9 @@ def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:
     from transformers import AutoTokenizer
 
     # Without these files transformers makes a tokenizer that knows no word, and says nothing.
-    if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt")):
-        raise DataError(
-            f"{folder}: holds no tokenizer; put the checkpoint's tokenizer.json or vocab.txt beside its weights"
-        )
+    if not any(all((folder / name).exists() for name in names) for names in _TOKENIZERS):
+        known = ", or ".join(" and ".join(names) for names in _TOKENIZERS)
+        raise DataError(f"{folder}: holds no tokenizer; put the checkpoint's {known} beside its weights")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the Rust tokenizers raise Exception itself
@@ -167,15 +168,15 @@ def fill(
     return nnx.merge(graphdef, nnx.from_flat_state(parameters))
 
 
-def bert_weights(weights: Mapping[str, np.ndarray], source: Path) -> dict[str, np.ndarray]:
-    """The encoder's own weights among those of a BERT checkpoint, under one spelling of their names.
+def bert_weights(weights: Mapping[str, np.ndarray], source: Path, architecture: str = "bert") -> dict[str, np.ndarray]:
+    """The encoder's own weights among those of a BERT or RoBERTa checkpoint, under one spelling of their names.
 
     Left out are the pooler, the heads of pretraining and fine-tuning tasks, and stored position ids.
     """
     found: dict[str, np.ndarray] = {}
     for published, array in weights.items():
         # Weights saved with a head carry the prefix; those that come from TensorFlow call LayerNorm's by other names.
-        name = published.removeprefix("bert.")
+        name = published.removeprefix(f"{architecture}.")
         name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
         if name.startswith(_BERT_HEADS) or name.endswith(_BERT_BUFFERS):
             continue
@@ -230,7 +231,7 @@ _BERT_MODULES = {
     "output": "output.dense",
     "output_norm": "output.LayerNorm",
 }
-_BERT_HEADS = ("pooler.", "cls.", "classifier.", "qa_outputs.")
+_BERT_HEADS = ("pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs.")
 _BERT_BUFFERS = ("position_ids", "token_type_ids")
 
 _EFFICIENTNET_MODULES = {

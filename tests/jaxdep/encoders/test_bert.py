@@ -305,6 +305,21 @@ def test_a_config_of_another_architecture_is_refused_in_one_line(tmp_path, field
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"model_type": "bert"}, "model_type is 'bert', expected 'roberta'"),
+        ({"pad_token_id": None}, "pad_token_id is missing; RoBERTa counts positions from it"),
+        ({"pad_token_id": 39}, "positions begin at 40, behind pad_token_id; max_position_embeddings is 40"),
+    ],
+)
+def test_a_roberta_without_positions_is_refused_in_one_line(tmp_path, config, told):
+    folder = write_checkpoint(tmp_path / "other", **{"model_type": "roberta"} | config)
+    with pytest.raises(DataError, match=told) as caught:
+        load_bert(str(folder), "roberta")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_pickle_is_refused_unopened(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(DataError, match=r"pytorch_model.bin: a pickle.*convert it to safetensors"):
@@ -423,6 +438,12 @@ def test_a_long_text_is_cut_with_a_warning(tiny, caplog):
 def test_a_checkpoint_without_tokenizer_is_refused(folder):
     (folder / "vocab.txt").unlink()
     with pytest.raises(DataError, match=r"holds no tokenizer; put .*vocab\.txt beside its weights"):
+        load_sentence_encoder(str(folder), "mean")
+
+
+def test_half_a_tokenizer_is_none(folder):
+    (folder / "vocab.txt").rename(folder / "vocab.json")
+    with pytest.raises(DataError, match=r"holds no tokenizer; put .*vocab\.json and merges\.txt"):
         load_sentence_encoder(str(folder), "mean")
 
 
