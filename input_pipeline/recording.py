@@ -110,13 +110,15 @@ class Corpus(ABC):
     """A reader of one corpus below `root`. What it says of labels is known without opening it.
 
     Attributes:
-        name: the name on the command line and of the folder below `--data_dir`.
+        name: the name on the command line.
+        folder_name: that of the folder below `--data_dir`, where it is not `name`: two readers may read one folder.
         classes, scores: as in `LabelTypes`; every label of a recording is in one of the two.
         stand_in: what writes the corpus's stand-in, "module:function", imported when it is used; None where nothing
             does. The function takes the data folder and its options by keyword, and returns the corpus's folder.
     """
 
     name: str
+    folder_name: ClassVar[str] = ""
     classes: Mapping[str, tuple[str, ...]]
     scores: tuple[str, ...] = ()
     stand_in: ClassVar[str | None] = None

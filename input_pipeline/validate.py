@@ -2,10 +2,9 @@
 
     python -m input_pipeline.validate --corpus=NAME --data_dir=DIR
 
-Everything that the readers check is checked, and every waveform is read to its end. What may be a mistake is a warning:
-in a manifest columns and splits that are named nearly as known ones, labels without a type, and audio of a low rate.
-The findings go to the standard
-output, one line each, and a count last; the progress bar goes to the standard error.
+Everything that the readers check is checked, and every waveform and picture is read to its end. What may be a mistake is
+a warning: in a manifest columns and splits that are named nearly as known ones, labels without a type, and audio of a low
+rate. The findings go to the standard output, one line each, and a count last; the progress bar goes to the standard error.
 Exit codes: 0 no error, 1 errors found or no corpus there, 2 wrong usage.
 """
 
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from input_pipeline import audio
+from input_pipeline import audio, pictures
 from input_pipeline.corpora import CORPORA, MANIFEST, open_corpus
 from input_pipeline.corpora.text_files import as_finding
 from input_pipeline.errors import DataError, RuleError
@@ -67,8 +66,9 @@ def validate(corpus: Corpus) -> Count:
         print(f"{corpus.root}: SYNTHETIC corpus, a stand-in and not the real data")
     scanned = list(corpus.scan())
     headers: dict[Path, audio.Header | None] = {}
+    seen: dict[Path, bool] = {}
     for session in progress(scanned, len(scanned), "reading waveforms", "sessions"):
-        checked = _with_waveform(session, headers)
+        checked = _with_picture(_with_waveform(session, headers), seen)
         count.add(checked, tuple(corpus.classes))
         _print_session(checked, headers)
     sound = {path: header for path, header in headers.items() if header is not None}
@@ -102,6 +102,26 @@ def _with_waveform(session: Scanned, headers: dict[Path, audio.Header | None]) -
             "unreadable-file", f"{recording.audio}: cannot be read ({error.strerror}); copy the file again"
         )
         return Scanned(session.id, None, (*session.findings, as_finding(fault)))
+    return session
+
+
+def _with_picture(session: Scanned, seen: dict[Path, bool]) -> Scanned:
+    """The session; an error in the pixels takes its recording away.
+
+    Args:
+        seen: of the pictures read so far whether they have no error, to which this one's is added.
+    """
+    path = session.recording.tracks.get("image") if session.recording is not None else None
+    if path is None:
+        return session
+    if path in seen:
+        return session if seen[path] else Scanned(session.id, None, session.findings)
+    try:
+        pictures.check_picture(path)
+    except RuleError as error:
+        seen[path] = False
+        return Scanned(session.id, None, (*session.findings, as_finding(error)))
+    seen[path] = True
     return session
 
 

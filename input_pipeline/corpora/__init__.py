@@ -16,6 +16,8 @@ READERS = (
     "emodb:EmoDb",
     "iemocap:Iemocap",
     "librispeech:LibriSpeech",
+    "mgid:Mgid",
+    "mgid:MgidRepaired",
     "recola:Recola",
     "topical_chat:TopicalChat",
 )
@@ -35,7 +37,7 @@ def open_corpus(
     classes: Mapping[str, Sequence[str]] | None = None,
     scores: Sequence[str] = (),
 ) -> Corpus:
-    """The reader of the corpus in `data_dir/name`, or of the manifest that "manifest:FILE.csv" names.
+    """The reader of the corpus in its folder below `data_dir`, or of the manifest that "manifest:FILE.csv" names.
 
     Args:
         name: one of `CORPORA`, or `manifest:` and a file, absolute or relative to `data_dir`.
@@ -49,7 +51,8 @@ def open_corpus(
     root = Path(data_dir)
     if name.startswith(MANIFEST):
         return Manifest(root / name.removeprefix(MANIFEST), classes, scores)
-    return _reader(name, classes, scores)(root / name)
+    reader = _reader(name, classes, scores)
+    return reader(root / (reader.folder_name or name))
 
 
 def label_types(

@@ -31,7 +31,7 @@ def options_of(name: str) -> dict[str, type]:
 
 
 def synthesize(name: str, data_dir: Path | str, **options: Any) -> Path:
-    """Writes the stand-in of the corpus `name` to `data_dir/name` and returns that folder.
+    """Writes the stand-in of the corpus `name` to its folder below `data_dir` and returns that folder.
 
     Args:
         options: some of `options_of(name)`.

@@ -40,6 +40,7 @@ STAND_INS = {
     "iemocap": {"sessions": 10, "turns": 6},
     "cmu_mosei": {"sessions": 12},
     "librispeech": {"sessions": 8, "turns": 2},
+    "mgid": {"sessions": 40},
     "recola": {"sessions": 6, "duration_s": 5},
     "topical_chat": {"sessions": 20, "turns": 5},
 }

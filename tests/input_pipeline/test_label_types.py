@@ -20,6 +20,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "e_daic": {"sessions": 10, "turns": 2},
     "iemocap": {"sessions": 10, "turns": 6},
     "librispeech": {"sessions": 8, "turns": 1},
+    "mgid": {"sessions": 40},
+    "mgid_repaired": {"sessions": 40},
     "recola": {"sessions": 6, "duration_s": 5},
     "topical_chat": {"sessions": 20, "turns": 5},
 }

@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "e_daic": {"sessions": 10, "turns": 2, "emotion": 1.0},
     "topical_chat": {"sessions": 20, "turns": 5},
     "librispeech": {"sessions": 8, "turns": 3},
+    "mgid": {"sessions": 60},
     "recola": {"sessions": 6, "duration_s": 10},
     "daic_woz": {"sessions": 10, "turns": 2, "emotion": 1.0},
 }
@@ -65,6 +66,8 @@ def test_the_marker_tells_parameters_and_what_is_planted(written: Callable[[str]
     assert marker["parameters"].items() >= ({"seed": 0, "effect": 1.0} | OPTIONS[name]).items()
     if name == "librispeech":
         assert marker["planted_medians"]["female"]["pitch_hz"] > 1.5 * marker["planted_medians"]["male"]["pitch_hz"]
+    elif name == "mgid":
+        assert marker["bayes_accuracy"]["depressed"]["both"] > marker["bayes_accuracy"]["depressed"]["text"] > 0.8
     else:
         assert marker["planted_slopes"]["loudness_db"]["activation"] > 0
 
@@ -91,7 +94,9 @@ def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(
     assert files == _files(again)
     same, different, unreadable = filecmp.cmpfiles(root, again, files, shallow=False)
     assert (sorted(same), different, unreadable) == (files, [], [])
-    other = synthesize(name, tmp_path / "other", seed=1, workers=1, **(OPTIONS[name] | {"sessions": 10}))
+    other = synthesize(
+        name, tmp_path / "other", seed=1, workers=1, **(OPTIONS[name] | {"sessions": 10 if name != "mgid" else 40})
+    )
     shared = set(files) & set(_files(other)) - {SYNTHETIC_MARKER}
     assert shared
     assert all(not filecmp.cmp(root / file, other / file, shallow=False) for file in shared)

@@ -24,6 +24,7 @@ STAND_INS = {
     "iemocap": {"sessions": 10, "turns": 6},
     "cmu_mosei": {"sessions": 12},
     "librispeech": {"sessions": 8, "turns": 1},
+    "mgid": {"sessions": 40},
     "recola": {"sessions": 6, "duration_s": 5},
 }
 
@@ -84,7 +85,9 @@ def unreadable(folder, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", iterdir)
 
 
-@pytest.mark.parametrize("corpus", ["daic_woz", "e_daic", "iemocap", "emodb", "cmu_mosei", "librispeech", "recola"])
+@pytest.mark.parametrize(
+    "corpus", ["daic_woz", "e_daic", "iemocap", "emodb", "cmu_mosei", "librispeech", "mgid", "recola"]
+)
 def test_a_folder_that_cannot_be_listed_is_named(corpus, tmp_path, monkeypatch):
     root = tmp_path / corpus
     if corpus == "emodb":
@@ -97,6 +100,7 @@ def test_a_folder_that_cannot_be_listed_is_named(corpus, tmp_path, monkeypatch):
         "emodb": "wav",
         "iemocap": "Session2/dialog/transcriptions",
         "librispeech": "LibriSpeech/dev-clean",
+        "mgid": "images",
         "recola": "RECOLA-Audio-recordings",
     }
     folder = root / below.get(corpus, "")
