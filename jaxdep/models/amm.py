@@ -96,7 +96,7 @@ class Encoder(nnx.Module):
         state_dim, dim: of what it returns.
     """
 
-    def __init__(self, recurrent: nnx.Module, width: int, knowledge: int, config: AMM, *, rngs: nnx.Rngs):
+    def __init__(self, recurrent: BiGRU | GRU, width: int, knowledge: int, config: AMM, *, rngs: nnx.Rngs):
         options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer, "dtype": config.dtype}
         self.recurrent = recurrent
         self.pooling = SelfAttentivePooling(width, config.attention_units, 1, use_bias=True, **options)
@@ -104,7 +104,7 @@ class Encoder(nnx.Module):
 
     def __call__(self, feature: Masked, knowledge: Masked | None) -> tuple[Masked, Masked]:
         """The states [B, T, D] and the vector [B, D], zero where there are none."""
-        states, _ = self.recurrent(*feature)  # type: ignore[operator]
+        states, _ = self.recurrent(*feature)
         vector, _ = self.pooling(states, feature.mask)
         if knowledge is not None:
             known = jnp.where(knowledge.mask[:, None], knowledge.values, 0).astype(states.dtype)
@@ -149,26 +149,21 @@ class AMMModel(nnx.Module):
         options: dict[str, Any] = {"rngs": rngs, "initializer": config.initializer, "dtype": config.dtype}
         encoders = {}
         if config.text:
-            recurrent = BiGRU(inputs[config.text], config.hidden, **options)
-            encoders["text"] = Encoder(recurrent, 2 * config.hidden, inputs.get(config.gender, 0), config, rngs=rngs)
+            words = BiGRU(inputs[config.text], config.hidden, **options)
+            encoders["text"] = Encoder(words, 2 * config.hidden, inputs.get(config.gender, 0), config, rngs=rngs)
         if config.image:
-            recurrent = GRU(inputs[config.image], config.image_hidden, **options)
-            encoders["image"] = Encoder(recurrent, config.image_hidden, inputs.get(config.colour, 0), config, rngs=rngs)
+            clips = GRU(inputs[config.image], config.image_hidden, **options)
+            encoders["image"] = Encoder(clips, config.image_hidden, inputs.get(config.colour, 0), config, rngs=rngs)
         self.encoders = nnx.Dict(encoders)
         self.modalities, self.tasks = tuple(encoders), tuple(outputs)  # in their order, which nnx.Dict does not keep
         width = config.heads * config.head_dim
         dims = {name: encoder.dim for name, encoder in encoders.items()}
         pairs = [(name, other) for name in dims for other in dims if other != name]
+        layers: dict[str, nnx.Module] = {name: linear(dim, width, **options) for name, dim in dims.items()}
         if config.inter_modal and pairs:
-            attention = {
-                name: CrossAttention(
-                    dims[name], dims[other], config.heads, config.head_dim, config.head_dim**-0.5, options
-                )
-                for name, other in pairs
-            }
-            self.fusion = nnx.Dict(attention)
-        else:
-            self.fusion = nnx.Dict({name: linear(dim, width, **options) for name, dim in dims.items()})
+            asked = (config.heads, config.head_dim, config.head_dim**-0.5, options)
+            layers = {name: CrossAttention(dims[name], dims[other], *asked) for name, other in pairs}
+        self.fusion = nnx.Dict(layers)
         steps, size = (1, len(dims) * width) if config.form == "literal" else (len(dims), width)
         self.steps = steps
         hidden = config.task_hidden

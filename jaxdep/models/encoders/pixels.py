@@ -63,15 +63,15 @@ def read_pixels(folder: Path) -> Pixels:
 
 def _size(fields: dict[str, Any], file: Path) -> tuple[int, int]:
     size = fields.get("size")
-    sides = [size.get(side) for side in ("height", "width")] if isinstance(size, dict) else []
-    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+    height, width = (size.get("height"), size.get("width")) if isinstance(size, dict) else (None, None)
+    if type(height) is not int or type(width) is not int or min(height, width) < 1:
         raise DataError(f"{file}: size is {size!r}; expected a height and a width in pixels")
-    return sides[0], sides[1]
+    return height, width
 
 
 def _resampling(fields: dict[str, Any], file: Path) -> Image.Resampling:
     try:
-        return Image.Resampling(fields.get("resample"))
+        return Image.Resampling(fields.get("resample", -1))
     except ValueError:
         known = ", ".join(f"{one.value} ({one.name.lower()})" for one in Image.Resampling)
         raise DataError(f"{file}: resample is {fields.get('resample')!r}; expected one of {known}") from None
