@@ -159,10 +159,12 @@ class AMMModel(nnx.Module):
         width = config.heads * config.head_dim
         dims = {name: encoder.dim for name, encoder in encoders.items()}
         pairs = [(name, other) for name in dims for other in dims if other != name]
-        layers: dict[str, nnx.Module] = {name: linear(dim, width, **options) for name, dim in dims.items()}
+        layers: dict[str, nnx.Module]
         if config.inter_modal and pairs:
             asked = (config.heads, config.head_dim, config.head_dim**-0.5, options)
             layers = {name: CrossAttention(dims[name], dims[other], *asked) for name, other in pairs}
+        else:
+            layers = {name: linear(dim, width, **options) for name, dim in dims.items()}
         self.fusion = nnx.Dict(layers)
         steps, size = (1, len(dims) * width) if config.form == "literal" else (len(dims), width)
         self.steps = steps
