@@ -179,7 +179,8 @@ class AMMModel(nnx.Module):
 
     def __call__(self, features: Mapping[str, Masked], *, step: Step | None = None) -> Outputs:
         keys = iter(keys_of(step, len(self.modalities) + len(self.tasks)))
-        fused = self._fused(features, {name: next(keys) for name in self.modalities})
+        states, vectors = self._encoded(features)
+        fused = self._fused(states, vectors, {name: next(keys) for name in self.modalities})
         valid = jnp.ones(fused.shape[:2], bool)
         read = {task: self.readers[task](fused, valid)[0] for task in self.tasks}
         decided = {}
@@ -192,29 +193,34 @@ class AMMModel(nnx.Module):
             task: self.heads[task](dropout(decided[task].astype(jnp.float32), self.config.dropout, next(keys)))
             for task in self.tasks
         }
-        return Outputs(logits, jnp.zeros(len(fused)), {"fused": fused.reshape(len(fused), -1), **decided})
+        found = {name: vector.values for name, vector in vectors.items()}
+        return Outputs(logits, jnp.zeros(len(fused)), {**found, "fused": fused.reshape(len(fused), -1), **decided})
+
+    def _encoded(self, features: Mapping[str, Masked]) -> tuple[dict[str, Masked], dict[str, Masked]]:
+        """By modality the states [B, T, D] and the vector [B, D], each with what is known besides."""
+        config = self.config
+        names = {"text": (config.text, config.gender), "image": (config.image, config.colour)}
+        states, vectors = {}, {}
+        for modality in self.modalities:
+            feature, knowledge = names[modality]
+            known = features[knowledge] if knowledge else None
+            states[modality], vectors[modality] = self.encoders[modality](features[feature], known)
+        return states, vectors
 
     def _fused(
-        self, features: Mapping[str, Masked], keys: Mapping[str, PRNGKeyArray | None]
+        self, states: Mapping[str, Masked], vectors: Mapping[str, Masked], keys: Mapping[str, PRNGKeyArray | None]
     ) -> Float[Array, "B steps width"]:
         """What the tasks' LSTMs read (Equation 5): what each modality has asked of the other, or, alone or without
         attention between them, its vector."""
-        config, states, vectors = self.config, {}, {}
-        for name in self.modalities:
-            knowledge = config.gender if name == "text" else config.colour
-            feature = features[config.text if name == "text" else config.image]
-            states[name], vector = self.encoders[name](feature, features[knowledge] if knowledge else None)
-            vectors[name] = Masked(dropout(vector.values, config.dropout, keys[name]), vector.mask)
-        parts = []
+        literal, parts = self.config.form == "literal", []
+        dropped = {name: dropout(x.values, self.config.dropout, keys[name]) for name, x in vectors.items()}
         for name in self.modalities:
             layer = self.fusion[name]
-            if isinstance(layer, CrossAttention):
-                (other,) = (other for other in vectors if other != name)
-                asked = states[other]
-                if config.form == "literal":
-                    asked = Masked(vectors[other].values[:, None], vectors[other].mask[:, None])
-                parts.append(layer(vectors[name].values, *asked))
-            else:
-                parts.append(layer(vectors[name].values))
+            if not isinstance(layer, CrossAttention):
+                parts.append(layer(dropped[name]))
+                continue
+            (other,) = (other for other in vectors if other != name)
+            asked = (dropped[other][:, None], vectors[other].mask[:, None]) if literal else states[other]
+            parts.append(layer(dropped[name], *asked))
         joined = jax.nn.relu(jnp.stack(parts, axis=1))
         return joined.reshape(len(joined), self.steps, -1)

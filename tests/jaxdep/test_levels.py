@@ -10,7 +10,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.features import LogMel
 from jaxdep import config
 from jaxdep.config import Levels
-from jaxdep.experiment.data import _declared
+from jaxdep.experiment.data import declared
 from jaxdep.stages.sources import with_levels
 from jaxdep.statistics import metrics
 
@@ -58,7 +58,7 @@ def test_examples_have_them_as_labels(make_examples):
 )
 def test_what_the_corpus_has_not(levels, line):
     with pytest.raises(ConfigError) as refused:
-        _declared(dataclasses.replace(DATA, levels=levels))
+        declared(dataclasses.replace(DATA, levels=levels))
     assert str(refused.value).startswith(line)
 
 

@@ -11,6 +11,7 @@ from flax import nnx
 
 from input_pipeline.config import ConfigError
 from jaxdep.models import Masked, Step
+from jaxdep.models.amm import AMM
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
@@ -37,6 +38,10 @@ MODELS = {
 _TEXT = TextNetwork("text", hidden=4, channels=6, units=5)
 _SPEECH = SpeechNetwork(channels=(6, 4), hidden=4, units=8, pool=2)
 _IMAGE = SpectrogramCNN(channels=4, pool=2, image_size=9, dropout=0.3)
+_AMM = AMM(
+    image="audio", colour="mfcc", hidden=4, image_hidden=3, attention_units=4, heads=2, head_dim=3, task_hidden=4
+)
+_AMM = dataclasses.replace(_AMM, initializer="uniform_0.5")
 _VECTOR = MfccCNN(channels=4, pool=2, dropout=0.3)
 MODELS |= {
     "LSTM-CNN, text": dataclasses.replace(_TEXT, feature="audio", bidirectional=False),
@@ -48,6 +53,9 @@ MODELS |= {
     "CNN, image": dataclasses.replace(_IMAGE, order="paper"),
     "CNN, vector": _VECTOR,
     "EmoAudioNet": EmoAudioNet(_IMAGE, _VECTOR),
+    "AMM": _AMM,
+    "AMM, literal": dataclasses.replace(_AMM, form="literal"),
+    "AMM, no attention": dataclasses.replace(_AMM, inter_modal=False, inter_task=False),
 }
 SLOW = {  # of each, every part is in a model beside it
     "text, mean",
@@ -62,6 +70,8 @@ SLOW = {  # of each, every part is in a model beside it
     "LSTM-CNN, speech",
     "CNN, image",
     "CNN, vector",
+    "AMM, no attention",
+    "AMM, literal",
 }
 CASES = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
@@ -275,6 +285,8 @@ def test_the_bias_is_of_the_distance_from_the_middle_in_any_context(utterances):
         ("joint", "speech", "audio"),
         ("EmoAudioNet", "spectrogram", "image"),
         ("EmoAudioNet", "mfcc", "mfcc"),
+        ("AMM", "text", "text"),
+        ("AMM", "image", "audio"),
     ],
 )
 def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(name, missing, feature):
@@ -341,9 +353,17 @@ def test_images_of_another_size_and_vectors_shorter_than_a_pooling_are_named():
         (SpectrogramCNN(channels=0), "channels: at least 1, found 0"),
         (MfccCNN(kernel=4), "kernel: an odd number, found 4"),
         (EmoAudioNet(mfcc=MfccCNN(pool=0)), r"config\.mfcc\.pool: at least 1"),
+        (AMM(text="", image=""), r"config\.text: neither text nor image is given; name one of the two features"),
+        (AMM(text="", gender="gender"), r"config\.gender: it stands beside text, which is left out"),
+        (AMM(heads=0), r"config\.heads: at least 1, found 0"),
         (EmoAudioNet(SpectrogramCNN(dtype="bfloat16")), r"spectrogram\.dtype: set the joint network's"),
     ],
 )
 def test_a_wrong_size_is_refused(config, words):
     with pytest.raises(ConfigError, match=words):
         config.freeze()
+
+
+def test_amm_attends_between_two_tasks_alone():
+    with pytest.raises(ConfigError, match=r"^tasks: attention between tasks is between two, found a, b, c$"):
+        AMM().build({"text": 3, "image": 3}, {"a": 2, "b": 2, "c": 2}, rngs=nnx.Rngs(params=0))
