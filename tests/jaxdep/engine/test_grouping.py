@@ -53,6 +53,7 @@ def test_what_a_rest_needs_does_not_bend_the_line():
     assert group_that_fits(needs, 1000, 700.0) == 50
 
 
+@pytest.mark.slow
 def test_an_accelerator_takes_so_many_seeds_at_a_time_as_fit(make_examples, mean_model, make_ensemble, monkeypatch):
     """Here a CPU passes for one."""
     examples = make_examples(n=64)
@@ -68,6 +69,7 @@ def test_an_accelerator_takes_so_many_seeds_at_a_time_as_fit(make_examples, mean
     assert make_ensemble(examples, mean_model(), count=8, mapper="map", memory_gb=1.0).mapper == "map:8"
 
 
+@pytest.mark.slow
 def test_what_auto_times_there(make_examples, mean_model, make_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "_on_cpu", False)
     monkeypatch.setattr("jaxdep.engine.ensemble.ON_CHIP", 4)
