@@ -141,8 +141,9 @@ def _draw(
     is_class = labels.dtype.kind == "i" and bool((labels[pool] == labels[pool][first][of_example]).all())
     method, share = StratifiedShuffleSplit if is_class else ShuffleSplit, getattr(splits, f"{part}_fraction")
     draw = method(1, test_size=share, random_state=number)
+    strata = labels[pool][first]
     try:
-        _, held_out = next(draw.split(units, labels[pool][first]))
+        _, held_out = next(draw.split(units, _pooled(strata) if splits.leaky and is_class else strata))
     except ValueError as error:
         raise DataError(
             f"splits.{part}_fraction={share}: cannot divide {len(units)} {'examples' if splits.leaky else 'participants'}"
@@ -150,6 +151,14 @@ def _draw(
         ) from None
     is_held_out = np.isin(whose, units[held_out])
     return pool[~is_held_out], pool[is_held_out]
+
+
+def _pooled(strata: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The classes, those of one example as one class: a window may be its level's only one. A last one that is alone then
+    goes with the most frequent class."""
+    names, index, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    single = counts[index] == 1
+    return np.where(single, len(names) if single.sum() > 1 else counts.argmax(), index)
 
 
 def _check_disjoint(examples: Examples, parts: dict[str, np.ndarray]) -> None:

@@ -86,6 +86,19 @@ def test_leaky_draws_divide_examples_and_stand_for_themselves(make_examples):
     assert shares[0] == pytest.approx(shares[1], abs=0.1)
 
 
+@pytest.mark.parametrize("alone", [1, 2, 3])
+def test_leaky_draws_take_classes_of_one_example_as_one(make_examples, alone):
+    examples = make_examples(n=10, windows=6)
+    splits = Splits(validation=(), test=(), train=("train", "dev", "test"), test_fraction=0.25, leaky=True)
+    labels = np.arange(60, dtype=np.int32) % 2
+    labels[:alone] = np.arange(alone) + 7
+    parts = assign(examples, splits, labels, 0)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(60))
+    assert (labels[parts["test"]] < 7).mean() == pytest.approx(1, abs=0.1)
+    assert labels[parts["test"]].tolist().count(0) == pytest.approx(7.5, abs=1)
+    assert np.sum(labels[parts["train"]] >= 7) >= alone // 2
+
+
 def test_a_named_draw_is_one_for_all_seeds_and_that_of_its_number(make_examples):
     examples = make_examples(n=120)
     labels = examples.labels["depressed"]
