@@ -184,11 +184,11 @@ class AMMModel(nnx.Module):
         valid = jnp.ones(fused.shape[:2], bool)
         read = {task: self.readers[task](fused, valid)[0] for task in self.tasks}
         decided = {}
-        for task, states in read.items():
-            decided[task] = states[:, -1]
+        for task, own in read.items():
+            decided[task] = own[:, -1]
             if self.between:
-                (other,) = (states for name, states in read.items() if name != task)
-                decided[task] = self.between[task](states[:, -1], other, valid)
+                (other,) = (theirs for name, theirs in read.items() if name != task)
+                decided[task] = self.between[task](own[:, -1], other, valid)
         logits = {
             task: self.heads[task](dropout(decided[task].astype(jnp.float32), self.config.dropout, next(keys)))
             for task in self.tasks
