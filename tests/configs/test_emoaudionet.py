@@ -143,9 +143,9 @@ def test_the_papers_page_has_every_row_of_the_other_configs(variant):
         for name, stage in stages(file, known).items():
             if file in ("table5", "table6"):  # Figure 2 shows the same rows with the recalls too
                 assert set(stage.metrics) <= set(whole[name].metrics)
-                assert stage.published == whole[name].published
+                assert repr(stage.published) == repr(whole[name].published)
             else:
-                assert whole[name] == stage
+                assert repr(whole[name]) == repr(stage)  # from Python 3.13 on a NaN makes equal dataclasses differ
 
 
 def test_what_the_text_determines_of_figure_2_is_what_the_notes_say():
