@@ -70,15 +70,26 @@ class Drawing:
 
 
 def draw(report: Report, scored: Sequence[RowScores], workdir: Path) -> list[Drawing]:
-    """Every figure of the report, in the order of the page."""
+    """Every figure of the report, in the order of the page.
+
+    Of a row that is scored on validation and on test the figures are the test's; the tables have both.
+    """
+    tested = {row.row.label for row in scored if row.row.split == "test"}
+
+    def is_drawn(row: RowScores) -> bool:
+        return row.row.split == "test" or row.row.label not in tested
+
     with matplotlib.style.context(["default", STYLE]):
-        parts = list(enumerate(sections(scored), 1))
+        parts = [
+            (number, (section, list(filter(is_drawn, rows))))
+            for number, (section, rows) in enumerate(sections(scored), 1)
+        ]
         drawn = [
             _distribution(report, rows, split, metric, number if section else 0)
             for number, (section, rows) in parts
             for split, metric in shared(rows)
         ]
-        trained = [(index, row) for index, row in enumerate(scored) if not row.row.baseline]
+        trained = [(index, row) for index, row in enumerate(scored) if is_drawn(row) and not row.row.baseline]
         counted = [(index, row) for index, row in trained if row.counts is not None]
         drawn += [_confusion(report, row, index) for index, row in counted if not row.row.section]
         for number, (section, rows) in parts:

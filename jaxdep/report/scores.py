@@ -19,9 +19,12 @@ from jaxdep.statistics import metrics, participants
 RUN = ["seed", "draw"]
 _KEYS = ["seed", "split", "example", "participant", "target", "prediction"]
 
-_classification = jax.jit(metrics.classification, static_argnames=("n_classes", "positive", "classes"))
+_of_confusion = jax.jit(metrics.of_confusion, static_argnames=("positive", "classes"))
 _of_probabilities = jax.jit(metrics.of_probabilities, static_argnames=("positive",))
 _regression = jax.jit(metrics.regression)
+_confusion = jax.jit(metrics.confusion, static_argnames=("n_classes",))
+_confidence_bins = jax.jit(metrics.confidence_bins)
+_means = {one.__name__: jax.jit(one) for one in (metrics.log_loss, metrics.rmse_one_hot, metrics.mae, metrics.rmse)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +124,10 @@ class _Decided(NamedTuple):
     prediction: np.ndarray
     probabilities: Float[np.ndarray, "rows C"] | None
 
+    def as_numbers(self, levels: Float[np.ndarray, " C"]) -> "_Decided":
+        """With the number that each class stands for in place of its index."""
+        return self._replace(target=levels[self.target], prediction=levels[self.prediction])
+
 
 def _decided(row: Row, path: Path, frame: pd.DataFrame) -> _Decided:
     if not row.classes:
@@ -145,17 +152,17 @@ def _classified(
     """The metrics of each run, the mean confusion counts, and the bins of all runs together."""
     target, weight = _laid_out(decided, decided.target, "run")
     prediction, _ = _laid_out(decided, decided.prediction, "run")
-    positive, n_classes, bins = _positive(row), len(row.classes), None
-    found = _classification(target, prediction, n_classes, weight, positive, row.classes)
+    positive, bins = _positive(row), None
+    counts = _confusion(target, prediction, len(row.classes), weight)
+    found = _of_confusion(counts, positive, row.classes)
     if decided.probabilities is not None:
         values, _ = _laid_out(decided, decided.probabilities, "run")
         found |= _of_probabilities(target, values, weight, positive)
         if "ece" in row.metrics:
-            of_seeds = metrics.confidence_bins(target, values, weight)
+            of_seeds = _confidence_bins(target, values, weight)
             bins = metrics.ConfidenceBins(*(np.asarray(sums).sum(axis=0) for sums in of_seeds))
     if (levels := metrics.levels(row.classes)) is not None:
-        found |= _regression(levels[target], levels[prediction], weight)
-    counts = metrics.confusion(target, prediction, n_classes, weight)
+        found |= _regressed(decided.as_numbers(np.asarray(levels)))
     return found, np.asarray(counts).mean(axis=0), bins
 
 
@@ -167,26 +174,33 @@ def _regressed(decided: _Decided) -> dict[str, Array]:
 def _over_participants(row: Row, decided: _Decided) -> dict[str, participants.Interval]:
     """The intervals over participants of those of the row's metrics that are functions of sums over them."""
     keys = ("participant", "run")
+    n_participants = decided.frame["participant"].nunique()
     target, weight = _laid_out(decided, decided.target, *keys)  # [P, runs, N]
     prediction, _ = _laid_out(decided, decided.prediction, *keys)
+
+    def own(values: Array) -> Array:
+        return values[:n_participants]
+
     found: dict[str, participants.Interval] = {}
     scores: dict[str, Array] = {}
     if row.classes:
-        counts = np.asarray(metrics.confusion(target, prediction, len(row.classes), weight))
-        found |= participants.of_confusion(counts, _positive(row), row.classes)
+        counts = np.asarray(own(_confusion(target, prediction, len(row.classes), weight)))
+        found |= participants.of_confusion(counts, _positive(row), row.classes, tuple(row.metrics))
         if decided.probabilities is not None:
             values, _ = _laid_out(decided, decided.probabilities, *keys)
-            found["ece"] = participants.of_bins(metrics.confidence_bins(target, values, weight))
-            scores |= {one.__name__: one(target, values, weight) for one in (metrics.log_loss, metrics.rmse_one_hot)}
+            found["ece"] = participants.of_bins(
+                metrics.ConfidenceBins(*map(own, _confidence_bins(target, values, weight)))
+            )
+            scores |= {name: _means[name](target, values, weight) for name in ("log_loss", "rmse_one_hot")}
     levels = metrics.levels(row.classes) if row.classes else None
-    if levels is not None:
-        target, prediction = levels[target], levels[prediction]
     if levels is not None or not row.classes:
-        scores |= {one.__name__: one(target, prediction, weight) for one in (metrics.mae, metrics.rmse)}
-    n_examples = np.asarray(weight.sum(-1))
+        numeric = decided if levels is None else decided.as_numbers(np.asarray(levels))
+        target, prediction = (_laid_out(numeric, values, *keys)[0] for values in (numeric.target, numeric.prediction))
+        scores |= {name: _means[name](target, prediction, weight) for name in ("mae", "rmse")}
+    n_examples = weight[:n_participants].sum(-1)
     for name, power in participants.MEANS.items():
         if name in scores and name in row.metrics:
-            found[name] = participants.of_mean(np.asarray(scores[name]), n_examples, power)
+            found[name] = participants.of_mean(np.asarray(own(scores[name])), n_examples, power)
     return {name: found[name] for name in row.metrics if name in found}
 
 
@@ -197,15 +211,27 @@ def _examples(decided: _Decided) -> pd.DataFrame:
     return pd.DataFrame({"target": groups["target"].first()} | quantiles).reset_index(drop=True)
 
 
-def _laid_out(decided: _Decided, values: np.ndarray, *keys: str) -> tuple[Array, Float[Array, "*keys N"]]:
-    """Values [rows, ...] as [*keys, N, ...] with their weights: who has fewer examples than others ends in weight 0."""
+def _laid_out(decided: _Decided, values: np.ndarray, *keys: str) -> tuple[np.ndarray, Float[np.ndarray, "*keys N"]]:
+    """Values [rows, ...] as [*keys, N, ...] with their weights: who has fewer examples than others ends in weight 0.
+
+    N, and the first of several keys, are rounded up, all of weight 0: each shape is a program to be compiled, which took
+    four fifths of the time of a report with many rows.
+    """
     frame = decided.frame
     nth = frame.groupby(list(keys)).cumcount().to_numpy()
     places = (*(np.unique(frame[key].to_numpy(), return_inverse=True)[1] for key in keys), nth)
-    shape = tuple(int(place.max()) + 1 for place in places)
+    shape = [int(place.max()) + 1 for place in places]
+    for axis in {len(keys)} | ({0} if len(keys) > 1 else set()):
+        shape[axis] = _rounded(shape[axis])
     table, weight = np.zeros((*shape, *values.shape[1:]), values.dtype), np.zeros(shape)
     table[places], weight[places] = values, 1
-    return jax.numpy.asarray(table), jax.numpy.asarray(weight)
+    return table, weight
+
+
+def _rounded(size: int) -> int:
+    """The next power of two, or, where it is enough, three quarters of that."""
+    power = 1 << max(0, size - 1).bit_length()
+    return power * 3 // 4 if power > 2 and size <= power * 3 // 4 else power
 
 
 def _predictions(path: Path, row: Row, diverged: tuple[int, ...]) -> pd.DataFrame:

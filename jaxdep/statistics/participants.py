@@ -4,12 +4,13 @@ A draw weighs each participant by how often it came, so that a score needs no ex
 summed over each participant's: confusion counts, or a sum of losses. B draws, P participants, S seeds.
 """
 
+import functools
 import warnings
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from jaxdep.statistics import metrics
 from jaxdep.statistics.stability import CONFIDENCE
@@ -21,15 +22,21 @@ _SEED = 0  # fixed, so that a report made again is the same to the byte
 
 Interval = tuple[float, float]
 
-_of_confusion = jax.jit(metrics.of_confusion, static_argnames=("positive", "classes"))
-
 
 def of_confusion(
-    counts: Float[np.ndarray, "P S C C"], positive: int | None, classes: tuple[str, ...]
+    counts: Float[np.ndarray, "P S C C"], positive: int | None, classes: tuple[str, ...], names: tuple[str, ...]
 ) -> dict[str, Interval]:
-    """The intervals of the metrics that are functions of the confusion counts, by name."""
-    found = _of_confusion(_drawn(counts), positive=positive, classes=classes)
+    """The intervals of those of the metrics `names` that are functions of the confusion counts."""
+    found = _of_confusion(_drawn(counts), positive, classes, names)
     return {name: interval(np.asarray(values)) for name, values in found.items()}
+
+
+@functools.partial(jax.jit, static_argnames=("positive", "classes", "names"))
+def _of_confusion(
+    counts: Float[Array, "B S C C"], positive: int | None, classes: tuple[str, ...], names: tuple[str, ...]
+) -> dict[str, Float[Array, "B S"]]:
+    found = metrics.of_confusion(counts, positive, classes)
+    return {name: found[name] for name in names if name in found}
 
 
 def of_mean(values: Float[np.ndarray, "P S"], weight: Float[np.ndarray, "P S"], power: int = 1) -> Interval:

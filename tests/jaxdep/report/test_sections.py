@@ -114,6 +114,24 @@ def test_the_figures_of_sections_take_less_room_and_look_the_same(workdir: Path)
         assert image.convert("RGB").getpixel((2, image.height - 2)) == pixels.getpixel((2, pixels.height - 2))
 
 
+def test_of_a_row_with_both_splits_the_figures_are_the_tests(workdir: Path) -> None:
+    spec = make(*HEADINGS)
+    for number, splits in enumerate((("validation", "test"), ("validation",))):
+        path = workdir / "stages" / f"model{number}" / "predictions.csv"
+        frame = pd.read_csv(path)
+        pd.concat([frame.assign(split=split) for split in splits]).to_csv(path, index=False)
+    both, one = spec.rows
+    scored = (*(dataclasses.replace(both, split=split) for split in ("validation", "test")),)
+    scored = (*scored, dataclasses.replace(one, split="validation"))
+    folder, _ = write(dataclasses.replace(spec, rows=scored), workdir)
+    assert pd.read_csv(folder / "table.csv").groupby("row")["split"].unique().map(list).to_dict() == {
+        "Row 0": ["validation", "test"], "Row 1": ["validation"],
+    }  # fmt: skip
+    assert {path.name for path in (folder / "figures").glob("distribution*")} == {
+        "distribution_s01_test_f1.png", "distribution_s02_validation_f1.png",
+    }  # fmt: skip
+
+
 def test_a_section_that_stands_there_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"rows: those of section 'Table 3\. Modalities' do not stand together"):
         make(HEADINGS[1], HEADINGS[0], HEADINGS[1])

@@ -28,7 +28,7 @@ def plain(statistic) -> tuple[float, float]:
 def test_the_interval_is_that_of_a_plain_bootstrap_of_participants(decisions) -> None:
     target, prediction = decisions
     counts = metrics.confusion(target[:, None, None], prediction.T[..., None], 2)
-    found = participants.of_confusion(np.asarray(counts), 1, ())
+    found = participants.of_confusion(np.asarray(counts), 1, (), tuple(metrics.of_confusion(counts)))
     each = np.repeat(target[:, None], SEEDS, axis=1)
 
     def mean_f1(drawn) -> float:
