@@ -3,10 +3,17 @@
 The same checks serve the corpus readers (`check_header`: cheap, no pixels are read) and the validator (`check_picture`).
 """
 
+import contextlib
+import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from input_pipeline.errors import RuleError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # others, as EPS, are run by programs of their own
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -18,7 +25,8 @@ def check_header(path: Path) -> None:
     Raises:
         RuleError: missing-image, empty-image, broken-image.
     """
-    _check(path, pixels=False)
+    with _opened(path):
+        pass
 
 
 def check_picture(path: Path) -> None:
@@ -27,10 +35,35 @@ def check_picture(path: Path) -> None:
     Raises:
         RuleError: as `check_header`; broken-image also where the file is cut off or damaged.
     """
-    _check(path, pixels=True)
+    with _opened(path) as image:
+        image.load()
 
 
-def _check(path: Path, pixels: bool) -> None:
+def thumbnail(path: Path, longest: int) -> bytes:
+    """A small copy of a picture as JPEG, turned as its EXIF data say, on white, without anything that is told beside it.
+
+    Args:
+        longest: the most pixels of its longer side; a smaller picture stays as small.
+
+    Raises:
+        RuleError: as `check_picture`.
+    """
+    from PIL import Image, ImageOps
+
+    with _opened(path) as image:
+        small = ImageOps.exif_transpose(image).convert("RGBA")
+        small.thumbnail((longest, longest))
+        # A picture of its own: comments, places and dates of the file stay behind.
+        bare = Image.new("RGB", small.size, "white")
+        bare.paste(small, mask=small.getchannel("A"))
+    found = io.BytesIO()
+    bare.save(found, "JPEG", quality=80)
+    return found.getvalue()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator["Image.Image"]:
+    """The picture, of which the header alone is read; what goes wrong with it inside is a RuleError."""
     from PIL import Image, UnidentifiedImageError  # as librosa, not needed by who reads texts alone
 
     try:
@@ -41,8 +74,7 @@ def _check(path: Path, pixels: bool) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of files that are damaged, or far larger than any photograph
             with Image.open(path, formats=FORMATS) as image:
-                if pixels:
-                    image.load()
+                yield image
     except RuleError:
         raise
     except UnidentifiedImageError:

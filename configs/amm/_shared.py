@@ -105,7 +105,7 @@ def row(
         label=f"{label}, {said}" if end else label,
         section=f"{table}: {said}",
         data=data(corpus, names, synthetic),
-        tasks={task: Task() for task in tasks},
+        tasks={task: Task(class_weights="equal") for task in tasks},
         metrics=METRICS,
         published=beside.get(tasks[0], ()),
         model=network(names, synthetic, **changes),
@@ -122,7 +122,11 @@ def references(table: str, end: str, task: str, synthetic: bool) -> dict[str, St
     """Trivial classifiers, and a logistic regression on the mean word vector and the mean colours; by the stage's name."""
     corpus, said = PROTOCOLS[end]
     both = data(corpus, MODALITIES["tv"], synthetic)
-    asked: dict[str, Any] = {"tasks": {task: Task()}, "metrics": METRICS, "section": f"{table}: {said}"}
+    asked: dict[str, Any] = {
+        "tasks": {task: Task(class_weights="equal")},
+        "metrics": METRICS,
+        "section": f"{table}: {said}",
+    }
     found: dict[str, StageConfig] = {
         **trivial_baselines(both, genders=False, binary=task == "depressed", **asked),
         "logistic": BaselineStage(kind="logistic", label="Logistic regression, T+V", data=both, **asked),

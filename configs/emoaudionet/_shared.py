@@ -5,7 +5,7 @@ What the paper does not tell is decided here; README.md says why. This file is n
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from input_pipeline.batching import Arrangement
 from input_pipeline.config import ConfigError
@@ -183,10 +183,9 @@ def row(
     model, synthetic = networks(variant.synthetic)[network], variant.synthetic
     asked = CORPORA[corpus]
     copies = (COPY_SYNTHETIC if synthetic else COPIES) if asked.copied else ()
-    return TrainStage(
-        label=label,
-        section=section,
-        data=data(
+    return trained(
+        label,
+        data(
             corpus,
             tuple(model.takes()),
             splits,
@@ -194,22 +193,55 @@ def row(
             synthetic,
             copies,
         ),
+        task,
+        metrics,
+        model,
+        small=synthetic,
+        epochs=10 if synthetic else 500,
+        drawn=asked.drawn_synthetic if synthetic else asked.drawn,
+        section=section,
+        report=REPORT,
+        score_windows=corpus != "recola",  # of which every recording is one
+        published=() if synthetic else published,
+    )
+
+
+def trained(
+    label: str,
+    source: Data,
+    task: str,
+    metrics: tuple[str, ...],
+    model: ModelConfig,
+    *,
+    small: bool,
+    epochs: int,
+    drawn: int,
+    **fields: Any,
+) -> TrainStage:
+    """A network on one task, with the paper's schedule.
+
+    Args:
+        small: whether images and channels are few, so that steps may be larger and batches smaller.
+        drawn: so many windows of each recording an epoch (0: all).
+        fields: others of the stage.
+    """
+    return TrainStage(
+        label=label,
+        data=source,
         tasks={task: Task(class_weights="equal")},
         metrics=metrics,
-        report=REPORT,
         model=model,
-        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3 if synthetic else 1e-4),
+        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3 if small else 1e-4),
         training=Training(
-            epochs=10 if synthetic else 500,
-            batch_size=32 if synthetic else 100,
+            epochs=epochs,
+            batch_size=32 if small else 100,
             monitor="accuracy",
             patience=10,
             plateau_patience=5,
             epochs_per_call=5,
-            sampling=Sampling(per_recording=asked.drawn_synthetic if synthetic else asked.drawn),
+            sampling=Sampling(per_recording=drawn),
         ),
-        score_windows=corpus != "recola",  # of which every recording is one
-        published=() if synthetic else published,
+        **fields,
     )
 
 

@@ -16,13 +16,10 @@ from jaxdep.config import (
     Data,
     Experiment,
     Mapping,
-    Optimizer,
-    Sampling,
     Seeds,
     Splits,
     StageConfig,
     Task,
-    Training,
     TrainStage,
     trivial_baselines,
 )
@@ -47,22 +44,15 @@ def data(features: tuple[str, ...], size: int, synthetic: bool) -> Data:
 
 def row(label: str, model: ModelConfig, size: int, synthetic: bool, small: bool) -> TrainStage:
     """A network, by the paper's section IV.B; what an utterance is, is the mean over its windows."""
-    return TrainStage(
-        label=label,
-        data=data(tuple(model.takes()), size, synthetic),
-        tasks=TASKS,
-        metrics=METRICS,
-        model=model,
-        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3 if small else 1e-4),
-        training=Training(
-            epochs=30 if small else 500,
-            batch_size=32 if small else 100,
-            monitor="accuracy",
-            patience=10,
-            plateau_patience=5,
-            epochs_per_call=5,
-            sampling=Sampling(per_recording=4),
-        ),
+    return shared.trained(
+        label,
+        data(tuple(model.takes()), size, synthetic),
+        "gender",
+        METRICS,
+        model,
+        small=small,
+        epochs=30 if small else 500,
+        drawn=4,
         score_windows=True,
     )
 

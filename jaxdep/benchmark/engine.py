@@ -9,15 +9,13 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from jaxdep import config
-from jaxdep.benchmark.systems import OPTIMIZER, SPLITS, TASK, System
+from jaxdep.benchmark.systems import OPTIMIZER, SPLITS, System
 from jaxdep.engine import training
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.lanes import seed_keys
 from jaxdep.engine.program import Program, SeedState
 from jaxdep.engine.resident import Resident, SeedData, Viewer
-
-_TASKS = {TASK: config.Task(class_weights="equal")}
 
 
 class Engine:
@@ -72,8 +70,8 @@ def make_program(system: System, data_shards: int = 1) -> Program:
     return training.build(
         system.model,
         system.inputs,
-        {TASK: tuple(f"c{index}" for index in range(system.classes))},
-        _TASKS,
+        system.class_names,
+        system.tasks,
         OPTIMIZER,
         config.Training(batch_size=system.batch_size, epochs_per_call=1),
         data_axis="data",
@@ -150,4 +148,4 @@ def matmul_ceiling(size: int, dtype: str) -> float:
 
 
 def make_viewer(system: System) -> Viewer:
-    return Viewer(system.examples(), _TASKS, SPLITS)
+    return Viewer(system.examples(), system.tasks, SPLITS)

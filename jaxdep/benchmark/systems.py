@@ -8,13 +8,13 @@ import numpy as np
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.models import ModelConfig
+from jaxdep.models.amm import AMM
 from jaxdep.models.bilstm_cnn import JointNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
 
 STEPS = 2  # in an epoch of the benchmark
-TASK = "label"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,20 +24,31 @@ class System:
     Attributes:
         model: takes the features of `shapes`.
         shapes: by feature, that of one example, without padding: [D], [T, D], [U, T, D], or [H, W, C].
-        batch_size, classes: of the step.
-        peer: the network of `torch_models` that is the same model; it takes the features in this order.
+        batch_size: of the step.
+        classes: how many, by task; the losses of the tasks are added.
+        peer: the network of `torch_models` that is the same model; it takes features and tasks in this order.
     """
 
     model: ModelConfig
     shapes: Mapping[str, tuple[int, ...]]
     batch_size: int
-    classes: int
+    classes: Mapping[str, int]
     peer: str
 
     @property
     def inputs(self) -> dict[str, int]:
         """By feature, its dimension."""
         return {name: shape[-1] for name, shape in self.shapes.items()}
+
+    @property
+    def tasks(self) -> dict[str, config.Task]:
+        """Each counts as much as the others, as each of its classes does."""
+        return {task: config.Task(class_weights="equal") for task in self.classes}
+
+    @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """By task, as many as there are."""
+        return {task: tuple(f"c{index}" for index in range(count)) for task, count in self.classes.items()}
 
     def examples(self) -> Examples:
         """Random examples for `STEPS` steps, all of them in the training split."""
@@ -54,8 +65,8 @@ class System:
             splits=np.full(n, "train"),
             groups=np.arange(n, dtype=np.int32),
             group_ids=names,
-            labels={TASK: (np.arange(n) % self.classes).astype(np.int32)},
-            classes={TASK: tuple(f"c{index}" for index in range(self.classes))},
+            labels={task: (np.arange(n) % count).astype(np.int32) for task, count in self.classes.items()},
+            classes=self.class_names,
             metadata={},
             synthetic=True,
             fingerprints=dict.fromkeys(self.shapes, ""),
@@ -66,12 +77,23 @@ class System:
 OPTIMIZER = config.Optimizer(name="adam", learning_rate=1e-3)
 SPLITS = config.Splits(train=("train",), validation=(), test=())
 
+DEPRESSED = {"depressed": 2}
+
 SYSTEMS: dict[str, System] = {
-    "bilstm": System(DirectText(hidden=128), {"text": (128, 448)}, 32, 2, "BiLSTM"),
-    "bigru": System(DirectAudio(frame_hidden=128, segment_hidden=128), {"audio": (1, 500, 80)}, 32, 2, "TwoLevelBiGRU"),
-    "emotion": System(EmotionAudio(), {"audio": (118, 80)}, 32, 4, "EmotionAudio"),
-    "bilstm_cnn": System(JointNetwork(), {"text": (100, 300), "audio": (600, 64)}, 50, 2, "JointNetwork"),
-    "depaudionet": System(DepAudioNet(), {"audio": (120, 40)}, 20, 2, "DepAudioNet"),
+    "bilstm": System(DirectText(hidden=128), {"text": (128, 448)}, 32, DEPRESSED, "BiLSTM"),
+    "bigru": System(
+        DirectAudio(frame_hidden=128, segment_hidden=128), {"audio": (1, 500, 80)}, 32, DEPRESSED, "TwoLevelBiGRU"
+    ),
+    "emotion": System(EmotionAudio(), {"audio": (118, 80)}, 32, {"emotion": 4}, "EmotionAudio"),
+    "bilstm_cnn": System(JointNetwork(), {"text": (100, 300), "audio": (600, 64)}, 50, DEPRESSED, "JointNetwork"),
+    "depaudionet": System(DepAudioNet(), {"audio": (120, 40)}, 20, DEPRESSED, "DepAudioNet"),
     # The paper's batch of 100 would be half a minute a step on two cores.
-    "emoaudionet": System(EmoAudioNet(), {"image": (224, 224, 3), "mfcc": (177,)}, 4, 10, "EmoAudioNet"),
+    "emoaudionet": System(EmoAudioNet(), {"image": (224, 224, 3), "mfcc": (177,)}, 4, {"level": 10}, "EmoAudioNet"),
+    "amm": System(
+        AMM(colour="colour", dropout=0.2),
+        {"text": (64, 768), "image": (4, 1280), "colour": (128,)},
+        64,
+        {"emotion": 6, "depressed": 2},
+        "AMM",
+    ),
 }

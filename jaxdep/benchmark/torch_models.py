@@ -1,7 +1,7 @@
 """The networks of `systems.SYSTEMS` in PyTorch: what a competent user would write. tests/parity holds them to ours.
 
-Each takes the features of a batch without padding and returns (logits, penalty); padded batches without packing are
-what lets cuDNN choose its persistent kernels.
+Each takes the features of a batch without padding and returns the logits of each task, then the penalty; padded batches
+without packing are what lets cuDNN choose its persistent kernels.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jaxdep.models import amm
 from jaxdep.models.bilstm_cnn import JointNetwork as JointNetworkConfig
 from jaxdep.models.depaudionet import DepAudioNet as DepAudioNetConfig
 from jaxdep.models.emoaudionet import EmoAudioNet as EmoAudioNetConfig
@@ -171,3 +172,56 @@ class EmoAudioNet(nn.Module):
         """image [B, H, W, C], vector [B, D]."""
         joint = torch.cat([self.spectrogram(image.permute(0, 3, 1, 2)), self.mfcc(vector[:, None])], 1)
         return self.head(joint), image.new_zeros(())
+
+
+class Asking(nn.Module):
+    """Multi-head attention of one vector on the states of something else."""
+
+    def __init__(self, query: int, keys: int, heads: int, head_dim: int, scale: float):
+        super().__init__()
+        self.heads, self.scale = heads, scale
+        self.query, self.key, self.value = (nn.Linear(dim, heads * head_dim, bias=False) for dim in (query, keys, keys))
+
+    def forward(self, query: Tensor, states: Tensor) -> Tensor:
+        """query [B, Q], states [B, T, K] -> [B, heads * head_dim]."""
+        every = (self.query(query)[:, None], self.key(states), self.value(states))
+        Q, K, V = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in every)
+        return nn.functional.scaled_dot_product_attention(Q, K, V, scale=self.scale).flatten(1)
+
+
+class AMM(nn.Module):
+    """`AMM` of words, zones and colours with both attentions in their form "sequence", for two tasks."""
+
+    def __init__(self, config: amm.AMM, text_dim: int, image_dim: int, colour_dim: int, *classes: int):
+        super().__init__()
+        self.config = config
+        width, hidden, units = config.heads * config.head_dim, config.task_hidden, config.attention_units
+        text, image = 2 * config.hidden, config.image_hidden
+        self.words = nn.GRU(text_dim, config.hidden, bidirectional=True, batch_first=True)
+        self.zones = nn.GRU(image_dim, image, batch_first=True)
+        self.pooling = nn.ModuleList(
+            [nn.Sequential(nn.Linear(dim, units), nn.Tanh(), nn.Linear(units, 1, bias=False)) for dim in (text, image)]
+        )
+        pairs, scale = ((text, image + colour_dim), (image + colour_dim, text)), config.head_dim**-0.5
+        self.fusion = nn.ModuleList([Asking(*pair, config.heads, config.head_dim, scale) for pair in pairs])
+        self.readers = nn.ModuleList([nn.LSTM(width, hidden, batch_first=True) for _ in classes])
+        self.between = nn.ModuleList([Asking(hidden, hidden, 1, hidden, 1.0) for _ in classes])
+        self.heads = nn.ModuleList([nn.Linear(hidden, count) for count in classes])
+
+    def forward(self, words: Tensor, zones: Tensor, colours: Tensor) -> tuple[Tensor, ...]:
+        """words [B, T, D], zones [B, N, D], colours [B, C]."""
+
+        def drop(x: Tensor) -> Tensor:
+            return nn.functional.dropout(x, self.config.dropout, self.training)
+
+        text, image = self.words(words)[0], self.zones(zones)[0]
+        of_text, of_image = (
+            (pool(states).softmax(1) * states).sum(1) for pool, states in zip(self.pooling, (text, image), strict=True)
+        )
+        image = torch.cat([image, colours[:, None].expand(-1, image.shape[1], -1)], 2)
+        of_text, of_image = drop(of_text), drop(torch.cat([of_image, colours], 1))
+        fused = torch.stack([self.fusion[0](of_text, image), self.fusion[1](of_image, text)], 1).relu()
+        first, second = (reader(fused)[0] for reader in self.readers)
+        answers = (self.between[0](first[:, -1], second), self.between[1](second[:, -1], first))
+        logits = (head(drop(answer)) for head, answer in zip(self.heads, answers, strict=True))
+        return (*logits, words.new_zeros(()))

@@ -11,7 +11,7 @@ import torch
 
 from input_pipeline.config import ConfigError
 from jaxdep.benchmark import torch_models
-from jaxdep.benchmark.systems import OPTIMIZER, STEPS, TASK, System
+from jaxdep.benchmark.systems import OPTIMIZER, STEPS, System
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 _STREAMS = 8
@@ -33,10 +33,12 @@ class Peer(ABC):
         examples = system.examples()
         features = examples.buckets[0].features
         self.features = [torch.from_numpy(features[name].values).to(self.device) for name in system.inputs]
-        self.y = torch.from_numpy(examples.labels[TASK].astype("int64")).to(self.device)
+        self.targets = [
+            torch.from_numpy(examples.labels[task].astype("int64")).to(self.device) for task in system.classes
+        ]
         network = getattr(torch_models, system.peer)
         torch.manual_seed(0)
-        sizes = (*system.inputs.values(), system.classes)
+        sizes = (*system.inputs.values(), *system.classes.values())
         self.networks = [network(system.model, *sizes).to(self.device) for _ in range(seeds)]
         self.optimizers = [
             torch.optim.Adam(
@@ -54,17 +56,19 @@ class Peer(ABC):
         network, features = self.networks[seed], [x[rows] for x in self.features]
         if self.precision == "bfloat16":  # not by autocast, which lets cuDNN's recurrent layers compute in float16
             halves = {name: parameter.bfloat16() for name, parameter in _rounded(network)}
-            logits, penalty = torch.func.functional_call(network, halves, tuple(x.bfloat16() for x in features))
+            *logits, penalty = torch.func.functional_call(network, halves, tuple(x.bfloat16() for x in features))
         else:
-            logits, penalty = network(*features)
-        loss = torch.nn.functional.cross_entropy(logits.float(), self.y[rows]) + penalty
+            *logits, penalty = network(*features)
+        loss = penalty
+        for of_task, target in zip(logits, self.targets, strict=True):
+            loss = loss + torch.nn.functional.cross_entropy(of_task.float(), target[rows])
         self.optimizers[seed].zero_grad()
         loss.backward()
         self.optimizers[seed].step()
 
     def orders(self) -> torch.Tensor:
         """A permutation of the examples for every seed, [S, STEPS, B]."""
-        keys = torch.rand(len(self.networks), len(self.y), device=self.device)
+        keys = torch.rand(len(self.networks), len(self.targets[0]), device=self.device)
         return keys.argsort(1).view(len(self.networks), STEPS, self.batch_size)
 
     def train(self, seed: int, order: torch.Tensor) -> None:

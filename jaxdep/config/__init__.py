@@ -34,6 +34,7 @@ from jaxdep.config.stages.base import StageConfig as StageConfig
 from jaxdep.config.stages.baseline import BaselineStage as BaselineStage
 from jaxdep.config.stages.baseline import trivial_baselines as trivial_baselines
 from jaxdep.config.stages.case_study import CaseStudyStage as CaseStudyStage
+from jaxdep.config.stages.cases import CasesStage as CasesStage
 from jaxdep.config.stages.evaluate import EvaluateStage as EvaluateStage
 from jaxdep.config.stages.extract import ExtractStage as ExtractStage
 from jaxdep.config.stages.fuse import FuseStage as FuseStage

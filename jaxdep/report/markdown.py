@@ -83,9 +83,9 @@ def _confusion(row: RowScores) -> str:
     return heading + "\n\n" + _grid(("target (rows), predicted", *classes), body, text_columns=1)
 
 
-def _grid(headings: Sequence[str], body: Sequence[Sequence[str]], text_columns: int) -> str:
+def _grid(headings: Sequence[str], body: Sequence[Sequence[object]], text_columns: int) -> str:
     rule = [":--" if index < text_columns else "--:" for index in range(len(headings))]
-    rows = [[_plain(cell) for cell in headings], rule, *([_plain(cell) for cell in row] for row in body)]
+    rows = [[_plain(cell) for cell in headings], rule, *([_plain(str(cell)) for cell in row] for row in body)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

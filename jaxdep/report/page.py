@@ -49,7 +49,7 @@ def render(
         confusions=[row for row in scored if row.counts is not None],
         exhibits=[(section, list(items)) for section, items in groupby(shown, key=lambda item: item.exhibit.section)],
         figures=[(group, list(items)) for group, items in groupby(drawn, key=lambda item: item.group)],
-        base64=lambda png: base64.b64encode(png).decode("ascii"),
+        base64=lambda content: base64.b64encode(content).decode("ascii"),
         config=json.dumps(report.config, indent=2, ensure_ascii=False, default=str),
     )
 

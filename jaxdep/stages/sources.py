@@ -109,6 +109,14 @@ class Sources:
             return {}
         return {one.id: [segment.text for segment in segmentation.apply(one)] for one in recordings}
 
+    def tracks(self, data: Data, kind: str) -> dict[str, Path]:
+        """By recording, its file of a kind, of those that have one; empty where the corpus itself is not here."""
+        try:
+            recordings = self._corpus(data).recordings()
+        except DataError:
+            return {}
+        return {one.id: one.tracks[kind] for one in recordings if kind in one.tracks}
+
     def _located(self, data: Data) -> dict[str, Computed]:
         """The features that are computed, their files looked for in the data folder too."""
         return {name: feature.located(self.data_dir) for name, feature in data.computed.items()}

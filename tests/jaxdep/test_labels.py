@@ -109,6 +109,10 @@ WRONG = {
         config.ProfileStage(data=DATA, group_by="phq8"),
         "group_by: a_corpus has no label with classes 'phq8'; there are depressed, gone, mood, level; did you mean",
     ),
+    "cases of a score": (
+        config.CasesStage(data=DATA, task="phq8"),
+        "task: a_corpus has no label with classes 'phq8'; there are depressed, gone, mood, level; did you mean",
+    ),
     "group": (case(group="ill"), "group: 'ill' is no class of 'depressed'; there are no, yes"),
 }
 RIGHT = {
@@ -122,6 +126,7 @@ RIGHT = {
     "profile": config.ProfileStage(data=DATA, group_by="mood"),
     "case": case(group="yes"),
     "a named participant": case(group="ill", participants=("p1",)),
+    "cases": config.CasesStage(data=DATA, task="mood"),
     "spread": config.StabilityStage(data=DATA),
 }
 

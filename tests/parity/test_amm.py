@@ -10,11 +10,13 @@ import optax
 import pytest
 from flax import nnx
 
+from jaxdep.benchmark.systems import SYSTEMS
 from jaxdep.models import Masked
 from jaxdep.models.amm import AMM
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")
+torch_models = pytest.importorskip("jaxdep.benchmark.torch_models")
 functional = torch.nn.functional
 
 INPUTS = {"text": 7, "image": 5, "gender": 3, "colour": 4}
@@ -238,3 +240,39 @@ def test_forward_and_three_steps_of_adam(name):
         params = optax.apply_updates(params, updates)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), params, as_ours(theirs))
     assert {at for at, size in sizes.items() if size < 1e-7} == {at for at in sizes if is_constant(config, at)}
+
+
+def test_the_benchmark_times_the_same_network_in_pytorch():
+    """At the sizes that are timed, without padding."""
+    system = SYSTEMS["amm"]
+    torch.manual_seed(0)
+    theirs = torch_models.AMM(system.model, *system.inputs.values(), *system.classes.values()).eval()
+    encoders = {}
+    for name, recurrent, pooling in zip(("text", "image"), (theirs.words, theirs.zones), theirs.pooling, strict=True):
+        pooled = torch.nn.ModuleDict({"hidden": pooling[0], "scores": pooling[2]})
+        encoders[name] = torch.nn.ModuleDict({"recurrent": recurrent, "pooling": pooled})
+    by_modality, by_task = ("text", "image"), tuple(system.classes)
+    parts = {"fusion": by_modality, "readers": by_task, "between": by_task, "heads": by_task}
+    nested = {name: dict(zip(keys, getattr(theirs, name), strict=True)) for name, keys in parts.items()}
+    params = as_ours(
+        torch.nn.ModuleDict({
+            "encoders": torch.nn.ModuleDict(encoders),
+            **{name: torch.nn.ModuleDict(modules) for name, modules in nested.items()},
+        })
+    )  # fmt: skip
+    model = nnx.eval_shape(lambda: system.model.build(system.inputs, system.classes, rngs=nnx.Rngs(params=0)))
+    graphdef, state = nnx.split(model)
+    assert jax.tree.map(np.shape, nnx.to_pure_dict(state)) == jax.tree.map(np.shape, params)
+    features = system.examples().buckets[0].features
+    axes = {"vector": 1, "sequence": 2}
+    values = {name: features[name].values[:3] for name in system.inputs}
+    given = {
+        name: Masked(jnp.asarray(x), jnp.ones(x.shape[: axes[system.model.takes()[name]]], bool))
+        for name, x in values.items()
+    }
+    found = nnx.merge(graphdef, jax.tree.map(jnp.asarray, params), copy=True)(given)
+    *expected, penalty = theirs(*map(torch.from_numpy, values.values()))
+    for task, logits in zip(system.classes, expected, strict=True):
+        np.testing.assert_allclose(found.logits[task], logits.detach().numpy(), atol=1e-5)
+        assert np.ptp(logits.detach().numpy(), axis=0).min() > 1e-3  # examples differ by more than the tolerance
+    assert penalty == 0

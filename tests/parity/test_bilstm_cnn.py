@@ -203,7 +203,7 @@ def test_the_benchmark_times_the_same_network_in_pytorch():
     """At the sizes that are timed, without padding."""
     system = SYSTEMS["bilstm_cnn"]
     torch.manual_seed(0)
-    theirs = torch_models.JointNetwork(system.model, *system.inputs.values(), system.classes).eval()
+    theirs = torch_models.JointNetwork(system.model, *system.inputs.values(), *system.classes.values()).eval()
     modules = dict(theirs.named_children())
     nested = torch.nn.ModuleDict({
         "text": torch.nn.ModuleDict({

@@ -318,10 +318,11 @@ def test_the_benchmark_times_the_same_network_in_pytorch(name):
     """At the sizes that are timed: the recurrent networks without padding (the emotion model: above)."""
     system = SYSTEMS[name]
     torch.manual_seed(0)
-    theirs = getattr(torch_models, system.peer)(system.model, *system.inputs.values(), system.classes)
-    ours = system.model.build(system.inputs, {"t": system.classes}, rngs=nnx.Rngs(params=0))
+    theirs = getattr(torch_models, system.peer)(system.model, *system.inputs.values(), *system.classes.values())
+    ours = system.model.build(system.inputs, system.classes, rngs=nnx.Rngs(params=0))
     graphdef, state = nnx.split(ours)
-    head = {"t": {"kernel": theirs.head.weight.detach().numpy().T, "bias": theirs.head.bias.detach().numpy()}}
+    (task,) = system.classes
+    head = {task: {"kernel": theirs.head.weight.detach().numpy().T, "bias": theirs.head.bias.detach().numpy()}}
     layers = {"bilstm": {"recurrent": "lstm"}, "bigru": {"frames": "frames", "segments": "segments"}}[name]
     params = {
         ours: bidirectional(getattr(theirs, other), 4 if name == "bilstm" else 3) for ours, other in layers.items()
@@ -333,7 +334,7 @@ def test_the_benchmark_times_the_same_network_in_pytorch(name):
     features = {feature: Masked(jnp.asarray(x), jnp.ones(x.shape[:-1], bool))}
     found = nnx.merge(graphdef, jax.tree.map(jnp.asarray, params), copy=True)(features)
     expected, penalty = theirs(torch.from_numpy(x))
-    np.testing.assert_allclose(found.logits["t"], expected.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(found.logits[task], expected.detach().numpy(), atol=1e-5)
     assert penalty == 0
 
 

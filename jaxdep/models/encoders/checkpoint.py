@@ -173,17 +173,7 @@ def bert_weights(weights: Mapping[str, np.ndarray], source: Path, architecture: 
 
     Left out are the pooler, the heads of pretraining and fine-tuning tasks, and stored position ids.
     """
-    found: dict[str, np.ndarray] = {}
-    for published, array in weights.items():
-        # Weights saved with a head carry the prefix; those that come from TensorFlow call LayerNorm's by other names.
-        name = published.removeprefix(f"{architecture}.")
-        name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-        if name.startswith(_BERT_HEADS) or name.endswith(_BERT_BUFFERS):
-            continue
-        if name in found:
-            raise DataError(f"{source}: {name} is stored twice, with and without a prefix; take the released files")
-        found[name] = array
-    return found
+    return _without_head(weights, source, f"{architecture}.", _BERT_HEADS, _BERT_BUFFERS)
 
 
 def bert_name(path: ParameterPath) -> str:
@@ -198,15 +188,7 @@ def efficientnet_weights(weights: Mapping[str, np.ndarray], source: Path) -> dic
 
     Left out are the classifier and the counts of batches that the statistics were gathered from.
     """
-    found: dict[str, np.ndarray] = {}
-    for published, array in weights.items():
-        name = published.removeprefix("efficientnet.")  # weights saved with a head carry it
-        if name.startswith("classifier.") or name.endswith(".num_batches_tracked"):
-            continue
-        if name in found:
-            raise DataError(f"{source}: {name} is stored twice, with and without a prefix; take the released files")
-        found[name] = array
-    return found
+    return _without_head(weights, source, "efficientnet.", ("classifier.",), (".num_batches_tracked",))
 
 
 def efficientnet_name(path: ParameterPath) -> str:
@@ -234,6 +216,8 @@ _BERT_MODULES = {
 _BERT_HEADS = ("pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs.")
 _BERT_BUFFERS = ("position_ids", "token_type_ids")
 
+_FROM_TENSORFLOW = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # as some BERTs are
+
 _EFFICIENTNET_MODULES = {
     "stem.conv": "embeddings.convolution",
     "stem.norm": "embeddings.batchnorm",
@@ -249,6 +233,27 @@ _EFFICIENTNET_MODULES = {
     "top.norm": "encoder.top_bn",
 }
 _EFFICIENTNET_LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+
+
+def _without_head(
+    weights: Mapping[str, np.ndarray], source: Path, prefix: str, heads: tuple[str, ...], buffers: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The weights under names without the prefix that those carry which were saved with a head.
+
+    Args:
+        heads, buffers: what begins, or ends, the names of those that are left out.
+    """
+    found: dict[str, np.ndarray] = {}
+    for published, array in weights.items():
+        name = published.removeprefix(prefix)
+        for old, new in _FROM_TENSORFLOW.items():
+            name = name.replace(old, new)
+        if name.startswith(heads) or name.endswith(buffers):
+            continue
+        if name in found:
+            raise DataError(f"{source}: {name} is stored twice, with and without a prefix; take the released files")
+        found[name] = array
+    return found
 
 
 def _shards(index: Path) -> dict[str, list[str]]:

@@ -26,6 +26,7 @@ __all__ = ["KINDS", "ExhibitKind", "Grid", "Part", "Shown", "drawings", "of_tabl
 MODULES = (
     "attention",
     "case_study",
+    "cases",
     "conflicts",
     "profile",
     "stability",

@@ -21,8 +21,22 @@ Draw = Callable[[Figure, str, str, str], Drawing]
 
 
 @dataclasses.dataclass(frozen=True)
+class Thumbnail:
+    """A small picture in a cell: the bytes of a JPEG file, and the text that stands for it elsewhere than on the page."""
+
+    jpeg: bytes
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Cell = str | Thumbnail
+
+
+@dataclasses.dataclass(frozen=True)
 class Grid:
-    """A table as text.
+    """A table.
 
     Attributes:
         headings, body: cells; the first `text_columns` hold text, the others figures.
@@ -31,7 +45,7 @@ class Grid:
     """
 
     headings: tuple[str, ...]
-    body: tuple[tuple[str, ...], ...]
+    body: tuple[tuple[Cell, ...], ...]
     text_columns: int
     summary: str = ""
     marked: frozenset[int] = frozenset()

@@ -19,7 +19,7 @@ from jaxdep.models.emotion_transfer import DirectText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-SMALL = System(DirectText(hidden=16), {"text": (24, 32)}, 8, 2, "BiLSTM")
+SMALL = System(DirectText(hidden=16), {"text": (24, 32)}, 8, {"depressed": 2}, "BiLSTM")
 
 
 def flops(function, *args):

@@ -76,3 +76,13 @@ def test_an_option_that_a_corpus_does_not_have_is_left_out_or_where_it_is_set_na
     assert corpus.root == tmp_path / "synthetic" / "sessions20_effect1_seed0" / "topical_chat"
     with pytest.raises(DataError, match=r"^emotion: the stand-in of topical_chat has no such option; it has sessions"):
         sources._corpus(Data(corpus="topical_chat", stand_in=StandIn(sessions=20, emotion=1.0)))
+
+
+def test_files_of_a_kind_are_those_of_the_recordings_that_have_one(tmp_path):
+    (tmp_path / "b.png").write_bytes(b"a picture")
+    (tmp_path / "talk.csv").write_text("id,participant,split,text,image\na,p,train,word,\nb,q,train,word,b.png\n")
+    sources = Sources(tmp_path, tmp_path / "features", {}, Console(file=io.StringIO()))
+    data = dataclasses.replace(_data(), corpus="manifest:talk.csv")
+    assert sources.tracks(data, "image") == {"b": tmp_path / "b.png"}
+    assert sources.tracks(data, "video") == {}
+    assert sources.tracks(dataclasses.replace(data, corpus="manifest:absent.csv"), "image") == {}
