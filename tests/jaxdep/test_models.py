@@ -16,11 +16,12 @@ from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
+from jaxdep.models.face_speech import AudioNetwork, FaceSpeechNetwork, VisualNetwork
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 DIM, OUTPUTS = 3, {"depressed": 2, "score": 1}
-INPUTS = {"audio": DIM, "text": DIM, "image": 3, "mfcc": 11}
+INPUTS = {"audio": DIM, "text": DIM, "image": 3, "mfcc": 11, "face": 3}
 EMOTION = {"width": 8, "taps": ((-1, 2),), "frame_dim": 8, "attention_units": 4, "head_sharpness": (1.0, 0.0)}
 EMOTION |= {"head_dropout": 0.5}
 UTTERANCES = EmotionText(text_dim=5, attention_units=4, head_sharpness=(1.0, 0.2, 0.0), fusion_dim=6, dropout=0.3)
@@ -57,6 +58,14 @@ MODELS |= {
     "AMM, literal": dataclasses.replace(_AMM, form="literal"),
     "AMM, no attention": dataclasses.replace(_AMM, inter_modal=False, inter_task=False),
 }
+_VISUAL = VisualNetwork(backbone="resnet18", stem=4, widths=(6, 5), dropout=0.3)
+_SPEECH_STREAM = AudioNetwork("audio", hidden=3, units=4, dropout=0.3)
+MODELS |= {
+    "faces": _VISUAL,
+    "faces, bottlenecks": dataclasses.replace(_VISUAL, backbone="resnet50", stem=2),
+    "speech stream": _SPEECH_STREAM,
+    "faces and speech": FaceSpeechNetwork(_VISUAL, _SPEECH_STREAM, widths=(7, 6)),
+}
 SLOW = {  # of each, every part is in a model beside it
     "text, mean",
     "text, max",
@@ -72,6 +81,9 @@ SLOW = {  # of each, every part is in a model beside it
     "CNN, vector",
     "AMM, no attention",
     "AMM, literal",
+    "faces",  # compiling it takes half a minute; parity is tested always
+    "faces, bottlenecks",
+    "faces and speech",
 }
 CASES = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
@@ -108,10 +120,20 @@ def whole(shape, extra):
     return Masked(jnp.asarray(values, jnp.float32), jnp.array([True, True, False]))
 
 
+def frames(extra):
+    """Of two examples two frames and one, of the last none; more frames and what lies behind the mask by `extra`."""
+    values = np.random.default_rng(extra).normal(size=(3, 2 + (extra > 0), 9, 9, INPUTS["face"]))
+    mask = np.zeros(values.shape[:2], bool)
+    mask[0, :2], mask[1, 0] = True, True
+    values[mask] = np.random.default_rng(99).normal(size=(3, *values.shape[2:]))
+    return Masked(jnp.asarray(values, jnp.float32), jnp.asarray(mask))
+
+
 def batch(name, extra=0):
     lengths = np.array([[9, 5, 7], [6, 8, 0], [4, 0, 0]]) if name.startswith("audio") else np.array([9, 6, 5])
     features = {"audio": padded(lengths, extra), "text": padded(lengths, extra)}
     features |= {"image": whole((9, 9, INPUTS["image"]), extra), "mfcc": whole((INPUTS["mfcc"],), extra)}
+    features["face"] = frames(extra)
     if name.startswith("emotion"):
         values, mask = padded(np.array([9, 7, 5]), extra)
         features["text"] = Masked(values.at[1, 5:7].set(0), mask)  # the second dialogue ends after one more utterance
@@ -287,6 +309,8 @@ def test_the_bias_is_of_the_distance_from_the_middle_in_any_context(utterances):
         ("EmoAudioNet", "mfcc", "mfcc"),
         ("AMM", "text", "text"),
         ("AMM", "image", "audio"),
+        pytest.param("faces and speech", "visual", "face", marks=pytest.mark.slow),
+        pytest.param("faces and speech", "audio", "audio", marks=pytest.mark.slow),
     ],
 )
 def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(name, missing, feature):

@@ -199,6 +199,11 @@ def efficientnet_name(path: ParameterPath) -> str:
     return f"{block}{_EFFICIENTNET_MODULES['.'.join(named)]}.{_EFFICIENTNET_LEAVES.get(leaf, leaf)}"
 
 
+def resnet_weights(weights: Mapping[str, np.ndarray], source: Path) -> dict[str, np.ndarray]:
+    """The encoder's own weights and statistics among those of a ResNet checkpoint; see `efficientnet_weights`."""
+    return _without_head(weights, source, "resnet.", ("classifier.",), (".num_batches_tracked",))
+
+
 _BERT_MODULES = {
     "word": "embeddings.word_embeddings",
     "position": "embeddings.position_embeddings",

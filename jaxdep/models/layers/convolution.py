@@ -7,6 +7,7 @@ joined copy: with few channels it took a quarter longer, with many as long.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -51,7 +52,7 @@ class Convolution(nnx.Module):
 
 
 class Convolution2D(nnx.Module):
-    """Two-dimensional convolution of images among zeros: x [B, H, W, D] -> [B, H, W, C]."""
+    """Two-dimensional convolution of images among zeros: x [B, H, W, D] -> [B, ⌈H / stride⌉, ⌈W / stride⌉, C]."""
 
     def __init__(
         self,
@@ -59,53 +60,59 @@ class Convolution2D(nnx.Module):
         channels: int,
         kernel: int = 3,
         *,
+        stride: int = 1,
+        use_bias: bool = True,
         rngs: nnx.Rngs,
         initializer: str = "pytorch",
         dtype: DTypeLike = jnp.float32,
     ):
         """`kernel` is an odd number of rows and of columns. Raises ConfigError where `initializer` names none."""
-        self.shape = (kernel, kernel, in_features, channels)
+        self.shape, self.stride = (kernel, kernel, in_features, channels), stride
         options: Any = {"rngs": rngs, "initializer": initializer, "dtype": dtype, "taps": kernel**2}
-        self.joined = linear(kernel**2 * in_features, channels, **options)
+        self.joined = linear(kernel**2 * in_features, channels, use_bias=use_bias, **options)
 
-    def __call__(self, x: Float[Array, "B H W D"]) -> Float[Array, "B H W C"]:
+    def __call__(self, x: Float[Array, "B H W D"]) -> Float[Array, "B h w C"]:
         dtype = self.joined.dtype
         kernel = self.joined.kernel[...].astype(dtype).reshape(self.shape)
-        return self.joined.biased(correlate(x.astype(dtype), kernel))
+        return self.joined.biased(correlate(x.astype(dtype), kernel, self.stride))
 
 
-@jax.custom_vjp
-def correlate(x: Float[Array, "B H W D"], kernel: Float[Array, "K K D C"]) -> Float[Array, "B H W C"]:
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def correlate(x: Float[Array, "B H W D"], kernel: Float[Array, "K K D C"], stride: int = 1) -> Float[Array, "B h w C"]:
     """The products of the kernel and the K x K neighbourhood of each place, zeros beyond the edges; K is odd.
 
     The gradient can be taken once. It joins the neighbours again: kept from the way forwards, they would be several
     times what the images themselves take.
+
+    Args:
+        stride: only every so many rows and columns are places, from the first on: h = ⌈H / stride⌉.
     """
-    operands = _operands(x, kernel.shape)
+    operands = _operands(x, kernel.shape, stride)
     kernels = kernel.reshape(len(operands), -1, kernel.shape[-1])
     return sum(
         (operand @ part for operand, part in zip(operands[1:], kernels[1:], strict=True)), operands[0] @ kernels[0]
     )
 
 
-def _correlate_forwards(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return correlate(x, kernel), (x, kernel)
+def _correlate_forwards(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
+    return correlate(x, kernel, stride), (x, kernel)
 
 
-def _correlate_backwards(kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+def _correlate_backwards(stride: int, kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     x, kernel = kept
     rows = dy.reshape(-1, dy.shape[-1])
     of_kernel = [
         lax.dot_general(operand.reshape(len(rows), -1), rows, (((0,), (0,)), ((), ())))
-        for operand in _operands(x, kernel.shape)
+        for operand in _operands(x, kernel.shape, stride)
     ]
-    return correlate(dy, kernel[::-1, ::-1].swapaxes(2, 3)), jnp.stack(of_kernel).reshape(kernel.shape)
+    of_x = correlate(dy, kernel[::-1, ::-1].swapaxes(2, 3)) if stride == 1 else _scattered(dy, kernel, stride, x.shape)
+    return of_x, jnp.stack(of_kernel).reshape(kernel.shape)
 
 
 correlate.defvjp(_correlate_forwards, _correlate_backwards)
 
 
-def _operands(x: Float[Array, "B H W D"], shape: tuple[int, ...]) -> list[Float[Array, "B H W E"]]:
+def _operands(x: Float[Array, "B H W D"], shape: tuple[int, ...], stride: int) -> list[Float[Array, "B h w E"]]:
     """What is multiplied by a kernel of that shape: each place joined with its neighbours of one row, row by row.
 
     With all of them at once the joined copy of 128 channels is nine times the images, 230 MB of one of 224 x 224; one
@@ -115,9 +122,31 @@ def _operands(x: Float[Array, "B H W D"], shape: tuple[int, ...]) -> list[Float[
     size, _, dim, channels = shape
     reach, (height, width) = size // 2, x.shape[1:3]
     padded = jnp.pad(x, [(0, 0), (reach, reach), (reach, reach), (0, 0)])
-    columns = jnp.concatenate([padded[:, :, start : start + width] for start in range(size)], axis=-1)
-    rows = [columns[:, start : start + height] for start in range(size)]
-    return [jnp.concatenate(rows, axis=-1)] if size**2 * dim <= channels else rows
+    columns = jnp.concatenate([padded[:, :, start : start + width : stride] for start in range(size)], axis=-1)
+    rows = [columns[:, start : start + height : stride] for start in range(size)]
+    return [jnp.concatenate(rows, axis=-1)] if size**2 * dim <= channels * stride**2 else rows
+
+
+def _scattered(dy: Float[Array, "B h w C"], kernel: Float[Array, "K K D C"], stride: int, shape: Any) -> Array:
+    """What comes back to images of that shape: of each place its products with the kernel, added where they came from.
+
+    A correlation of `dy` with zeros between its places would be as many products for each of the zeros.
+    """
+    size, _, dim, channels = kernel.shape
+    products = (dy @ kernel.reshape(-1, channels).T).reshape(*dy.shape[:3], size, size, dim)
+    reach = size // 2
+    total = jnp.zeros((), dy.dtype)
+    for row in range(size):
+        for column in range(size):
+            edges = [
+                (start - reach, extent - (start - reach) - (places - 1) * stride - 1, stride - 1)
+                for start, extent, places in ((row, shape[1], dy.shape[1]), (column, shape[2], dy.shape[2]))
+            ]
+            # Negative edges cut off what lies in the zeros beyond the images.
+            total = total + lax.pad(
+                products[:, :, :, row, column], jnp.zeros((), dy.dtype), [(0, 0, 0), *edges, (0, 0, 0)]
+            )
+    return total
 
 
 def splice(

@@ -3,10 +3,12 @@
 A sequence without any valid frame gives zeros, and its gradient is zero: never NaN. Means and deviations are float32.
 """
 
+import functools
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 Pooling = Literal["final", "mean", "max", "mean_std"]
@@ -73,6 +75,21 @@ def max_pool_2d(x: Float[Array, "B H W C"], size: int) -> Float[Array, "B H//siz
     x = x[:, : rows * size, : columns * size]
     x = _maximum(x.reshape(batch * rows * size, columns, size, channels))
     return _maximum(x.reshape(batch, rows, size, columns * channels)).reshape(batch, rows, columns, channels)
+
+
+def max_pool_overlapping(x: Float[Array, "B H W C"], size: int, stride: int) -> Float[Array, "B h w C"]:
+    """The maximum of the `size` x `size` places around every `stride`-th one, from the first on: h = ⌈H / stride⌉; `size` is odd.
+
+    Places beyond the edges do not count. Equal places share the gradient.
+    """
+    reach, least = size // 2, jnp.finfo(x.dtype).min
+    for axis in (1, 2):
+        extent, edges = x.shape[axis], [(0, 0)] * 4
+        edges[axis] = (reach, reach)
+        padded = jnp.pad(x, edges, constant_values=least)
+        taps = [lax.slice_in_dim(padded, start, start + extent, stride, axis) for start in range(size)]
+        x = functools.reduce(jnp.maximum, taps)
+    return x
 
 
 def last_valid(x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
