@@ -67,7 +67,7 @@ def networks(picture: PictureCNN, synthetic: bool) -> dict[str, ModelConfig]:
         "mha_bilstm": MHABiLSTM(text="words", hidden=32, attention_units=32, heads=4),
         "bert": BertCNN(picture=picture),
         "rcnn_roberta": RCNN(hidden=32, units=32),
-        "transformer": MultimodalTransformer(text="bert", width=32, heads=4, layers=2, memory_layers=1),
+        "transformer": MultimodalTransformer(text="bert", width=16, heads=2, layers=1, memory_layers=1),
     }
 
 
@@ -103,6 +103,6 @@ def row(
         data=data(tuple(model.takes())),
         model=model,
         optimizer=Optimizer(name="adam", learning_rate=0.003 if synthetic else 0.001, weight_decay=1e-5),
-        training=Training(epochs=15 if synthetic else 100, batch_size=64, monitor="loss", epochs_per_call=5),
+        training=Training(epochs=10 if synthetic else 100, batch_size=64, monitor="loss", epochs_per_call=5),
         **fields,
     )

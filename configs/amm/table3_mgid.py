@@ -52,7 +52,7 @@ def published(name: str) -> tuple[Published, ...]:
 
 def picture(synthetic: bool) -> PictureCNN:
     """The convolutions of a picture."""
-    return PictureCNN(channels=(8, 8, 16, 16, 16, 16), image_size=16, units=16) if synthetic else PictureCNN()
+    return PictureCNN(channels=(8,) * 6, image_size=16, units=16) if synthetic else PictureCNN()
 
 
 def data(corpus: str, names: Sequence[str], variant: str) -> Data:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from input_pipeline.config import Config, ConfigError
 from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, keys_of
 from jaxdep.models.layers.attention import SelfAttentivePooling
-from jaxdep.models.layers.convolution import Convolution, Convolution2D
+from jaxdep.models.layers.convolution import Convolution, Convolution2D, check_size
 from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout, linear
 from jaxdep.models.layers.pooling import masked_max, masked_mean, max_pool, max_pool_2d
@@ -295,13 +295,8 @@ class ImageCNN(nnx.Module):
 
     def __call__(self, image: Masked) -> Float[Array, "B units"]:
         """Raises ConfigError where the images are of another size than the config's."""
-        x, size = image.values, self.config.image_size
-        if x.shape[1:3] != (size, size):
-            found = "x".join(map(str, x.shape[1:3]))
-            raise ConfigError(
-                f"image_size: the images of {self.config.feature!r} are {found} pixels, expected {size}x{size}"
-            )
-        x = jnp.where(image.mask[:, None, None, None], x, 0)
+        check_size(self.config.feature, image.values, self.config.image_size)
+        x = jnp.where(image.mask[:, None, None, None], image.values, 0)
         for number, convolution in enumerate(self.convolutions, start=1):
             x = jax.nn.relu(convolution(x))
             x = max_pool_2d(x, 2) if number % 2 == 0 else x
@@ -364,7 +359,8 @@ class RecurrentConvolution(nnx.Module):
 
     def __call__(self, sequence: Masked) -> Float[Array, "B units"]:
         states, _ = self.recurrent(*sequence)
-        beside = jnp.concatenate([sequence.values.astype(states.dtype), states], axis=-1)
+        frames = jnp.where(sequence.mask[:, :, None], sequence.values, 0).astype(states.dtype)
+        beside = jnp.concatenate([frames, states], axis=-1)
         return masked_max(jnp.tanh(self.dense(beside)), sequence.mask)
 
 

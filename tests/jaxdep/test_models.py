@@ -350,6 +350,9 @@ def test_images_of_another_size_and_vectors_shorter_than_a_pooling_are_named():
     larger = Masked(jnp.zeros((3, 10, 9, 3)), jnp.ones(3, bool))
     with pytest.raises(ConfigError, match=r"^image_size: the images of 'image' are 10x9 pixels, expected 9x9$"):
         nnx.merge(graphdef, state, copy=True)(features | {"image": larger})
+    dcnn, features = nnx.merge(*built("DCNN")), batch("DCNN")
+    with pytest.raises(ConfigError, match=r"^image_size: the images of 'image' are 10x9 pixels, expected 9x9$"):
+        dcnn(features | {"image": larger})
     with pytest.raises(ConfigError, match=r"^pool: 2 is more than the 1 places of 'mfcc'$"):
         _VECTOR.build({"mfcc": 1}, OUTPUTS, rngs=nnx.Rngs(params=0))
 
