@@ -6,8 +6,9 @@
 DIR, the two protocols and `:synthetic` are those of table4.py; RoBERTa-base is fetched from the hub too. SVM, DCNN, BiGRU, HAN
 and MHA-BiLSTM take vectors of words: hashed ones, and the page says so, or with `:glove` GloVe's, from
 `DIR/glove/glove.6B.300d.txt` (another file, absolute or below DIR: `--config.stages.NAME.data.features.words.checkpoint`, of
-HAN `.sentences.`). AMM and its halves learn emotion beside depression, the others depression alone. Below each table the page has
-how likely a seed of AMM beats one of each baseline, with an interval, and at its end whether AMM spreads less over the seeds.
+HAN `.sentences.`). AMM and its halves learn emotion beside depression, the others depression alone. "Does one row beat another?"
+on the page tells for each metric how likely a seed of AMM beats one of each baseline, with an interval; "Stability" compares
+their spreads.
 """
 
 import dataclasses
@@ -92,7 +93,7 @@ def stages(variant: str) -> dict[str, StageConfig]:
             found[f"{name}{end}"] = baselines.row(
                 name,
                 lambda names, corpus=corpus: data(corpus, names, variant),
-                {"depressed": Task()},
+                {"depressed": Task(class_weights="equal")},
                 synthetic=synthetic,
                 picture=picture(synthetic),
                 end=f", {said}" if end else "",
@@ -103,7 +104,7 @@ def stages(variant: str) -> dict[str, StageConfig]:
         found |= {f"amm_{modalities}{end}": amm(modalities, end, synthetic) for modalities in OURS}
     for end, (_, said) in shared.PROTOCOLS.items():
         found[f"spread{end}"] = StabilityStage(
-            label=f"AMM against each baseline: {said}",
+            label=f"Spread over the seeds, AMM against its baselines: {said}",
             section="Stability",
             rows=(f"amm_tv{end}",),
             against=tuple(f"{name}{end}" for name in baselines.LABELS if name != "svm"),  # which has no seeds
