@@ -17,6 +17,7 @@ from input_pipeline.features.images import ImageEncoder as ImageEncoder
 from input_pipeline.features.images import ImageFeature as ImageFeature
 from input_pipeline.features.images import ImageStates as ImageStates
 from input_pipeline.features.metadata import Metadata as Metadata
+from input_pipeline.features.metadata_word import MetadataWord as MetadataWord
 from input_pipeline.features.mfcc import Mfcc as Mfcc
 from input_pipeline.features.perturbation import Perturbation as Perturbation
 from input_pipeline.features.pixels import GradientPatches as GradientPatches

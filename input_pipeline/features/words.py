@@ -60,6 +60,10 @@ class Words(TextFeature):
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
         super().check_recordings(recordings)
+        self.check_vectors()
+
+    def check_vectors(self) -> None:
+        """Raises ConfigError where word vectors are asked for whose file is not there."""
         if self.encoder == "glove" and not Path(self.checkpoint).expanduser().exists():
             raise ConfigError(
                 f"checkpoint: {self.checkpoint}: no such file of word vectors, neither here nor in the data folder; give "
