@@ -41,9 +41,9 @@ FIGURES = {
 OURS = {"t": "Text-AMM", "v": "Image-AMM", "tv": "AMM"}  # by `shared.MODALITIES`
 
 
-def published(name: str) -> tuple[Published, ...]:
+def published(printed: tuple[float, float, float]) -> tuple[Published, ...]:
     """A row of the table. Of precision and recall the paper does not say whether they are means over the classes."""
-    precision, recall, micro = FIGURES[name]
+    precision, recall, micro = printed
     return (
         Published("f1_micro", figure=micro, source="Table III"),
         Published("precision_macro", figure=precision, source="Table III", readings=("precision",)),
@@ -75,7 +75,7 @@ def data(corpus: str, names: Sequence[str], variant: str) -> Data:
 
 def amm(modalities: str, end: str, synthetic: bool) -> TrainStage:
     """AMM on some modalities, both tasks."""
-    figures = {"depressed": published(modalities)}
+    figures = {"depressed": published(FIGURES[modalities])}
     row = shared.row(OURS[modalities], TABLE, end, modalities, shared.TASKS, synthetic, figures)
     return dataclasses.replace(row, metrics=METRICS)
 
@@ -87,7 +87,9 @@ def stages(variant: str) -> dict[str, StageConfig]:
     for end, (corpus, said) in shared.PROTOCOLS.items():
         found |= shared.references(TABLE, end, "depressed", synthetic)
         figures = (
-            {name: published(name) for name in baselines.LABELS} if end == shared.OFFICIAL and not synthetic else {}
+            {name: published(FIGURES[name]) for name in baselines.LABELS}
+            if end == shared.OFFICIAL and not synthetic
+            else {}
         )
         for name in baselines.LABELS:
             found[f"{name}{end}"] = baselines.row(

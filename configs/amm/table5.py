@@ -4,8 +4,9 @@ protocols.
     python -m jaxdep.main --config=configs/amm/table5.py --workdir=runs/amm_table5 --data_dir=DIR
     python -m jaxdep.main --config=configs/amm/table5.py:synthetic --workdir=runs/amm_table5_synthetic
 
-DIR, the two protocols and `:synthetic` are those of table4.py; of DAIC-WOZ they are those of table3_daic.py. "No It" of the paper tells depression alone; a row more has both
-tasks without attention between them.
+DIR, the two protocols and `:synthetic` are those of table4.py; of DAIC-WOZ they are those of table3_daic.py, which tells of the
+file of emotions that this needs too. "No It" of the paper tells depression alone; a row more has both tasks without
+attention between them.
 """
 
 from typing import Any

@@ -51,7 +51,9 @@ def read_emotions(path: Path) -> Emotions:
         session, turn = whole_number(path, row, "session", MAX_SESSION), whole_number(path, row, "turn", _MOST_TURNS)
         of_session = found.setdefault(str(session), {})
         if turn in of_session:
-            what = f"turn {turn} of session {session} stands on line {of_session[turn].line} too; remove one of the rows"
+            what = (
+                f"turn {turn} of session {session} stands on line {of_session[turn].line} too; remove one of the rows"
+            )
             raise RuleError("duplicate-turn", f"{path}, line {row.line}: {what}")
         of_session[turn] = Marked(row.line, _emotion(path, row), row.cells.get(_START, ""))
     return found

@@ -22,7 +22,11 @@ CASES = {"both tell": 0.4, "the face decides": 0.3, "the words decide": 0.3}
 STRENGTH = 3.0  # log odds of a right cue
 SHIFT = 1.5  # log odds of sadness among the depressed; among the others they are the negative
 REMARKS = {"sad": "sad", "not_sad": "happy", None: "neutral"}  # by what the words tell, the emotion of the remark
-UNITS = {"sad": ("AU01_r", "AU04_r", "AU15_r"), "not_sad": ("AU06_r", "AU12_r"), None: ()}  # raised, by what a face tells
+UNITS = {
+    "sad": ("AU01_r", "AU04_r", "AU15_r"),
+    "not_sad": ("AU06_r", "AU12_r"),
+    None: (),
+}  # raised, by what a face tells
 RAISED, RAISED_SPREAD = 1.5, 0.3  # intensities of 0 to 5, and their deviation from answer to answer
 
 Cue = str | None

@@ -139,7 +139,9 @@ def _check_sources(name: str, stage: StageConfig, recordings: Examples, corpus: 
     """Tells where a label comes from that the corpus may have and no recording has, if the reader knows."""
     for label in stage.tasks if isinstance(stage, ScoredStage) else ():
         if label not in recordings.labels and (source := corpus.source_of(label)):
-            raise DataError(f"config.stages.{name}.tasks: no recording of {corpus.name} has the label {label!r}; {source}")
+            raise DataError(
+                f"config.stages.{name}.tasks: no recording of {corpus.name} has the label {label!r}; {source}"
+            )
 
 
 def _check_reported(name: str, stage: StageConfig, recordings: Examples, corpus: Corpus) -> None:

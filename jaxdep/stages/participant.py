@@ -24,7 +24,9 @@ def run(config: ParticipantStage, stage: StageRun) -> None:
         table = pd.read_csv(path, usecols=[*keys, "target", *columns], dtype=texts, keep_default_na=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: no decisions to read ({reason}); delete the stage's folder and run it again") from None
+        raise DataError(
+            f"{path}: no decisions to read ({reason}); delete the stage's folder and run it again"
+        ) from None
     table = table[table["split"].isin(config.report)]
     of_participant = table.groupby(keys, sort=False)
     several = of_participant["target"].nunique() > 1
@@ -41,4 +43,6 @@ def run(config: ParticipantStage, stage: StageRun) -> None:
     decided.insert(5, "prediction", np.asarray(classes)[chosen])
     stage.write_csv("predictions.csv", decided)
     count = decided.groupby(["seed", "split"]).size().max() if len(decided) else 0
-    stage.remember(diverged=source.record["diverged"], remark=f"The mean over each participant's recordings; {count} are tested.")
+    stage.remember(
+        diverged=source.record["diverged"], remark=f"The mean over each participant's recordings; {count} are tested."
+    )
