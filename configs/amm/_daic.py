@@ -29,8 +29,8 @@ FACE = ("clnf_aus", "clnf_gaze", "clnf_pose")
 LONGEST = 64  # words of an utterance, and frames of its face
 PROTOCOL = "an utterance has the label of its interview, nobody stands on two sides"
 NOTE = (
-    "The published figures are of utterances, labels and a split of the authors' own, of which none was released: they were "
-    "not measured in this protocol."
+    "The published figures of DAIC are of utterances, labels and a split of the authors' own, of which none was released: they "
+    "were not measured in this protocol."
 )
 
 Named = Mapping[str, tuple[Feature, Arrangement]]
@@ -43,7 +43,7 @@ def features(synthetic: bool) -> dict[str, tuple[Feature, Arrangement]]:
     return {
         "text": (Words(dim=64) if synthetic else Words(**bert), frames),
         "gender": (MetadataWord(dim=16) if synthetic else MetadataWord(**bert), Arrangement(level="vector")),
-        "image": (Tracks(of=FACE, rate_hz=2.0, mask_invalid=True), dataclasses.replace(frames)),
+        "image": (Tracks(of=FACE, rate_hz=1.0 if synthetic else 2.0, mask_invalid=True), dataclasses.replace(frames)),
     }
 
 
@@ -94,6 +94,11 @@ def references(section: str, synthetic: bool) -> dict[str, StageConfig]:
     """Trivial classifiers, that of the gender among them, and a logistic regression; by the stage's name."""
     both = data(features(synthetic), ("text", "image"), synthetic)
     return shared.references_of(both, section, "depressed", "", genders=True)
+
+
+def described(text: str, synthetic: bool) -> str:
+    """An experiment's description; beside published figures with what they are of."""
+    return text if synthetic else f"{text} {NOTE}"
 
 
 def participant(of: str, stage: TrainStage) -> ParticipantStage:

@@ -96,10 +96,11 @@ def get_config(variant: str = "") -> Experiment:
         raise ConfigError(
             f"configs/amm/table3_daic.py:{variant}: there is no such variant; there are {', '.join(known)}"
         )
+    synthetic = variant == "synthetic"
     return shared.experiment(
         "table3_daic",
         ", Table III: AMM and its baselines on DAIC-WOZ",
-        f"Depression of the utterances of interviews, told by AMM and by eight baselines. {daic.NOTE}",
-        variant == "synthetic",
+        daic.described("Depression of the utterances of interviews, told by AMM and by eight baselines.", synthetic),
+        synthetic,
         stages(variant),
     )

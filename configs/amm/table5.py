@@ -77,8 +77,11 @@ def get_config(variant: str = "") -> Experiment:
     return shared.experiment(
         "table5",
         ", Table V: ablations",
-        "Depression of utterances, and of photographs with their texts, told by AMM and by what is left of it without its "
-        f"attentions. {daic.NOTE}",
+        daic.described(
+            "Depression of utterances, and of photographs with their texts, told by AMM and by what is left of it without its "
+            "attentions.",
+            synthetic,
+        ),
         synthetic,
         stages(synthetic),
     )

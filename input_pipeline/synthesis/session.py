@@ -76,7 +76,7 @@ def interview(
     if rng.random() < 0.25:
         floor.say(ELLIE, [["what", "is", "your", "name"]])
         floor.scrub(0.6)
-    beside = remarks or [None] * turns
+    beside: Sequence[str | None] = remarks or [None] * turns
     for (topic, prompt), emotion, remark in zip(wording.agenda(turns, rng), weather, beside, strict=True):
         floor.say(ELLIE, [prompt.split()])
         clauses = wording.answer(topic, participant.negative_share, participant.first_person_share, rng)
