@@ -108,6 +108,6 @@ def participant(of: str, stage: TrainStage) -> ParticipantStage:
         label=f"{stage.label}, by participant",
         section=f"{stage.section}; by participant",
         data=stage.data,
-        tasks={"depressed": Task()},
+        tasks={"depressed": Task(class_weights="equal")},
         metrics=stage.metrics,
     )

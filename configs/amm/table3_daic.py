@@ -52,7 +52,7 @@ def baseline(name: str, variant: str) -> ScoredStage:
     return baselines.row(
         name,
         lambda names: daic.data(known, dict.fromkeys(names), synthetic),
-        {"depressed": Task()},
+        {"depressed": Task(class_weights="equal")},
         synthetic=synthetic,
         picture=face_network(synthetic),
         counted="image",
