@@ -146,6 +146,10 @@ class Corpus(ABC):
         """What to do where no recording of a split has labels; "" where the reader knows of no file that has them."""
         return ""
 
+    def source_of(self, label: str) -> str:
+        """What to do where no recording has a label; "" where the reader knows of no file that would have it."""
+        return ""
+
     def recordings(self) -> list[Recording]:
         """The recordings, in a fixed order, from one scan however often they are asked for.
 

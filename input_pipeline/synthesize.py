@@ -22,6 +22,7 @@ _MEANING = {  # of an option that several corpora have, and the least that it ca
     "seed": ("same seed, same bytes", 0),
     "effect": ("size of the planted effect; 0 plants none", 0),
     "emotion": ("above 0, answers have emotions", 0),
+    "utterance_emotions": ("above 0, each answer is sad or not, and a file says which", 0),
     "duration_s": ("seconds a session", 1),
     "distribution": ("in which of its layouts", None),
     "turns": ("answers or utterances a session", 1),

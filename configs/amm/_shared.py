@@ -100,19 +100,41 @@ def row(
         changes: of the model's fields.
     """
     names, (corpus, said) = MODALITIES[modalities], PROTOCOLS[end]
-    beside = figures if end == OFFICIAL and not synthetic else {}
+    return trained(
+        f"{label}, {said}" if end else label,
+        f"{table}: {said}",
+        tasks,
+        data(corpus, names, synthetic),
+        network(names, synthetic, **changes),
+        Optimizer(name="adam", learning_rate=0.005, weight_decay=1e-5),
+        figures if end == OFFICIAL and not synthetic else {},
+        synthetic,
+    )
+
+
+def trained(
+    label: str,
+    section: str,
+    tasks: Sequence[str],
+    data: Data,
+    model: AMM,
+    optimizer: Optimizer,
+    figures: dict[str, tuple[Published, ...]],
+    synthetic: bool,
+) -> TrainStage:
+    """A network's row, as `row` says, of whatever corpus."""
     return TrainStage(
-        label=f"{label}, {said}" if end else label,
-        section=f"{table}: {said}",
-        data=data(corpus, names, synthetic),
+        label=label,
+        section=section,
+        data=data,
         tasks={task: Task(class_weights="equal") for task in tasks},
         metrics=METRICS,
-        published=beside.get(tasks[0], ()),
-        model=network(names, synthetic, **changes),
-        optimizer=Optimizer(name="adam", learning_rate=0.005, weight_decay=1e-5),
+        published=figures.get(tasks[0], ()),
+        model=model,
+        optimizer=optimizer,
         training=Training(epochs=20 if synthetic else 100, batch_size=64, monitor="loss", epochs_per_call=5),
         further=tuple(
-            Further(label=NAMES[task], against=task, task=task, metrics=METRICS, published=beside.get(task, ()))
+            Further(label=NAMES[task], against=task, task=task, metrics=METRICS, published=figures.get(task, ()))
             for task in tasks[1:]
         ),
     )
@@ -122,18 +144,26 @@ def references(table: str, end: str, task: str, synthetic: bool) -> dict[str, St
     """Trivial classifiers, and a logistic regression on the mean word vector and the mean colours; by the stage's name."""
     corpus, said = PROTOCOLS[end]
     both = data(corpus, MODALITIES["tv"], synthetic)
-    asked: dict[str, Any] = {
-        "tasks": {task: Task(class_weights="equal")},
-        "metrics": METRICS,
-        "section": f"{table}: {said}",
-    }
+    found = references_of(both, f"{table}: {said}", task, f", {said}" if end else "", genders=False)
+    return {f"{name}{end}": stage for name, stage in found.items()}
+
+
+def references_of(both: Data, section: str, task: str, said: str, *, genders: bool) -> dict[str, StageConfig]:
+    """The same of whatever corpus.
+
+    Args:
+        both: of the logistic regression.
+        said: ends the labels.
+        genders: whether the corpus knows them.
+    """
+    asked: dict[str, Any] = {"tasks": {task: Task(class_weights="equal")}, "metrics": METRICS, "section": section}
     found: dict[str, StageConfig] = {
-        **trivial_baselines(both, genders=False, binary=task == "depressed", **asked),
+        **trivial_baselines(both, genders=genders, binary=task == "depressed", **asked),
         "logistic": BaselineStage(kind="logistic", label="Logistic regression, T+V", data=both, **asked),
     }
     for stage in found.values():
-        stage.label = f"{NAMES[task].capitalize()}: {stage.label}" + (f", {said}" if end else "")
-    return {f"{task}_{name}{end}": stage for name, stage in found.items()}
+        stage.label = f"{NAMES[task].capitalize()}: {stage.label}{said}"
+    return {f"{task}_{name}": stage for name, stage in found.items()}
 
 
 def published(source: str, figures: tuple[float, float]) -> tuple[Published, ...]:

@@ -20,6 +20,8 @@ READERS = (
     "mgid:MgidRepaired",
     "recola:Recola",
     "topical_chat:TopicalChat",
+    "utterances:DaicWozUtterances",
+    "utterances:EDaicUtterances",
 )
 _CLASSES: list[type[Corpus]] = [pkgutil.resolve_name(f"{__name__}.{reader}") for reader in READERS]
 CORPORA = {reader.name: reader for reader in _CLASSES}

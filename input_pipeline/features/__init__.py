@@ -17,8 +17,11 @@ from input_pipeline.features.images import ImageEncoder as ImageEncoder
 from input_pipeline.features.images import ImageFeature as ImageFeature
 from input_pipeline.features.images import ImageStates as ImageStates
 from input_pipeline.features.metadata import Metadata as Metadata
+from input_pipeline.features.metadata_word import MetadataWord as MetadataWord
 from input_pipeline.features.mfcc import Mfcc as Mfcc
 from input_pipeline.features.perturbation import Perturbation as Perturbation
+from input_pipeline.features.pixels import GradientPatches as GradientPatches
+from input_pipeline.features.pixels import Pixels as Pixels
 from input_pipeline.features.segmentation import Segmentation as Segmentation
 from input_pipeline.features.spectrogram import SpectrogramImage as SpectrogramImage
 from input_pipeline.features.text import Encoder as Encoder

@@ -71,13 +71,9 @@ class Metadata(Computed):
         return self
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
-        if not any(map(self._text, recordings)):
-            there = sorted({name for one in recordings for name in one.metadata})
-            raise ConfigError(
-                f"field: no recording of the corpus tells its {self.field!r}; there are {', '.join(there) or 'none'}"
-            )
+        check_known(self.field, recordings)
         for recording in recordings:
-            if text := self._text(recording):
+            if text := known_text(self.field, recording):
                 self._category(text, recording)
 
     def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
@@ -93,13 +89,10 @@ class Metadata(Computed):
         self, recordings: Sequence[Recording], *, encoders: Encoders, workers: int
     ) -> Iterator[RecordingFeature]:
         for recording in recordings:
-            text = self._text(recording)
+            text = known_text(self.field, recording)
             index = np.array([self._category(text, recording)] if text else [], np.int32)
             values = np.eye(self.categories, dtype=np.float32)[index] if self.encoding == "one_hot" else index[:, None]
             yield RecordingFeature(values, np.array([len(index)], np.int32))
-
-    def _text(self, recording: Recording) -> str:
-        return recording.metadata.get(self.field, "").strip()
 
     def _category(self, text: str, recording: Recording) -> int:
         if not self.edges:
@@ -116,3 +109,17 @@ class Metadata(Computed):
         if not math.isfinite(number):
             raise DataError(f"recording {recording.id}: its {self.field} {text!r} is no number; correct it")
         return int(np.searchsorted(self.edges, number, side="right"))
+
+
+def known_text(field: str, recording: Recording) -> str:
+    """An entry of a recording's metadata; "" where it has none."""
+    return recording.metadata.get(field, "").strip()
+
+
+def check_known(field: str, recordings: Sequence[Recording]) -> None:
+    """Raises ConfigError where no recording has the entry."""
+    if not any(known_text(field, recording) for recording in recordings):
+        there = sorted({name for one in recordings for name in one.metadata})
+        raise ConfigError(
+            f"field: no recording of the corpus tells its {field!r}; there are {', '.join(there) or 'none'}"
+        )

@@ -80,8 +80,8 @@ class TextFeature(Learnt):
                 yield RecordingFeature(np.concatenate(frames), np.array([len(of_one) for of_one in frames], np.int32))
 
     def texts(self, recording: Recording) -> list[tuple[str, ...]]:
-        """Of each kept segment, the texts whose vectors one after another are its frames."""
-        return [(segment.text,) for segment in self.segmentation.apply(recording)]
+        """Of each of `segments`, the texts whose vectors one after another are its frames."""
+        return [(segment.text,) for segment in self.segments(recording)]
 
     @abc.abstractmethod
     def built_in(self) -> Mapping[str, Callable[[Iterable[str]], Encoder]]:

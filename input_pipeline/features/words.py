@@ -13,11 +13,12 @@ from jaxtyping import Float32
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.features.text import Encoder, TextFeature
-from input_pipeline.recording import Recording
+from input_pipeline.recording import Recording, Segment
 
 Table = Mapping[str, Float32[np.ndarray, " dim"]]  # from a word to its vector
 
 _WORD = re.compile(r"\w+(?:'\w+)*")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|m|d|re|ve|ll))")
 _HEADER = re.compile(rb"\d+ \d+")  # word2vec's first line: how many words, and dim
 _LARGEST = float(np.finfo(np.float32).max)
@@ -39,6 +40,9 @@ class Words(TextFeature):
         checkpoint: of "glove", the file: on each line a word and `dim` numbers with single spaces between them, after
             word2vec's header or without one. Of the others, as the caller's encoder understands it.
         dim: the length of a vector; that of the file's vectors or of the language model's states.
+        by_sentence: whether each sentence of a segment is a segment of its own, so that they can be told apart at the level
+            "segments_frames". One ends at a full stop, or a mark like it, before a space. Words have no times of their own:
+            each has the times of the whole.
     """
 
     version: ClassVar[int] = 1
@@ -46,9 +50,20 @@ class Words(TextFeature):
 
     encoder: Literal["hashing", "glove", "bert", "roberta"] = "hashing"
     dim: int = 300
+    by_sentence: bool = False
+
+    def segments(self, recording: Recording) -> tuple[Segment, ...]:
+        kept = super().segments(recording)
+        if not self.by_sentence:
+            return kept
+        return tuple(dataclasses.replace(one, text=text) for one in kept for text in sentences_of(one.text))
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
         super().check_recordings(recordings)
+        self.check_vectors()
+
+    def check_vectors(self) -> None:
+        """Raises ConfigError where word vectors are asked for whose file is not there."""
         if self.encoder == "glove" and not Path(self.checkpoint).expanduser().exists():
             raise ConfigError(
                 f"checkpoint: {self.checkpoint}: no such file of word vectors, neither here nor in the data folder; give "
@@ -77,6 +92,11 @@ class Words(TextFeature):
 def words_of(text: str) -> list[str]:
     """The words of a text in order, lower-cased: "I don't, Ellie!" -> i, don't, ellie."""
     return _WORD.findall(text.lower().replace("’", "'"))
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text in order, each with its marks: "No. Never!" -> No., Never!; an empty text is one."""
+    return _SENTENCE_END.split(text.strip())
 
 
 def _distinct_words(texts: Iterable[str]) -> list[str]:

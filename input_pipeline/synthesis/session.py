@@ -1,6 +1,7 @@
 """One stand-in interview: who says what and when, the microphone's waveform of it, and its transcript."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -51,13 +52,19 @@ class Session:
 
 
 def interview(
-    participant: Participant, session_id: int, turns: int, seed: int, climate: Mapping[str, float] | None = None
+    participant: Participant,
+    session_id: int,
+    turns: int,
+    seed: int,
+    climate: Mapping[str, float] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Session:
     """The session `session_id`: greeting, `turns` prompts and answers, goodbye. Depends on its arguments alone.
 
     Args:
         climate: the share of answers in each emotion. Such an answer has words of its emotion besides those about the
             topic, and is said in its expression. Without it, answers have no emotion.
+        remarks: of each answer the emotion of the words that it has besides, which the voice does not express.
     """
     rng = np.random.default_rng([seed, 1, session_id])
     weather = chain(turns, climate, PERSISTENCE, rng) if climate else [None] * turns
@@ -69,7 +76,8 @@ def interview(
     if rng.random() < 0.25:
         floor.say(ELLIE, [["what", "is", "your", "name"]])
         floor.scrub(0.6)
-    for (topic, prompt), emotion in zip(wording.agenda(turns, rng), weather, strict=True):
+    beside: Sequence[str | None] = remarks or [None] * turns
+    for (topic, prompt), emotion, remark in zip(wording.agenda(turns, rng), weather, beside, strict=True):
         floor.say(ELLIE, [prompt.split()])
         clauses = wording.answer(topic, participant.negative_share, participant.first_person_share, rng)
         expression = None
@@ -77,6 +85,8 @@ def interview(
             affect = draw_affect(MEANS[emotion], rng)
             clauses += draw_words(affect, 1.0, rng)
             expression = draw_expression(affect, 1.0, rng)
+        if remark is not None:
+            clauses += wording.remarks(itertools.repeat(remark).__next__, rng)
         floor.say(PARTICIPANT, clauses, expression)
         if rng.random() < 0.3:
             floor.say(ELLIE, [wording.backchannel(rng).split()])

@@ -42,24 +42,23 @@ def write_vocal(
 
 def write_face(stem: Path, frames: int, rng: np.random.Generator) -> None:
     """Writes the CLNF files of `frames` video frames: landmarks in 2-d and 3-d, gaze, pose and action units."""
-    time = np.arange(frames) / FACE_RATE_HZ
-    success = rng.random(frames) > 0.02
-    lead = np.stack([np.arange(1, frames + 1), time, np.where(success, 0.95, 0.1), success], axis=1)
+    lead = _lead(frames, rng)
     angle = np.linspace(0, 2 * np.pi, _LANDMARKS, endpoint=False)
     mean_face = np.stack([320 + 80 * np.cos(angle), 240 + 100 * np.sin(angle)])  # [2, 68] pixels
     flat = mean_face.reshape(-1) + drift(frames, 2 * _LANDMARKS, 2.0, rng)
     solid = np.concatenate([mean_face[0] - 320, mean_face[1] - 240, 600 + 20 * np.cos(angle)])
     solid = solid + drift(frames, 3 * _LANDMARKS, 2.0, rng)
-    gaze = np.tile((0.05, 0.1, -0.99), 4) + drift(frames, len(_GAZE), 0.05, rng)
-    pose = np.array((0.0, 0.0, 600.0, 0.1, 0.0, 0.0)) + drift(frames, len(_POSE), 0.05, rng)
-    units = np.abs(drift(frames, len(ACTION_UNITS), 0.6, rng))
-    units[:, 14:] = units[:, 14:] > 0.9
+    movement = _movement(frames, np.zeros((frames, len(ACTION_UNITS))), rng)
     axes_2d, axes_3d = ([f"{axis}{point}" for axis in axes for point in range(_LANDMARKS)] for axes in ("xy", "XYZ"))
     _write_clnf(stem, "features", lead, axes_2d, flat, "%.0f")
     _write_clnf(stem, "features3D", lead, axes_3d, solid, "%.0f")
-    _write_clnf(stem, "gaze", lead, _GAZE, gaze, "%.2f")
-    _write_clnf(stem, "pose", lead, _POSE, pose, "%.2f")
-    _write_clnf(stem, "AUs", lead, ACTION_UNITS, units, "%.1f")
+    _write_movement(stem, lead, movement)
+
+
+def write_expressions(stem: Path, raised: Float[np.ndarray, "frames units"], rng: np.random.Generator) -> None:
+    """Writes gaze, pose and action units anew, of as many frames as `raised` has, which is added to the units."""
+    lead = _lead(len(raised), rng)
+    _write_movement(stem, lead, _movement(len(raised), raised, rng))
 
 
 def write_rows(path: Path, header: str, rows: np.ndarray, formats: Sequence[str], separator: str = ",") -> None:
@@ -75,6 +74,31 @@ def drift(frames: int, columns: int, size: float, rng: np.random.Generator) -> F
     left = position.astype(int)
     weight = (position - left)[:, None]
     return (1 - weight) * knots[left] + weight * knots[left + 1]
+
+
+def _lead(frames: int, rng: np.random.Generator) -> Float[np.ndarray, "frames 4"]:
+    """Number, time, confidence and success of each frame."""
+    success = rng.random(frames) > 0.02
+    time = np.arange(frames) / FACE_RATE_HZ
+    return np.stack([np.arange(1, frames + 1), time, np.where(success, 0.95, 0.1), success], axis=1)
+
+
+def _movement(
+    frames: int, raised: Float[np.ndarray, "frames units"], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gaze, pose and action units."""
+    gaze = np.tile((0.05, 0.1, -0.99), 4) + drift(frames, len(_GAZE), 0.05, rng)
+    pose = np.array((0.0, 0.0, 600.0, 0.1, 0.0, 0.0)) + drift(frames, len(_POSE), 0.05, rng)
+    units = np.abs(drift(frames, len(ACTION_UNITS), 0.6, rng))
+    units[:, 14:] = units[:, 14:] > 0.9
+    return gaze, pose, units + raised
+
+
+def _write_movement(stem: Path, lead: np.ndarray, movement: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    gaze, pose, units = movement
+    _write_clnf(stem, "gaze", lead, _GAZE, gaze, "%.2f")
+    _write_clnf(stem, "pose", lead, _POSE, pose, "%.2f")
+    _write_clnf(stem, "AUs", lead, ACTION_UNITS, units, "%.1f")
 
 
 def _write_clnf(stem: Path, kind: str, lead: np.ndarray, columns: Sequence[str], values: np.ndarray, fmt: str) -> None:

@@ -39,6 +39,7 @@ from jaxdep.config.stages.evaluate import EvaluateStage as EvaluateStage
 from jaxdep.config.stages.extract import ExtractStage as ExtractStage
 from jaxdep.config.stages.fuse import FuseStage as FuseStage
 from jaxdep.config.stages.missing import Missing as Missing
+from jaxdep.config.stages.participant import ParticipantStage as ParticipantStage
 from jaxdep.config.stages.profile import ProfileStage as ProfileStage
 from jaxdep.config.stages.stability import StabilityStage as StabilityStage
 from jaxdep.config.stages.train import Further as Further

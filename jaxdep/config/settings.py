@@ -90,12 +90,14 @@ class StandIn(Config):
 
     Attributes:
         emotion: of interviews: how far the speakers' turns have emotions, which depend on the label (0: they have none).
+        utterance_emotions: of interviews utterance by utterance: how far words and face tell which are sad (0: none is).
     """
 
     sessions: int = 120
     effect: float = 1.0
     seed: int = 0
     emotion: float = 0.0
+    utterance_emotions: float = 0.0
 
 
 @dataclasses.dataclass

@@ -39,6 +39,7 @@ def check(experiment: Experiment, sources: Sources) -> None:
             corpus = sources.check(stage.data)
         if corpus is not None:
             recordings = with_levels(batching.without_features(corpus), stage.data.levels)
+            _check_sources(name, stage, recordings, corpus)
             check_found(name, stage, recordings)
             _check_reported(name, stage, recordings, corpus)
 
@@ -132,6 +133,15 @@ def _parts(stage: ScoredStage, examples: Examples) -> list[dict[str, np.ndarray]
     """Who trains, validates and is tested in each fold; of a drawn validation split, one draw."""
     labels = examples.labels[stage.task]
     return [assign(examples, fold, labels, 0) for fold in divided(examples, stage.data.splits, labels)]
+
+
+def _check_sources(name: str, stage: StageConfig, recordings: Examples, corpus: Corpus) -> None:
+    """Tells where a label comes from that the corpus may have and no recording has, if the reader knows."""
+    for label in stage.tasks if isinstance(stage, ScoredStage) else ():
+        if label not in recordings.labels and (source := corpus.source_of(label)):
+            raise DataError(
+                f"config.stages.{name}.tasks: no recording of {corpus.name} has the label {label!r}; {source}"
+            )
 
 
 def _check_reported(name: str, stage: StageConfig, recordings: Examples, corpus: Corpus) -> None:

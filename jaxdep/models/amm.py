@@ -93,7 +93,7 @@ class Encoder(nnx.Module):
     """Recurrent states of a modality, their attentive pooling, and a knowledge vector beside both (III.B, III.C).
 
     Attributes:
-        state_dim, dim: of what it returns.
+        dim: of the states and of the vector.
     """
 
     def __init__(self, recurrent: BiGRU | GRU, width: int, knowledge: int, config: AMM, *, rngs: nnx.Rngs):

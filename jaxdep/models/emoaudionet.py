@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from input_pipeline.config import ConfigError
 from jaxdep.models import Layout, Masked, ModelConfig, Outputs, Step, keys_of
-from jaxdep.models.layers.convolution import Convolution, Convolution2D
+from jaxdep.models.layers.convolution import Convolution, Convolution2D, check_size
 from jaxdep.models.layers.decision import head_outputs, make_heads
 from jaxdep.models.layers.dense import dropout
 from jaxdep.models.layers.pooling import max_pool, max_pool_2d
@@ -153,13 +153,8 @@ class SpectrogramEncoder(nnx.Module):
         Raises:
             ConfigError: the images are of another size than the config's.
         """
-        x, size = image.values, self.config.image_size
-        if x.shape[1:3] != (size, size):
-            found = "x".join(map(str, x.shape[1:3]))
-            raise ConfigError(
-                f"image_size: the images of {self.config.feature!r} are {found} pixels, expected {size}x{size}"
-            )
-        x = jnp.where(image.mask[:, None, None, None], x, 0)
+        check_size(self.config.feature, image.values, self.config.image_size)
+        x = jnp.where(image.mask[:, None, None, None], image.values, 0)
         convolutions, drawn = iter(self.convolutions), iter(keys)
         for layer in self.layers:
             if layer == "conv":

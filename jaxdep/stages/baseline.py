@@ -19,6 +19,7 @@ from input_pipeline.config import ConfigError
 from jaxdep.config import BaselineStage
 from jaxdep.engine.resident import Viewer
 from jaxdep.stages import PREDICTION_COLUMNS, StageRun
+from jaxdep.stages.visual_words import VisualWords
 
 SEED = 0  # of the drawn validation split where the config asks for one; nothing else here is random
 
@@ -27,21 +28,23 @@ def run(config: BaselineStage, stage: StageRun) -> None:
     """Fits the baseline to the training split and writes predictions.csv under seed 0.
 
     Raises:
-        DataError: the splits cannot be made, or the baseline needs what the corpus does not tell.
+        DataError: the splits cannot be made, or the baseline needs what the corpus does not tell, or more than it has.
     """
     examples, task = stage.examples, config.task
     viewer = Viewer(examples, config.tasks, config.data.splits, config.data.unnormalized)
-    inputs = _inputs(config.kind, examples)
+    inputs = _inputs(config, examples)
+    counted = {name: VisualWords(examples, name, count, SEED) for name, count in config.visual_words.items()}
     labels = examples.labels[task][examples.first_rows]
     known = labels >= 0 if task in examples.classes else np.isfinite(labels)
     tables = [pd.DataFrame(columns=PREDICTION_COLUMNS)]
     for fold in range(viewer.folds):
         units = viewer.view(SEED, fold).units
         train = units["train"].groups[known[units["train"].groups]]
-        model = _MODELS[config.kind]().fit(inputs[train], labels[train])
+        seen = np.concatenate([inputs, *(words.shares(train) for words in counted.values())], axis=1)
+        model = _MODELS[config.kind]().fit(seen[train], labels[train])
         for part in [part for part in ("validation", "test") if part in units]:
             groups = units[part].groups
-            chosen = model.predict(inputs[groups])
+            chosen = model.predict(seen[groups])
             values = np.eye(len(examples.classes[task]))[chosen] if task in examples.classes else chosen[:, None]
             tables.append(stage.predictions(task, part, SEED, groups, values))
     stage.write_csv("predictions.csv", pd.concat(tables, ignore_index=True))
@@ -60,12 +63,14 @@ _MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _inputs(kind: str, examples: Examples) -> Float[np.ndarray, "G D"]:
-    """What the classifier sees of each decision unit."""
-    if kind in ("svm", "logistic"):
-        of_features = [_mean_and_deviation(examples, name) for name in examples.buckets[0].features]
-        return np.concatenate([np.concatenate(pair, 1) if kind == "svm" else pair[0] for pair in of_features], axis=1)
-    if kind == "gender":
+def _inputs(config: BaselineStage, examples: Examples) -> Float[np.ndarray, "G D"]:
+    """What the classifier sees of each decision unit, beside visual words."""
+    if not config.is_trivial:
+        pooled = [name for name in examples.buckets[0].features if name not in config.visual_words]
+        both = config.kind == "svm" and config.deviation
+        found = [part for name in pooled for part in _mean_and_deviation(examples, name)[: 1 + both]]
+        return np.concatenate([np.zeros((len(examples.group_ids), 0)), *found], axis=1)
+    if config.kind == "gender":
         genders = examples.metadata["gender"][examples.first_rows]
         return (genders == np.unique(genders)[0]).astype(np.float64)[:, None]
     return np.zeros((len(examples.group_ids), 1))

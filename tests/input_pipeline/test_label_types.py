@@ -17,7 +17,9 @@ from input_pipeline.synthesis import synthesize
 SMALL: dict[str, dict[str, Any]] = {
     "cmu_mosei": {"sessions": 12},
     "daic_woz": {"sessions": 10, "turns": 2},
+    "daic_woz_utterances": {"sessions": 10, "turns": 2, "utterance_emotions": 1.0},
     "e_daic": {"sessions": 10, "turns": 2},
+    "e_daic_utterances": {"sessions": 10, "turns": 2},
     "iemocap": {"sessions": 10, "turns": 6},
     "librispeech": {"sessions": 8, "turns": 1},
     "mgid": {"sessions": 40},
@@ -37,7 +39,9 @@ def opened(tmp_path: Path) -> Callable[[str], Corpus]:
             for utterance in ("03a01Fa", "08a01Na", "09a01Wa", "10a01Ta"):
                 soundfile.write(tmp_path / f"emodb/wav/{utterance}.wav", np.full(8000, 0.1), 16000)
         else:
-            synthesize(name, tmp_path, workers=1, **SMALL[name])
+            root = synthesize(name, tmp_path, workers=1, **SMALL[name])
+            if name == "e_daic_utterances":  # whose emotions are a file of the user's own
+                (root / "utterance_emotions.csv").write_text("session,turn,emotion\n300,0,sad\n")
         return open_corpus(name, tmp_path)
 
     return open_by_name

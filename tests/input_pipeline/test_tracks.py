@@ -236,3 +236,42 @@ def test_times_of_a_matrix_follow_from_the_audio(tmp_path, wav):
     np.testing.assert_allclose(found.values, matrix[2:4], atol=1e-6)
     with pytest.raises(DataError, match="recording r0: the times of its tracks follow from its audio"):
         Tracks(of=("cnn_resnet",)).extract(dataclasses.replace(one, audio=None))
+
+
+def test_utterances_of_an_interview_read_its_file_once_and_get_what_each_would_alone(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        pose(tmp_path / f"{name}.txt")
+    spans = [(0.0, 0.9), (1.0, 1.4), (2.0, 2.05), (5.0, 6.0)]
+    utterances = [
+        recording(span, name=f"{name}_{number}", clnf_pose=tmp_path / f"{name}.txt")
+        for name in ("a", "b")
+        for number, span in enumerate(spans)
+    ]
+    feature = Tracks(of=("clnf_pose",), mark_valid=True).freeze()
+    alone = [feature.extract(one) for one in utterances]
+    reads = []
+
+    def counted(kind, path, *others):
+        reads.append(path.name)
+        return read_track(kind, path, *others)
+
+    monkeypatch.setattr("input_pipeline.features.tracks.read_track", counted)
+    together = list(feature.compute(utterances, encoders={}, workers=1))
+    assert reads == ["a.txt", "b.txt"]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.lengths, other.lengths)
+
+
+def test_an_utterance_in_which_a_face_is_lost_is_masked_if_asked(tmp_path):
+    lead = np.stack([np.arange(1, 91), (np.arange(90) / 30).round(3), np.ones(90), np.ones(90)], 1)
+    lead[30:60, 3] = 0  # the second second
+    pose(tmp_path / "p.txt", lead=lead)
+    utterances = [recording((start, start + 1.0), clnf_pose=tmp_path / "p.txt") for start in (0.0, 1.0, 2.0, 9.0)]
+    masking = Tracks(of=("clnf_pose",), mask_invalid=True)
+    found = [masking.extract(one) for one in utterances]
+    assert [one.lengths.tolist() for one in found] == [[10], [0], [10], [0]]
+    assert [len(one.values) for one in found] == [10, 0, 10, 0]
+    kept = Tracks(of=("clnf_pose",)).extract(utterances[1])
+    assert kept.lengths.tolist() == [10]
+    assert not kept.values.any()

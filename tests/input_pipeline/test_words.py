@@ -47,6 +47,24 @@ def refusal(feature: Words, *texts: str) -> str:
 # words
 
 
+def test_sentences_are_segments_of_their_own_with_the_times_of_the_whole():
+    feature = Words(dim=16, by_sentence=True)
+    one = recording("No. I never, e.g.; slept!\nDid you?", "", "3.5 hours")
+    found = words_in(*(segment.text for segment in one.segments), feature=feature)
+    assert found.lengths.tolist() == [1, 5, 2, 1, 3]
+    assert [segment.text for segment in feature.segments(one)] == [
+        "No.",
+        "I never, e.g.; slept!",
+        "Did you?",
+        "",
+        "3.5 hours",
+    ]
+    assert [segment.start_s for segment in feature.segments(one)] == [0, 0, 0, 1, 2]
+    np.testing.assert_array_equal(
+        found.values, words_in("No", "I never e.g. slept", "did you", "", "3.5 hours", feature=Words(dim=16)).values
+    )
+
+
 def test_words_are_lower_case_and_keep_their_apostrophes():
     assert words.words_of("I don’t, 'cause MY dogs' bed... is it's?") == [
         "i",

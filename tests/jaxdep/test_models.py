@@ -12,11 +12,13 @@ from flax import nnx
 from input_pipeline.config import ConfigError
 from jaxdep.models import Masked, Step
 from jaxdep.models.amm import AMM
+from jaxdep.models.amm_baselines import HAN, RCNN, BertCNN, BiGRUNetwork, MHABiLSTM, MultimodalDCNN, PictureCNN
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 from jaxdep.models.face_speech import AudioNetwork, FaceSpeechNetwork, VisualNetwork
+from jaxdep.models.multimodal_transformer import MultimodalTransformer
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -43,6 +45,8 @@ _AMM = AMM(
     image="audio", colour="mfcc", hidden=4, image_hidden=3, attention_units=4, heads=2, head_dim=3, task_hidden=4
 )
 _AMM = dataclasses.replace(_AMM, initializer="uniform_0.5")
+_PICTURE = PictureCNN("image", channels=(4, 4, 5), image_size=9, units=6)
+_TRANSFORMER = MultimodalTransformer(image="audio", width=8, heads=2, layers=2, memory_layers=1)
 _VECTOR = MfccCNN(channels=4, pool=2, dropout=0.3)
 MODELS |= {
     "LSTM-CNN, text": dataclasses.replace(_TEXT, feature="audio", bidirectional=False),
@@ -57,6 +61,16 @@ MODELS |= {
     "AMM": _AMM,
     "AMM, literal": dataclasses.replace(_AMM, form="literal"),
     "AMM, no attention": dataclasses.replace(_AMM, inter_modal=False, inter_task=False),
+    "DCNN": MultimodalDCNN(picture=_PICTURE, channels=(4, 5), units=6),
+    "DCNN, clip": MultimodalDCNN(
+        picture=dataclasses.replace(_PICTURE, feature="audio", layout="sequence"), channels=(4, 5), units=6
+    ),
+    "BiGRU": BiGRUNetwork(image="audio", hidden=4, image_hidden=3),
+    "audio, HAN": HAN("audio", hidden=3, attention_units=4),
+    "MHA-BiLSTM": MHABiLSTM(hidden=3, attention_units=4, heads=2),
+    "BERT": BertCNN("text", picture=_PICTURE),
+    "RCNN": RCNN("text", hidden=3, units=5),
+    "transformer": _TRANSFORMER,
 }
 _VISUAL = VisualNetwork(backbone="resnet18", stem=4, widths=(6, 5), dropout=0.3)
 _SPEECH_STREAM = AudioNetwork("audio", hidden=3, units=4, dropout=0.3)
@@ -84,6 +98,11 @@ SLOW = {  # of each, every part is in a model beside it
     "faces",  # compiling it takes half a minute; parity is tested always
     "faces, bottlenecks",
     "faces and speech",
+    "DCNN, clip",
+    "BiGRU",
+    "BERT",
+    "MHA-BiLSTM",
+    "RCNN",
 }
 CASES = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
@@ -130,7 +149,7 @@ def frames(extra):
 
 
 def batch(name, extra=0):
-    lengths = np.array([[9, 5, 7], [6, 8, 0], [4, 0, 0]]) if name.startswith("audio") else np.array([9, 6, 5])
+    lengths = np.array([[9, 5, 7], [6, 8, 0], [4, 0, 0]]) if name.startswith("audio,") else np.array([9, 6, 5])
     features = {"audio": padded(lengths, extra), "text": padded(lengths, extra)}
     features |= {"image": whole((9, 9, INPUTS["image"]), extra), "mfcc": whole((INPUTS["mfcc"],), extra)}
     features["face"] = frames(extra)
@@ -311,6 +330,11 @@ def test_the_bias_is_of_the_distance_from_the_middle_in_any_context(utterances):
         ("AMM", "image", "audio"),
         pytest.param("faces and speech", "visual", "face", marks=pytest.mark.slow),
         pytest.param("faces and speech", "audio", "audio", marks=pytest.mark.slow),
+        ("DCNN", "text", "text"),
+        ("DCNN", "image", "image"),
+        ("BiGRU", "image", "audio"),
+        ("transformer", "text", "text"),
+        ("transformer", "image", "audio"),
     ],
 )
 def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(name, missing, feature):
@@ -350,6 +374,9 @@ def test_images_of_another_size_and_vectors_shorter_than_a_pooling_are_named():
     larger = Masked(jnp.zeros((3, 10, 9, 3)), jnp.ones(3, bool))
     with pytest.raises(ConfigError, match=r"^image_size: the images of 'image' are 10x9 pixels, expected 9x9$"):
         nnx.merge(graphdef, state, copy=True)(features | {"image": larger})
+    dcnn, features = nnx.merge(*built("DCNN")), batch("DCNN")
+    with pytest.raises(ConfigError, match=r"^image_size: the images of 'image' are 10x9 pixels, expected 9x9$"):
+        dcnn(features | {"image": larger})
     with pytest.raises(ConfigError, match=r"^pool: 2 is more than the 1 places of 'mfcc'$"):
         _VECTOR.build({"mfcc": 1}, OUTPUTS, rngs=nnx.Rngs(params=0))
 
@@ -380,6 +407,16 @@ def test_images_of_another_size_and_vectors_shorter_than_a_pooling_are_named():
         (AMM(text="", image=""), r"config\.text: neither text nor image is given; name one of the two features"),
         (AMM(text="", gender="gender"), r"config\.gender: it stands beside text, which is left out"),
         (AMM(heads=0), r"config\.heads: at least 1, found 0"),
+        (MultimodalDCNN(channels=()), r"config\.channels: one convolution or more"),
+        (
+            MultimodalDCNN(picture=PictureCNN(image_size=7)),
+            r"picture\.image_size: .* 6 convolutions leave nothing of 7",
+        ),
+        (BertCNN(picture=PictureCNN(channels=(4, 0))), r"picture\.channels: .* found \(4, 0\)"),
+        (BertCNN(picture=PictureCNN(units=0)), r"picture\.units: at least 1, found 0"),
+        (MHABiLSTM(heads=0), r"config\.heads: at least 1, found 0"),
+        (MultimodalTransformer(layers=0), r"config\.layers: at least 1, found 0"),
+        (MultimodalTransformer(width=36), r"config\.width: an even number that 8 heads divide, found 36"),
         (EmoAudioNet(SpectrogramCNN(dtype="bfloat16")), r"spectrogram\.dtype: set the joint network's"),
     ],
 )

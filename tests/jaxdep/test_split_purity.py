@@ -14,10 +14,12 @@ import pytest
 from input_pipeline.batching import Bucket, Examples, Padded
 from jaxdep import config
 from jaxdep.losses import Squared
+from jaxdep.models.amm_baselines import HAN, MultimodalDCNN, PictureCNN
 from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
+from jaxdep.models.multimodal_transformer import MultimodalTransformer
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -32,6 +34,7 @@ UTTERANCES = EmotionText(text_dim=3, attention_units=3, head_sharpness=(1.0, 0.2
 TEXT = TextNetwork("text", hidden=3, channels=4, units=3, dropout=0.0)
 SPEECH = SpeechNetwork(channels=(4,), hidden=3, units=4, pool=2, dropout=0.0)
 IMAGE = SpectrogramCNN("face", channels=3, pool=2, dropout=0.0, image_size=4)
+PICTURE = PictureCNN("face", channels=(3, 3), image_size=4, units=3)
 VECTOR = MfccCNN("gender", channels=3, pool=2, dropout=0.0)
 MODELS = {
     "direct text": DirectText("text", 3),
@@ -46,6 +49,9 @@ MODELS = {
     "spectrogram CNN": IMAGE,
     "MFCC CNN": VECTOR,
     "EmoAudioNet": EmoAudioNet(IMAGE, VECTOR),
+    "DCNN": MultimodalDCNN(picture=PICTURE, channels=(3,), units=3, dropout=0.0),
+    "HAN": HAN("frames", hidden=3, attention_units=3, dropout=0.0),
+    "transformer": MultimodalTransformer(image="audio", width=4, heads=2, layers=1, memory_layers=1, dropout=0.0),
 }
 QUICK = ("direct text",)  # the others compile for long
 MOVED = ("audio", "text", "frames", "face", "gender", "depressed", "score")

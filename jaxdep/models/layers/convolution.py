@@ -77,6 +77,13 @@ class Convolution2D(nnx.Module):
         return self.joined.biased(correlate(x.astype(dtype), kernel, self.stride))
 
 
+def check_size(feature: str, images: Float[Array, "B H W D"], size: int) -> None:
+    """Raises ConfigError where a feature's images are of another size than a model's `image_size`."""
+    if images.shape[1:3] != (size, size):
+        found = "x".join(map(str, images.shape[1:3]))
+        raise ConfigError(f"image_size: the images of {feature!r} are {found} pixels, expected {size}x{size}")
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def correlate(x: Float[Array, "B H W D"], kernel: Float[Array, "K K D C"], stride: int = 1) -> Float[Array, "B h w C"]:
     """The products of the kernel and the K x K neighbourhood of each place, zeros beyond the edges; K is odd.

@@ -1,4 +1,7 @@
-"""Batch normalisation that sees the valid cells of a batch alone, over all devices that share it."""
+"""Batch normalisation that sees the valid cells of a batch alone, over all devices that share it, and layer normalisation."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -60,6 +63,15 @@ class BatchNorm(nnx.Module):
         self.mean[...] = self.mean[...] + share * (lax.stop_gradient(mean) - self.mean[...])
         self.variance[...] = self.variance[...] + share * (lax.stop_gradient(unbiased) - self.variance[...])
         return mean, variance
+
+
+def layer_norm(dim: int, options: Mapping[str, Any]) -> nnx.LayerNorm:
+    """Normalises each vector by its own mean and variance (Ba et al. 2016), with PyTorch's epsilon.
+
+    `options` are those of `dense.linear`; of an initialiser there is no use.
+    """
+    # E[x^2] - E[x]^2 loses what float32 has of a small variance.
+    return nnx.LayerNorm(dim, epsilon=1e-5, use_fast_variance=False, dtype=options["dtype"], rngs=options["rngs"])
 
 
 def _row(channels: Float[Array, " C"], x: Float[Array, "*cells C"]) -> Array:

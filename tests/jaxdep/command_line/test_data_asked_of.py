@@ -130,3 +130,34 @@ def test_who_is_in_no_split_and_who_has_no_label_is_counted(jaxdep_main, tmp_pat
         ("stand in none of the splits that are used", 1, 17),
         ("have no label 'depressed'", 1, 16),
     ]
+
+
+UTTERANCES = """
+from input_pipeline.batching import Arrangement
+from input_pipeline.features import Words
+from jaxdep.config import BaselineStage, Data, Experiment, StandIn, Task
+
+
+def get_config(variant: str = "") -> Experiment:
+    data = Data(
+        corpus="daic_woz_utterances",
+        stand_in=StandIn(sessions=10),
+        features={"x": Words(dim=8)},
+        arrangements={"x": Arrangement(level="frames")},
+        file_format="array_record",
+    )
+    row = {"data": data, "tasks": {variant: Task()}, "metrics": ("accuracy",)}
+    return Experiment(name="x", title="X", stages={"row": BaselineStage(label="Row", kind="majority", **row)})
+"""
+
+
+def test_where_no_utterance_has_an_emotion_the_line_says_what_to_put_where(tmp_path, jaxdep_main):
+    (tmp_path / "c.py").write_text(UTTERANCES)
+    ended = jaxdep_main("--config=c.py:emotion", "--workdir=run", "--data_dir=data", cwd=tmp_path)
+    assert ended.code == 1
+    assert (
+        "config.stages.row.tasks: no recording of daic_woz_utterances has the label 'emotion'; put a file "
+        in ended.complaint
+    )
+    assert "daic_woz/utterance_emotions.csv there, with the columns session, turn, emotion" in ended.complaint
+    assert jaxdep_main("--config=c.py:depressed", "--workdir=run", "--data_dir=data", cwd=tmp_path).code == 0
