@@ -103,6 +103,7 @@ SLOW = {  # of each, every part is in a model beside it
     "BERT",
     "MHA-BiLSTM",
     "RCNN",
+    "transformer",
 }
 CASES = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
@@ -333,8 +334,8 @@ def test_the_bias_is_of_the_distance_from_the_middle_in_any_context(utterances):
         ("DCNN", "text", "text"),
         ("DCNN", "image", "image"),
         ("BiGRU", "image", "audio"),
-        ("transformer", "text", "text"),
-        ("transformer", "image", "audio"),
+        pytest.param("transformer", "text", "text", marks=pytest.mark.slow),
+        pytest.param("transformer", "image", "audio", marks=pytest.mark.slow),
     ],
 )
 def test_a_missing_modality_adds_a_zero_vector_and_finite_gradients(name, missing, feature):
