@@ -13,6 +13,7 @@ from jaxdep.models.bilstm_cnn import JointNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio
+from jaxdep.models.face_speech import FaceSpeechNetwork, VisualNetwork
 
 STEPS = 2  # in an epoch of the benchmark
 
@@ -56,7 +57,9 @@ class System:
         rng = np.random.default_rng(0)
         values = {name: rng.normal(size=(n, *shape)).astype(np.float32) for name, shape in self.shapes.items()}
         names = np.array([f"r{index}" for index in range(n)])
-        cell = {name: 3 if layout == "image" else 1 for name, layout in self.model.takes().items()}  # axes of one
+        cell = {
+            name: 3 if layout in ("image", "images") else 1 for name, layout in self.model.takes().items()
+        }  # axes of one
         padded = {name: Padded(array, np.ones(array.shape[: -cell[name]], bool)) for name, array in values.items()}
         return Examples(
             buckets=(Bucket(padded, np.arange(n, dtype=np.int32)),),
@@ -95,5 +98,13 @@ SYSTEMS: dict[str, System] = {
         64,
         {"emotion": 6, "depressed": 2},
         "AMM",
+    ),
+    # A frame of each, without augmentation; an optimiser's step of 27 million parameters is part of what is timed.
+    "face_speech": System(
+        FaceSpeechNetwork(VisualNetwork(flip=0.0, degrees=0.0, brightness=0.0)),
+        {"face": (1, 224, 224, 3), "speech": (300, 13)},
+        2,
+        DEPRESSED,
+        "FaceSpeech",
     ),
 }

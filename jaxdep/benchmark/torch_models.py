@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import ResNetConfig, ResNetModel
 
 from jaxdep.models import amm
 from jaxdep.models.bilstm_cnn import JointNetwork as JointNetworkConfig
@@ -17,6 +18,8 @@ from jaxdep.models.depaudionet import DepAudioNet as DepAudioNetConfig
 from jaxdep.models.emoaudionet import EmoAudioNet as EmoAudioNetConfig
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText
 from jaxdep.models.emotion_transfer import EmotionAudio as EmotionAudioConfig
+from jaxdep.models.encoders.resnet import SHAPES
+from jaxdep.models.face_speech import FaceSpeechNetwork
 
 
 class BiLSTM(nn.Module):
@@ -225,3 +228,48 @@ class AMM(nn.Module):
         answers = (self.between[0](first[:, -1], second), self.between[1](second[:, -1], first))
         logits = (head(drop(answer)) for head, answer in zip(self.heads, answers, strict=True))
         return (*logits, words.new_zeros(()))
+
+
+class FaceSpeech(nn.Module):
+    """`FaceSpeechNetwork` without augmentation, its backbone transformers' ResNet."""
+
+    def __init__(self, config: FaceSpeechNetwork, channels: int, dim: int, classes: int):
+        super().__init__()
+        self.config = config
+        visual, audio = config.visual, config.audio
+        shape = SHAPES[visual.backbone]
+        widths = [visual.stem * 2**stage * shape.expansion for stage in range(len(shape.blocks))]
+        self.backbone = ResNetModel(
+            ResNetConfig(
+                num_channels=channels,
+                embedding_size=visual.stem,
+                hidden_sizes=widths,
+                depths=list(shape.blocks),
+                layer_type="basic" if shape.expansion == 1 else "bottleneck",
+            )
+        )
+        self.visual = self._layers(widths[-1], *visual.widths)
+        self.lstm = nn.LSTM(dim, audio.hidden, num_layers=audio.layers, bidirectional=True, batch_first=True)
+        self.audio = self._layers(4 * audio.hidden, audio.units)
+        self.fusion = self._layers(visual.widths[-1] + audio.units, *config.widths)
+        self.head = nn.Linear(config.widths[-1], classes)
+
+    def _layers(self, *widths: int) -> nn.ModuleList:
+        return nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
+
+    def forward(self, faces: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
+        """faces [B, F, H, W, C], speech [B, T, D]."""
+
+        def drop(x: Tensor) -> Tensor:
+            return nn.functional.dropout(x, self.config.visual.dropout, self.training)
+
+        visual = self.backbone(faces.flatten(0, 1).permute(0, 3, 1, 2)).pooler_output.flatten(1)
+        for number, layer in enumerate(self.visual):
+            visual = layer(drop(visual) if number else visual).relu()
+        visual = visual.unflatten(0, faces.shape[:2]).mean(1)
+        states, _ = self.lstm(speech)
+        audio = self.audio[0](torch.cat([states.mean(1), states.std(1, correction=0)], 1)).relu()
+        joint = torch.cat([drop(visual), drop(audio)], 1)
+        for layer in self.fusion:
+            joint = layer(joint).relu()
+        return self.head(joint), faces.new_zeros(())

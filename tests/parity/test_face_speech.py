@@ -17,6 +17,7 @@ from jaxdep.models.layers.pooling import max_pool_overlapping
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+torch_models = pytest.importorskip("jaxdep.benchmark.torch_models")
 
 B, F, SIZE, T, DIM, STEM = 4, 2, 33, 7, 5, 8
 TARGET = np.array([0, 1, 1, 0])
@@ -28,15 +29,19 @@ CONFIG = FaceSpeechNetwork(
 INPUTS = {"face": 3, "speech": DIM}
 
 
-def resnet(depth, **changes):
-    """A random one of transformers', whose statistics, scales and shifts matter; its blocks' sums stay of one size."""
+def resnet(depth):
+    """A random one of transformers'."""
     shape = SHAPES[depth]
     fields = {
         "hidden_sizes": [64 * 2**stage * shape.expansion for stage in range(4)],
         "depths": list(shape.blocks),
         "layer_type": "basic" if shape.expansion == 1 else "bottleneck",
     }
-    model = transformers.ResNetModel(transformers.ResNetConfig(**fields | changes))
+    return randomized(transformers.ResNetModel(transformers.ResNetConfig(**fields)))
+
+
+def randomized(model):
+    """The model with statistics, scales and shifts that matter."""
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -133,29 +138,15 @@ def test_overlapping_maxima_and_their_gradient_are_those_of_max_pool2d(size, str
     np.testing.assert_allclose(back(gradient)[0], np.moveaxis(images.grad.numpy(), 1, -1), atol=1e-6)
 
 
-class Network(torch.nn.Module):
-    """The joint network in PyTorch's own layers."""
-
-    def __init__(self):
-        super().__init__()
-        linear = torch.nn.Linear
-        self.backbone = resnet("resnet18", embedding_size=STEM, hidden_sizes=[STEM, 2 * STEM, 4 * STEM, 8 * STEM])
-        self.visual = torch.nn.Sequential(linear(8 * STEM, 9), torch.nn.ReLU(), linear(9, 7), torch.nn.ReLU())
-        self.lstm = torch.nn.LSTM(DIM, 3, num_layers=2, bidirectional=True, batch_first=True)
-        self.audio = torch.nn.Sequential(linear(12, 4), torch.nn.ReLU())
-        self.fusion = torch.nn.Sequential(linear(11, 8), torch.nn.ReLU(), linear(8, 6), torch.nn.ReLU())
-        self.head = linear(6, 2)
-        for name, parameter in self.lstm.named_parameters():
-            if name.startswith("bias_hh"):  # adds to the other bias, and would be trained twice
-                parameter.data.zero_()
-                parameter.requires_grad_(False)
-
-    def forward(self, faces, speech):
-        vectors = self.backbone(faces.reshape(-1, *faces.shape[2:])).pooler_output.flatten(1)
-        visual = self.visual(vectors).reshape(*faces.shape[:2], -1).mean(1)
-        states, _ = self.lstm(speech)
-        audio = self.audio(torch.cat([states.mean(1), states.std(1, correction=0)], -1))
-        return self.head(self.fusion(torch.cat([visual, audio], -1)))
+def in_torch():
+    """The network of the benchmark, without the second bias of an LSTM, which adds to the first."""
+    network = torch_models.FaceSpeech(CONFIG, 3, DIM, 2)
+    randomized(network.backbone)
+    for name, parameter in network.lstm.named_parameters():
+        if name.startswith("bias_hh"):
+            parameter.data.zero_()
+            parameter.requires_grad_(False)
+    return network
 
 
 def of_linear(layer):
@@ -181,17 +172,17 @@ def as_ours(network, folder):
     return {
         "visual": {
             "backbone": resnet_parameters(str(folder), "resnet18", STEM),
-            "layers": {index: of_linear(network.visual[2 * index]) for index in range(2)},
+            "layers": {index: of_linear(layer) for index, layer in enumerate(network.visual)},
         },
         "audio": {"recurrent": {"layers": cells}, "layer": of_linear(network.audio[0])},
-        "fusion": {index: of_linear(network.fusion[2 * index]) for index in range(2)},
+        "fusion": {index: of_linear(layer) for index, layer in enumerate(network.fusion)},
         "heads": {"t": of_linear(network.head)},
     }
 
 
 def test_three_steps_of_adam_and_the_evaluation_behind_them(tmp_path):
     torch.manual_seed(0)
-    theirs = Network()
+    theirs = in_torch()
     given = as_ours(theirs, tmp_path)
     model = filled(CONFIG.build(INPUTS, {"t": 2}, rngs=nnx.Rngs(params=0)), given)
     graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
@@ -220,7 +211,7 @@ def test_three_steps_of_adam_and_the_evaluation_behind_them(tmp_path):
     torch_adam = torch.optim.Adam([p for p in theirs.parameters() if p.requires_grad], lr=1e-3, eps=1e-4)
     for index in range(3):
         of_params, (found, statistics) = gradient(params, statistics, features(index))
-        expected = theirs(torch.tensor(np.moveaxis(faces[index], -1, 2).copy()), torch.tensor(speech[index]))
+        expected = theirs(torch.tensor(faces[index]), torch.tensor(speech[index]))[0]
         np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-5 if index == 0 else 1e-4)
         torch_adam.zero_grad()
         torch.nn.functional.cross_entropy(expected, torch.from_numpy(TARGET)).backward()
@@ -229,7 +220,7 @@ def test_three_steps_of_adam_and_the_evaluation_behind_them(tmp_path):
         params = optax.apply_updates(params, updates)
     after = as_ours(theirs.eval(), tmp_path)
     model = nnx.merge(graphdef, params, statistics)
-    expected = theirs(torch.tensor(np.moveaxis(faces[0], -1, 2).copy()), torch.tensor(speech[0]))
+    expected = theirs(torch.tensor(faces[0]), torch.tensor(speech[0]))[0]
     np.testing.assert_allclose(model(features(0)).logits["t"], expected.detach().numpy(), atol=2e-4)
     far = jax.tree.map(lambda x, y: float(np.abs(x - y).max()), nnx.to_pure_dict(nnx.state(model)), after)
     assert max(jax.tree.leaves(far)) < 2e-3, far

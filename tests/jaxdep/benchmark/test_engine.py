@@ -55,7 +55,10 @@ def test_every_system_has_examples_that_its_model_takes(name):
     for feature, (values, mask) in features.items():
         assert values.shape == (STEPS * system.batch_size, *system.shapes[feature])
         assert mask.all()
-        assert mask.ndim == {"vector": 1, "image": 1, "sequence": 2, "sequences": 3}[system.model.takes()[feature]]
+        assert (
+            mask.ndim
+            == {"vector": 1, "image": 1, "images": 2, "sequence": 2, "sequences": 3}[system.model.takes()[feature]]
+        )
 
 
 @pytest.mark.slow
