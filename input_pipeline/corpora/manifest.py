@@ -80,6 +80,21 @@ def manifest_label_types(
     return types
 
 
+def read_manifest(file: Path) -> tuple[tuple[str, ...], list[Row]]:
+    """The columns and rows of a manifest as they stand there; what they say is not checked.
+
+    Raises:
+        DataError: the file is not there, or is no table of a manifest's kind.
+    """
+    _check_file(file)
+    return _READERS[file.suffix.lower()](file)
+
+
+def is_question(rows: Sequence[Row]) -> bool:
+    """Whether the rows of an id are the interviewer's turn of a dialogue, which is no recording."""
+    return bool(_cell(rows[0], "dialogue")) and all(_cell(row, "speaker") == INTERVIEWER for row in rows)
+
+
 class Manifest(Corpus):
     """The reader of a manifest; its file's name without the suffix names the corpus.
 
@@ -93,12 +108,7 @@ class Manifest(Corpus):
         Raises:
             DataError: no such file; its suffix is not .csv, .jsonl or .ndjson; a label's type or name cannot be.
         """
-        if not file.is_file():
-            raise DataError(
-                f"{file}: no such manifest; name a .csv or .jsonl file, absolute or relative to the data folder"
-            )
-        if file.suffix.lower() not in _READERS:
-            raise DataError(f"{file}: a manifest is one of {', '.join(_READERS)}; convert the file")
+        _check_file(file)
         super().__init__(file.parent)
         self.file = file
         self.name = manifest_name(file)
@@ -109,7 +119,7 @@ class Manifest(Corpus):
         try:
             columns, rows = _READERS[self.file.suffix.lower()](self.file)
             labels = (*self.classes, *self.scores)
-            own = [row for row in rows if not _is_question([row])]  # of a question a split says nothing
+            own = [row for row in rows if not is_question([row])]  # of a question a split says nothing
             if warnings := suspicions(self.file, columns, own, RESERVED, labels):
                 yield Scanned(self.file.name, None, tuple(warnings))
             require_columns(self.file, columns, (*_REQUIRED, *labels))
@@ -126,7 +136,7 @@ class Manifest(Corpus):
         for identifier, own in by_id.items():
             if identifier in faults:
                 yield Scanned(identifier, None, (as_finding(faults[identifier]),))
-            elif not _is_question(own):
+            elif not is_question(own):
                 yield self._scanned(identifier, own, columns, splits, dialogues)
 
     def _scanned(
@@ -179,7 +189,7 @@ class Manifest(Corpus):
             what = f"turn {turn} of dialogue {name!r} stands on line {turns[number].line} too; number the turns anew"
             raise self._fault(first, "duplicate-turn", what)
         turns[number] = _Turn(first.line, " ".join(filter(None, map(self._text, rows))))
-        if _is_question(rows):
+        if is_question(rows):
             return
         self._check_split("dialogue", first, spoken_in, "its turns are context of one another, keep it in one")
 
@@ -332,13 +342,17 @@ class Manifest(Corpus):
         return RuleError(rule, f"{self.file}, line {row.line}: {what}")
 
 
+def _check_file(file: Path) -> None:
+    if not file.is_file():
+        raise DataError(
+            f"{file}: no such manifest; name a .csv or .jsonl file, absolute or relative to the data folder"
+        )
+    if file.suffix.lower() not in _READERS:
+        raise DataError(f"{file}: a manifest is one of {', '.join(_READERS)}; convert the file")
+
+
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Zl", "Zp")
-
-
-def _is_question(rows: Sequence[Row]) -> bool:
-    """Whether the rows of an id are the interviewer's turn of a dialogue, which is no recording."""
-    return bool(_cell(rows[0], "dialogue")) and all(_cell(row, "speaker") == INTERVIEWER for row in rows)
 
 
 def _cell(row: Row, column: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from input_pipeline.corpora.mgid_table import SPLITS, Item, counted
+from input_pipeline.grouping import connected
 from input_pipeline.recording import Finding
 
 _SHARED = {"url": "image addresses", "text": "texts", "title": "titles of rows without a text"}
@@ -34,20 +35,8 @@ def groups_of(items: Sequence[Item], *, within_splits: bool) -> list[int]:
     Args:
         within_splits: what rows of two splits share does not count.
     """
-    first: dict[tuple[str, ...], int] = {}
-    parent = list(range(len(items)))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
-    for place, item in enumerate(items):
-        for key in keys_of(item).items():
-            ends = root(place), root(first.setdefault((item.split if within_splits else "", *key), place))
-            parent[max(ends)] = min(ends)
-    return [root(place) for place in range(len(items))]
+    keys = [[(item.split if within_splits else "", *key) for key in keys_of(item).items()] for item in items]
+    return connected(keys)
 
 
 def repaired(items: Sequence[Item]) -> list[Item]:
