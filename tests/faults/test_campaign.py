@@ -42,6 +42,7 @@ STAND_INS = {
     "librispeech": {"sessions": 8, "turns": 2},
     "mgid": {"sessions": 40},
     "recola": {"sessions": 6, "duration_s": 5},
+    "talking_faces": {"sessions": 20, "duration_s": 1},
     "topical_chat": {"sessions": 20, "turns": 5},
 }
 

@@ -20,11 +20,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "daic_woz_utterances": {"sessions": 10, "turns": 2, "utterance_emotions": 1.0},
     "e_daic": {"sessions": 10, "turns": 2},
     "e_daic_utterances": {"sessions": 10, "turns": 2},
+    "emotion_faces": {"sessions": 20, "duration_s": 1},
     "iemocap": {"sessions": 10, "turns": 6},
     "librispeech": {"sessions": 8, "turns": 1},
     "mgid": {"sessions": 40},
     "mgid_repaired": {"sessions": 40},
     "recola": {"sessions": 6, "duration_s": 5},
+    "talking_faces": {"sessions": 20, "duration_s": 1},
     "topical_chat": {"sessions": 20, "turns": 5},
 }
 

@@ -224,8 +224,9 @@ def test_label_types_are_a_manifests_alone(tmp_path):
 def test_an_unknown_corpus_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(
         DataError,
-        match=r"known are cmu_mosei, daic_woz, e_daic, emodb, iemocap, librispeech, mgid, mgid_repaired, recola, "
-        r"topical_chat, daic_woz_utterances, e_daic_utterances, manifest:FILE\.csv; did you mean 'daic_woz'",
+        match=r"known are cmu_mosei, daic_woz, e_daic, emodb, emotion_faces, iemocap, librispeech, mgid, mgid_repaired, "
+        r"recola, talking_faces, topical_chat, daic_woz_utterances, e_daic_utterances, manifest:FILE\.csv; "
+        r"did you mean 'daic_woz'",
     ):
         open_corpus("daic-woz", tmp_path)
 
