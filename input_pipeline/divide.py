@@ -106,7 +106,7 @@ def _draw(manifest: Path, strata: Mapping[str, str], shares: Mapping[str, float]
     """The split of each unit: the later splits are drawn one after another, and the first is what remains."""
     rest, (first, *later) = sorted(strata), list(shares)
     sizes = np.diff(np.rint(np.cumsum(list(shares.values())) * len(rest)).astype(int), prepend=0).tolist()
-    split_of = {}
+    split_of: dict[str, str] = {}
     for split, size in zip(later, sizes[1:], strict=True):
         try:
             rest, drawn = train_test_split(

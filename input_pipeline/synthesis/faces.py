@@ -201,7 +201,7 @@ def _mouth(drawing: UInt8[np.ndarray, "fine fine rgb"], face: Face, look: Look, 
 
 def _posed(drawing: UInt8[np.ndarray, "fine fine rgb"], look: Look) -> UInt8[np.ndarray, "fine fine rgb"]:
     turned = cv2.getRotationMatrix2D((_FINE / 2, _FINE / 2), -look.roll_degrees, 1.0)
-    turned[:, 2] += 0.5 * _FINE * np.array(look.shift)
+    turned[:, 2] = turned[:, 2] + 0.5 * _FINE * np.array(look.shift)
     return cv2.warpAffine(drawing, turned, (_FINE, _FINE), borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -83,16 +83,17 @@ class Volunteer:
 def draw_volunteers(count: int, effect: float, seed: int) -> list[Volunteer]:
     """The participants, in an order that says nothing; the same for the same arguments.
 
-    Half of each split is depressed, and half of each label in it are women, up to one.
+    Half of each split is depressed, and half of each label in it are women, either up to one.
     """
     rng = np.random.default_rng([seed, 0])
-    cells = []
+    cells: list[tuple[str, bool, bool]] = []
     for split, size in _sizes(count).items():
-        depressed = (size + int(rng.integers(2))) // 2 if size % 2 else size // 2
+        depressed = (size + int(rng.integers(2))) // 2
         for label, of_label in ((True, depressed), (False, size - depressed)):
             women = rng.permutation((np.arange(of_label) + rng.integers(2)) % 2 == 0)
             cells += [(split, label, bool(female)) for female in women]
-    return [_volunteer(place, *cells[index], effect, rng) for place, index in enumerate(rng.permutation(count))]
+    order = rng.permutation(count).tolist()
+    return [_volunteer(place, cells[index], effect, rng) for place, index in enumerate(order)]
 
 
 def bayes_accuracy(effect: float, modality: Modality) -> float:
@@ -128,9 +129,9 @@ def _sizes(count: int) -> dict[str, int]:
     return sizes | {"train": sizes["train"] + count - sum(sizes.values())}
 
 
-def _volunteer(
-    place: int, split: str, depressed: bool, female: bool, effect: float, rng: np.random.Generator
-) -> Volunteer:
+def _volunteer(place: int, cell: tuple[str, bool, bool], effect: float, rng: np.random.Generator) -> Volunteer:
+    """Somebody of a cell: the split, the label, and whether it is a woman."""
+    split, depressed, female = cell
     severity = str(rng.choice(list(SEVERITIES), p=[one.share for one in SEVERITIES.values()])) if depressed else HEALTHY
     scale = effect * SEVERITIES[severity].factor if depressed else 0.0
     return Volunteer(
