@@ -11,10 +11,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import absl.logging
@@ -24,10 +23,11 @@ import tensorflow_datasets as tfds
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
 from input_pipeline.features import Computed, Dtype, Encoders, RecordingFeature
-from input_pipeline.left_out import LeftOut
+from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
 from input_pipeline.scratch import scratch_folder
+from input_pipeline.tensorflow import load_tensorflow as load_tensorflow
 
 FileFormat = Literal["tfrecord", "array_record"]
 SPLIT = "recordings"  # TFDS's only split: the corpus's own splits are a field of the examples
@@ -94,12 +94,15 @@ def ensure(
     target = features_dir / corpus.name / _folder_name(feature, description)
     if target.is_dir():
         return target
-    results = extract(feature, recordings, encoders=encoders, workers=workers)
-    examples = (
-        _example(recording, feature.segments(recording), result)
-        for recording, result in zip(recordings, results, strict=True)
-    )
-    store(description, examples, target)
+    skipped: list[tuple[int, int]] = []
+
+    def examples() -> Iterator[dict[str, Any]]:
+        results = extract(feature, recordings, encoders=encoders, workers=workers)
+        for recording, result in zip(recordings, results, strict=True):
+            skipped.append((result.skipped, result.skipped + len(result.values)))
+            yield _example(recording, feature.segments(recording), result)
+
+    store(description, examples(), target, lambda: counted("frames", feature.skips, skipped))
     return target
 
 
@@ -124,8 +127,16 @@ def check(feature: Computed, corpus: Corpus) -> None:
     feature.check_recordings(recordings)
 
 
-def store(description: Description, examples: Iterable[Mapping[str, Any]], target: Path) -> None:
+def store(
+    description: Description,
+    examples: Iterable[Mapping[str, Any]],
+    target: Path,
+    skipped: Callable[[], tuple[LeftOut, ...]] = tuple,
+) -> None:
     """Writes a feature set that `reading.read` reads: one example a recording, with the fields of `reading.Stored`.
+
+    Args:
+        skipped: what else turned out to be left out; asked when the last example is written.
 
     Raises:
         DataError: the folder cannot be written.
@@ -133,7 +144,7 @@ def store(description: Description, examples: Iterable[Mapping[str, Any]], targe
     watched = _Watched(examples)
     try:
         with scratch_folder(target) as scratch:
-            _rename(_write(description, watched, scratch), target)
+            _rename(_write(description, watched, scratch, skipped), target)
     except OSError as error:
         if error is watched.failure:
             raise
@@ -204,21 +215,6 @@ def label_value(
     raise DataError(
         f"recording {recording_id}: label {value!r} of task {task!r} is none of {', '.join(names)}; correct the label"
     )
-
-
-def load_tensorflow() -> ModuleType:
-    """TensorFlow, imported late because it takes seconds, without its log, and kept off the GPU, which is JAX's.
-
-    Raises:
-        ImportError: it is not installed.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # nothing is computed here, and it announces itself otherwise
-    import tensorflow as tf
-
-    with contextlib.suppress(RuntimeError):  # the caller has used TensorFlow before, and decided
-        tf.config.set_visible_devices([], "GPU")
-    return tf
 
 
 @contextlib.contextmanager
@@ -380,7 +376,9 @@ def _example(recording: Recording, segments: Sequence[Segment], result: Recordin
     }
 
 
-def _write(description: Description, examples: _Watched, scratch: Path) -> Path:
+def _write(
+    description: Description, examples: _Watched, scratch: Path, skipped: Callable[[], tuple[LeftOut, ...]]
+) -> Path:
     """Writes the dataset below `scratch` and returns its folder. Raises OSError where the disk refuses."""
     try:
         load_tensorflow()
@@ -401,6 +399,7 @@ def _write(description: Description, examples: _Watched, scratch: Path) -> Path:
                 raise
             raise OSError(str(error)) from error
     folder = Path(shards.data_dir)
+    description = dataclasses.replace(description, left_out=(*description.left_out, *skipped()))
     fields = json.loads(json.dumps(dataclasses.asdict(description)))
     (folder / _SIDECAR).write_text(json.dumps(fields | {_DIGEST: _digest(fields)}, indent=1), encoding="utf-8")
     return folder

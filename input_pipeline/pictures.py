@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import UInt8
+
 from input_pipeline.errors import RuleError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+Picture = UInt8[np.ndarray, "height width 3"]  # red, green and blue
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # others, as EPS, are run by programs of their own
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")

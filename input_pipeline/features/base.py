@@ -30,10 +30,12 @@ class RecordingFeature(NamedTuple):
         values: the frames of all segments, one segment after another, each of the feature's `shape`.
         lengths: how many of the frames each segment has; at least one. They are all 0 where the recording lacks the
             feature: it is masked there.
+        skipped: so many further frames were looked at and left out, for the reason that the feature's `skips` tells.
     """
 
     values: Num[np.ndarray, " frames *shape"]
     lengths: Int32[np.ndarray, " segments"]
+    skipped: int = 0
 
 
 @dataclasses.dataclass
@@ -68,10 +70,12 @@ class Computed(Feature, abc.ABC):
 
     Attributes:
         reads_audio: whether it depends on the recordings' waveforms.
+        skips: why frames are `RecordingFeature.skipped`, the sentence's verb first ("have no face and are skipped").
         segmentation: which stretches of a recording are its segments.
     """
 
     reads_audio: ClassVar[bool] = True
+    skips: ClassVar[str] = ""
 
     segmentation: Segmentation = dataclasses.field(default_factory=Segmentation)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
@@ -16,9 +16,8 @@ from input_pipeline.features.base import Computed, Encoders, Learnt, PerRecordin
 from input_pipeline.features.segmentation import Segmentation
 from input_pipeline.features.windows import whole
 from input_pipeline.left_out import LeftOut, counted
+from input_pipeline.pictures import Picture
 from input_pipeline.recording import Recording, Segment
-
-Picture = UInt8[np.ndarray, "height width 3"]  # red, green and blue
 
 # From pictures of any size to their vectors, in their order; not all of them are in memory at once.
 ImageEncoder = Callable[[Iterable[Picture]], Iterator[Float[np.ndarray, " dim"]]]
@@ -28,8 +27,42 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # whose co
 
 
 @dataclasses.dataclass
-class ImageFeature(Computed):
-    """Base of the features of pictures, one vector for each, of the recording as a whole.
+class OfPictures(Computed):
+    """Base of the features of pictures, of the recording as a whole; a recording without them is masked."""
+
+    reads_audio: ClassVar[bool] = False
+
+    def check(self) -> None:
+        if self.segmentation != Segmentation():
+            raise ConfigError("segmentation: pictures are of the whole recording; leave the segmentation out")
+
+    def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
+        """The recordings without pictures."""
+        (kind,) = self.reads_tracks
+        missing = ((int(kind not in recording.tracks), 1) for recording in recordings)
+        return counted("recordings", f"have no {kind} and are masked", missing)
+
+    def segments(self, recording: Recording) -> tuple[Segment, ...]:
+        """One, the whole recording."""
+        return whole(recording.segments or (Segment(0.0, 0.0),))
+
+    def check_recordings(self, recordings: Sequence[Recording]) -> None:
+        (kind,) = self.reads_tracks
+        if not any(kind in recording.tracks for recording in recordings):
+            there = sorted({name for recording in recordings for name in recording.tracks})
+            raise ConfigError(
+                f"{self._asked}: no recording has a file {kind!r}; there are {', '.join(there) or 'none'}"
+            )
+
+    @property
+    def _asked(self) -> str:
+        """What of the config asks for the file."""
+        return "kind"
+
+
+@dataclasses.dataclass
+class ImageFeature(OfPictures):
+    """Base of the features of pictures that have one vector for each.
 
     Pictures are RGB, turned as their EXIF data say; transparency is not regarded. A recording without them is masked.
 
@@ -39,8 +72,6 @@ class ImageFeature(Computed):
         zones: an image is divided into so many pictures from top to bottom, of equal heights or, where they do not divide,
             the upper ones a row higher. A frame is one picture.
     """
-
-    reads_audio: ClassVar[bool] = False
 
     of: Literal["image", "video"] = "image"
     zones: int = 1
@@ -54,24 +85,12 @@ class ImageFeature(Computed):
             raise ConfigError(f"zones: expected 1 or more, found {self.zones!r}")
         if self.of == "video" and self.zones != 1:
             raise ConfigError(f"zones: has a meaning for of='image' alone, found {self.zones!r} of='video'")
-        if self.segmentation != Segmentation():
-            raise ConfigError("segmentation: pictures are of the whole recording; leave the segmentation out")
+        super().check()
 
     def check_recordings(self, recordings: Sequence[Recording]) -> None:
-        if not any(self.of in recording.tracks for recording in recordings):
-            there = sorted({kind for recording in recordings for kind in recording.tracks})
-            raise ConfigError(f"of: no recording has a file {self.of!r}; there are {', '.join(there) or 'none'}")
+        super().check_recordings(recordings)
         for recording in recordings:
             self._files(recording)
-
-    def left_out(self, recordings: Sequence[Recording]) -> tuple[LeftOut, ...]:
-        """The recordings without pictures."""
-        missing = ((int(self.of not in recording.tracks), 1) for recording in recordings)
-        return counted("recordings", f"have no {self.of} and are masked", missing)
-
-    def segments(self, recording: Recording) -> tuple[Segment, ...]:
-        """One, the whole recording."""
-        return whole(recording.segments or (Segment(0.0, 0.0),))
 
     def count(self, recording: Recording) -> int:
         """How many pictures there are; nothing is opened."""
@@ -84,7 +103,7 @@ class ImageFeature(Computed):
             DataError: a file cannot be read, or is too low for so many zones.
         """
         for path in self._files(recording):
-            picture = _read(path, recording)
+            picture = read_picture(path, recording)
             if len(picture) < self.zones:
                 raise DataError(
                     f"recording {recording.id}: {path} is {len(picture)} pixels high, and zones={self.zones} are asked "
@@ -103,13 +122,11 @@ class ImageFeature(Computed):
                 f"recording {recording.id}: {path} is no folder; a clip is read from a folder of its frames, as "
                 "`ffmpeg -i clip.mp4 frames/%06d.png` writes them"
             )
-        visible = (file for file in path.iterdir() if not file.name.startswith("."))
-        frames = [file for file in visible if file.suffix.lower() in _SUFFIXES]
-        if not frames:
-            raise DataError(
-                f"recording {recording.id}: {path} has no frame; files of {', '.join(_SUFFIXES)} are frames"
-            )
-        return sorted(frames, key=_by_number)
+        return frame_files(path, recording)
+
+    @property
+    def _asked(self) -> str:
+        return "of"
 
 
 @dataclasses.dataclass
@@ -196,12 +213,30 @@ class HsvHistogram(ImageFeature, PerRecording):
         return (counts / len(pixels)).astype(np.float32).ravel()
 
 
+def frame_files(folder: Path, recording: Recording) -> list[Path]:
+    """The images in a folder by their suffixes, in the order of their names, where numbers count by their value.
+
+    Raises:
+        DataError: there is none.
+    """
+    visible = (file for file in folder.iterdir() if not file.name.startswith("."))
+    frames = [file for file in visible if file.suffix.lower() in _SUFFIXES]
+    if not frames:
+        raise DataError(f"recording {recording.id}: {folder} has no frame; files of {', '.join(_SUFFIXES)} are frames")
+    return sorted(frames, key=_by_number)
+
+
 def _by_number(path: Path) -> list[tuple[int, str]]:
     """A key that has frame_2 before frame_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _read(path: Path, recording: Recording) -> Picture:
+def read_picture(path: Path, recording: Recording) -> Picture:
+    """One picture, turned as its EXIF data say; transparency is not regarded.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     from PIL import Image, ImageOps
 
     try:
