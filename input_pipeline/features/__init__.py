@@ -10,6 +10,7 @@ from input_pipeline.features.base import Feature as Feature
 from input_pipeline.features.base import Learnt as Learnt
 from input_pipeline.features.base import PerRecording as PerRecording
 from input_pipeline.features.base import RecordingFeature as RecordingFeature
+from input_pipeline.features.cleaning import Cleaning as Cleaning
 from input_pipeline.features.extracted import Extracted as Extracted
 from input_pipeline.features.faces import FaceCrops as FaceCrops
 from input_pipeline.features.fbank import LogMel as LogMel
@@ -20,6 +21,7 @@ from input_pipeline.features.images import ImageStates as ImageStates
 from input_pipeline.features.metadata import Metadata as Metadata
 from input_pipeline.features.metadata_word import MetadataWord as MetadataWord
 from input_pipeline.features.mfcc import Mfcc as Mfcc
+from input_pipeline.features.mfcc import MfccFrames as MfccFrames
 from input_pipeline.features.perturbation import Perturbation as Perturbation
 from input_pipeline.features.pixels import GradientPatches as GradientPatches
 from input_pipeline.features.pixels import Pixels as Pixels

@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
+from input_pipeline.features.cleaning import Cleaning
 from input_pipeline.features.sound import require_audio, waveforms
 from input_pipeline.recording import Recording
 
@@ -36,6 +37,7 @@ class LogMel(PerRecording):
     80 dimensions of Wu, Wu and Yu, "Climate and Weather" (ICASSP 2022), section 2.1.
 
     Attributes:
+        cleaning: of the recording's speech, before it is framed.
         deltas: how many orders of derivatives follow the filters.
         high_hz: the upper edge of the last filter (0: half of `rate_hz`).
         pool_frames: so many consecutive frames of a segment become their mean, one vector; the last of a segment is the
@@ -55,11 +57,16 @@ class LogMel(PerRecording):
     rate_hz: int = 16000
     pool_frames: int = 1
     normalize: Literal["none", "recording"] = "recording"
+    cleaning: Cleaning = dataclasses.field(default_factory=Cleaning)
 
     @property
     def dim(self) -> int:
         """The length of one frame's vector."""
         return self.n_mels * (1 + self.deltas)
+
+    def static(self, bands: Float64[np.ndarray, "n_mels frames"]) -> Float64[np.ndarray, "static frames"]:
+        """What of the filters' logarithms the feature and its derivatives are made of; here, all of them."""
+        return bands
 
     def check(self) -> None:
         for name in ("n_mels", "rate_hz", "pool_frames"):
@@ -90,7 +97,8 @@ class LogMel(PerRecording):
             DataError: there is no audio, it cannot be used, no segment is kept, or one lies behind the audio's end.
         """
         segments = self.segmentation.apply(recording)
-        frames = [self.frames(samples) for samples in waveforms(recording, segments, self.rate_hz, self.kind)]
+        speech = self.cleaning.apply(waveforms(recording, segments, self.rate_hz, self.kind), self.rate_hz)
+        frames = [self.frames(samples) for samples in speech]
         if self.normalize == "recording":
             frames = _normalized(frames)
         pooled = [_pooled(segment, self.pool_frames) for segment in frames]
@@ -110,8 +118,7 @@ class LogMel(PerRecording):
         padded = np.pad(samples, (before, n_fft - frame - before))
         spectrum = librosa.stft(padded, n_fft=n_fft, hop_length=hop, win_length=frame, window="hamming", center=False)
         power = spectrum.real**2 + spectrum.imag**2
-        static = np.log(np.maximum(filters @ power, _FLOOR))  # [n_mels, frames]
-        orders = [static]
+        orders = [self.static(np.log(np.maximum(filters @ power, _FLOOR)))]  # [static, frames]
         for _ in range(self.deltas):
             orders.append(librosa.feature.delta(orders[-1], width=_DELTA_WIDTH, mode="nearest"))
         return np.concatenate(orders).T

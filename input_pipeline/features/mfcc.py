@@ -1,4 +1,4 @@
-"""Cepstral vectors of windows of speech, as EmoAudioNet reads them."""
+"""Cepstral vectors: of windows of speech, as EmoAudioNet reads them, and of every frame."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Float64
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
-from input_pipeline.features.fbank import mel_filters
+from input_pipeline.features.fbank import LogMel, mel_filters
 from input_pipeline.features.perturbation import Perturbation
 from input_pipeline.features.sound import require_audio
 from input_pipeline.features.windows import SpeechWindows, whole
@@ -115,6 +115,38 @@ class Mfcc(PerRecording):
 
     def _paper_filters(self) -> tuple[scipy.sparse.csr_array, int]:
         return mel_filters(_BANDS, 0.0, self.rate_hz / 2, self.rate_hz, round(self.windows.window_s * self.rate_hz))
+
+
+@dataclasses.dataclass
+class MfccFrames(LogMel):
+    """Cepstral coefficients of each frame: the first `coefficients` of the orthonormal DCT-II of its `LogMel`.
+
+    The first of them is the frame's level. 13 of frames of 25 ms are those of Kumari and Tiwari, "A Deep Learning Approach
+    to Detect Depression from Facial Expressions and Speech Patterns" (NeuroQuantology 2021), section 3.2.2; they are
+    librosa's `feature.mfcc` of the same filters, but for the unit: its decibels are 10 / ln 10 times ours.
+
+    Attributes:
+        coefficients: at most `n_mels`.
+    """
+
+    version: ClassVar[int] = 1
+    kind: ClassVar[str] = "mfcc_frames"
+
+    coefficients: int = 13
+    deltas: int = 0
+    normalize: Literal["none", "recording"] = "none"
+
+    @property
+    def dim(self) -> int:
+        return self.coefficients * (1 + self.deltas)
+
+    def check(self) -> None:
+        super().check()
+        if not 1 <= self.coefficients <= self.n_mels:
+            raise ConfigError(f"coefficients: expected 1 to {self.n_mels} (n_mels), found {self.coefficients!r}")
+
+    def static(self, bands: Float64[np.ndarray, "n_mels frames"]) -> Float64[np.ndarray, "static frames"]:
+        return scipy.fft.dct(bands, axis=0, norm="ortho")[: self.coefficients]
 
 
 @functools.lru_cache(maxsize=2)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 from input_pipeline.errors import DataError
 from input_pipeline.recording import Recording, Segment
 
+_FRAME_S, _FRAME_HOP_S = 0.064, 0.016  # of the frames by which pauses are told
 _OVERHANG_S = 0.5  # how far behind the audio's end a segment may start before its times are taken for wrong
 
 
@@ -59,6 +60,29 @@ def waveforms(
             )
     bounds = [(round(one.start_s * rate_hz) - first, round(one.stop_s * rate_hz) - first) for one in segments]
     return [waveform[start:stop] for start, stop in bounds]
+
+
+def is_speech(
+    samples: Float[np.ndarray, " n"], rate_hz: int, pause_s: float, pause_db: float
+) -> Bool[np.ndarray, " n"]:
+    """Of each sample whether it is in no long pause, by its energy.
+
+    A pause is where librosa's `effects.split` finds none but frames of 64 ms that are `pause_db` below the loudest one.
+
+    Args:
+        pause_s: how long a pause is a long one, also before the first word and behind the last (0: none is).
+    """
+    kept = np.ones(len(samples), bool)
+    if not pause_s or not len(samples):
+        return kept
+    from input_pipeline import audio
+
+    frame, hop = (max(1, round(seconds * rate_hz)) for seconds in (_FRAME_S, _FRAME_HOP_S))
+    loud = audio.load_librosa().effects.split(samples, top_db=pause_db, frame_length=frame, hop_length=hop)
+    for start, stop in zip([0, *loud[:, 1]], [*loud[:, 0], len(samples)], strict=True):
+        if stop - start >= pause_s * rate_hz:
+            kept[start:stop] = False
+    return kept
 
 
 @functools.lru_cache(maxsize=1)

@@ -10,11 +10,8 @@ from jaxtyping import Float, Float64
 
 from input_pipeline.config import Config, ConfigError
 from input_pipeline.features.perturbation import Perturbation
-from input_pipeline.features.sound import waveforms
+from input_pipeline.features.sound import is_speech, waveforms
 from input_pipeline.recording import Recording, Segment
-
-# What is loud and what is a pause is decided on frames of this length.
-_FRAME_S, _FRAME_HOP_S = 0.064, 0.016
 
 
 class CutSpeech(NamedTuple):
@@ -110,17 +107,7 @@ class SpeechWindows(Config):
 
     def without_pauses(self, samples: Float[np.ndarray, " n"], rate_hz: int) -> Float[np.ndarray, " m"]:
         """A waveform, the long pauses cut out."""
-        if not self.pause_s or not len(samples):
-            return samples
-        from input_pipeline import audio
-
-        frame, hop = (max(1, round(seconds * rate_hz)) for seconds in (_FRAME_S, _FRAME_HOP_S))
-        loud = audio.load_librosa().effects.split(samples, top_db=self.pause_db, frame_length=frame, hop_length=hop)
-        kept = np.ones(len(samples), bool)
-        for start, stop in zip([0, *loud[:, 1]], [*loud[:, 0], len(samples)], strict=True):
-            if stop - start >= self.pause_s * rate_hz:
-                kept[start:stop] = False
-        return samples[kept]
+        return samples[is_speech(samples, rate_hz, self.pause_s, self.pause_db)]
 
 
 def whole(segments: Sequence[Segment]) -> tuple[Segment, ...]:

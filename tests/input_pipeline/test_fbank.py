@@ -79,7 +79,7 @@ def test_every_one_of_128_filters_hears_white_noise():
 
 def test_a_segment_shorter_than_a_frame_gives_one_frame(tmp_path):
     recording = _recording(tmp_path / "a.wav", _chirp(1.0), (0.0, 0.5), (0.6, 0.6001))
-    values, lengths = LogMel(normalize="none").extract(recording)
+    values, lengths, _ = LogMel(normalize="none").extract(recording)
     assert lengths.tolist() == [48, 1]
     assert values.dtype == np.float32
     assert values.shape == (49, 80)
@@ -99,7 +99,7 @@ def test_what_lies_outside_the_segments_changes_nothing(tmp_path):
 
 def test_normalisation_is_over_all_kept_frames_of_the_recording(tmp_path):
     recording = _recording(tmp_path / "a.wav", _chirp(1.0), (0.0, 0.3), (0.5, 1.0))
-    values, lengths = LogMel(normalize="recording").extract(recording)
+    values, lengths, _ = LogMel(normalize="recording").extract(recording)
     np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-4)
     assert abs(values[: lengths[0]].mean(axis=0)).max() > 0.1  # not segment by segment
@@ -107,8 +107,8 @@ def test_normalisation_is_over_all_kept_frames_of_the_recording(tmp_path):
 
 def test_pooling_is_the_mean_of_consecutive_frames_of_one_segment(tmp_path):
     recording = _recording(tmp_path / "a.wav", _chirp(1.0), (0.0, 0.2), (0.3, 0.6))
-    single, lengths = LogMel().extract(recording)
-    pooled, pooled_lengths = LogMel(pool_frames=5).extract(recording)
+    single, lengths, _ = LogMel().extract(recording)
+    pooled, pooled_lengths, _ = LogMel(pool_frames=5).extract(recording)
     assert pooled_lengths.tolist() == [-(-length // 5) for length in lengths]
     np.testing.assert_allclose(pooled[0], single[:5].mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(pooled[pooled_lengths[0] - 1], single[15:18].mean(axis=0), atol=1e-5)
@@ -117,7 +117,7 @@ def test_pooling_is_the_mean_of_consecutive_frames_of_one_segment(tmp_path):
 
 def test_a_segment_is_clipped_to_the_audio_and_one_just_behind_it_is_a_silent_frame(tmp_path):
     recording = _recording(tmp_path / "a.wav", _chirp(1.0), (0.5, 1.4), (1.4, 1.6))
-    values, lengths = LogMel(normalize="none", deltas=0).extract(recording)
+    values, lengths, _ = LogMel(normalize="none", deltas=0).extract(recording)
     assert lengths.tolist() == [48, 1]
     np.testing.assert_allclose(values[-1], np.log(1e-10), rtol=1e-6)
 

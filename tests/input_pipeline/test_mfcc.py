@@ -1,4 +1,4 @@
-"""Cepstral vectors of windows: by the authors' code as librosa has them, by the paper as its definition."""
+"""Cepstral vectors: of windows by the authors' code as librosa has them, by the paper as its definition; of frames."""
 
 import dataclasses
 
@@ -10,8 +10,10 @@ import scipy.fft
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import Mfcc, SpeechWindows
+from input_pipeline.features import Mfcc, MfccFrames, SpeechWindows
 from input_pipeline.recording import Recording, Segment
+
+RATE_HZ = 16000
 
 
 @pytest.fixture
@@ -69,3 +71,32 @@ def test_a_recording_without_audio_is_named():
 def test_impossible_vectors_are_named(fields, line):
     with pytest.raises(ConfigError, match=line):
         dataclasses.replace(Mfcc(), **fields).freeze()
+
+
+@pytest.mark.parametrize("n_mels", [40, 128])
+def test_cepstral_frames_are_librosas_but_for_the_unit(n_mels):
+    waveform = np.random.default_rng(0).normal(size=RATE_HZ) * 0.1
+    n_fft = 512 if n_mels == 40 else 1024  # 128 filters of HTK's scale are too narrow for bins of 31 Hz
+    padded = np.pad(waveform, (n_fft - 400) // 2)  # librosa sets its window in the middle of the FFT's frame
+    power = librosa.feature.melspectrogram(
+        **{"y": padded, "sr": RATE_HZ, "n_fft": n_fft, "win_length": 400, "hop_length": 160, "window": "hamming"},
+        **{"center": False, "n_mels": n_mels, "fmin": 20, "fmax": 8000, "htk": True, "norm": None, "dtype": np.float64},
+    )
+    expected = librosa.feature.mfcc(S=librosa.power_to_db(power, top_db=None), n_mfcc=13).T
+    found = MfccFrames(n_mels=n_mels).frames(waveform)
+    assert found.shape == (98, 13)
+    np.testing.assert_allclose(found * 10 / np.log(10), expected, atol=1e-6)
+
+
+def test_cepstral_frames_have_a_length_for_each_segment(wav):
+    audio_file = wav(0.1 * np.random.default_rng(0).normal(size=RATE_HZ))
+    recording = Recording("rec", "p", "", (Segment(0.0, 0.3), Segment(0.5, 0.51)), audio=audio_file)
+    values, lengths, _ = MfccFrames(deltas=1).extract(recording)
+    assert lengths.tolist() == [28, 1]
+    assert values.shape == (29, 26)
+    assert values.dtype == np.float32
+
+
+def test_more_coefficients_than_filters_are_refused():
+    with pytest.raises(ConfigError, match=r"^config\.coefficients: expected 1 to 40 \(n_mels\), found 41$"):
+        MfccFrames(coefficients=41).freeze()
