@@ -2,21 +2,22 @@
 
     python -m input_pipeline.validate --corpus=NAME --data_dir=DIR
 
-Everything that the readers check is checked, and every waveform and picture is read to its end. What may be a mistake is
-a warning: in a manifest columns and splits that are named nearly as known ones, labels without a type, and audio of a low
-rate. The findings go to the standard output, one line each, and a count last; the progress bar goes to the standard error.
+Everything that the readers check is checked, and every waveform, picture and video is read to its end. What may be a
+mistake is a warning: in a manifest columns and splits that are named nearly as known ones, labels without a type, and
+audio of a low rate. The findings go to the standard output, one line each, and a count last; the progress bar goes to
+the standard error.
 Exit codes: 0 no error, 1 errors found or no corpus there, 2 wrong usage.
 """
 
 import dataclasses
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from absl import app, flags
 
-from input_pipeline import audio, pictures
+from input_pipeline import audio, pictures, video
 from input_pipeline.corpora import CORPORA, MANIFEST, open_corpus
 from input_pipeline.corpora.text_files import as_finding
 from input_pipeline.errors import DataError, RuleError
@@ -68,7 +69,9 @@ def validate(corpus: Corpus) -> Count:
     headers: dict[Path, audio.Header | None] = {}
     seen: dict[Path, bool] = {}
     for session in progress(scanned, len(scanned), "reading waveforms", "sessions"):
-        checked = _with_picture(_with_waveform(session, headers), seen)
+        checked = _with_waveform(session, headers)
+        for kind, check in (("image", pictures.check_picture), ("video", _check_video)):
+            checked = _with_track(checked, kind, check, seen)
         count.add(checked, tuple(corpus.classes))
         _print_session(checked, headers)
     sound = {path: header for path, header in headers.items() if header is not None}
@@ -105,24 +108,31 @@ def _with_waveform(session: Scanned, headers: dict[Path, audio.Header | None]) -
     return session
 
 
-def _with_picture(session: Scanned, seen: dict[Path, bool]) -> Scanned:
-    """The session; an error in the pixels takes its recording away.
+def _with_track(session: Scanned, kind: str, check: Callable[[Path], None], seen: dict[Path, bool]) -> Scanned:
+    """The session; an error in its picture or video takes its recording away.
 
     Args:
-        seen: of the pictures read so far whether they have no error, to which this one's is added.
+        kind: of the file.
+        check: raises a RuleError where it is not sound.
+        seen: of the files read so far whether they have no error, to which this one's is added.
     """
-    path = session.recording.tracks.get("image") if session.recording is not None else None
+    path = session.recording.tracks.get(kind) if session.recording is not None else None
     if path is None:
         return session
     if path in seen:
         return session if seen[path] else Scanned(session.id, None, session.findings)
     try:
-        pictures.check_picture(path)
+        check(path)
     except RuleError as error:
         seen[path] = False
         return Scanned(session.id, None, (*session.findings, as_finding(error)))
     seen[path] = True
     return session
+
+
+def _check_video(path: Path) -> None:
+    if not path.is_dir():  # else of its frames
+        video.times_s(path)
 
 
 def _low_rates(corpus: Corpus, headers: Mapping[Path, audio.Header]) -> Finding | None:

@@ -27,13 +27,17 @@ def check_header(path: Path) -> None:
     """Refuses what is no whole file; no frame is read.
 
     Raises:
-        RuleError: missing-video, empty-video, truncated-video (an mp4 promises more than it holds).
+        RuleError: missing-video, empty-video, unreadable-video, truncated-video (an mp4 promises more than it holds).
     """
     if not path.is_file():
         raise RuleError("missing-video", f"{path}: no such video; restore it from the corpus's archive")
     if not path.stat().st_size:
         raise RuleError("empty-video", f"{path}: holds no bytes; copy the video again")
-    promised, held = max(_parts(path).values(), default=0), path.stat().st_size
+    try:
+        promised, held = max(_parts(path).values(), default=0), path.stat().st_size
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise RuleError("unreadable-video", f"{path}: {what}; copy the video again") from None
     if promised > held:
         what = f"truncated, its parts promise {promised} bytes and {held} are there"
         raise RuleError("truncated-video", f"{path}: {what}; copy the video again")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import reading
+from input_pipeline.batching import Arrangement, arrange, read
 from input_pipeline.builder import describe, ensure
 from input_pipeline.config import ConfigError
 from input_pipeline.corpora.manifest import Manifest
@@ -199,8 +199,10 @@ def test_the_store_holds_the_crops_and_how_many_frames_had_none(clip, tmp_path):
     folder = ensure(feature, corpus, features_dir=tmp_path / "features", workers=1)
     (told,) = describe(folder).left_out
     assert told.sentence == "1 of 5 frames (20.0 %) have no face and are skipped, in 1 of 2 recordings."
-    stored = reading.read(folder)
-    assert [one.values.shape for one in stored.recordings] == [(3, 16, 16, 3), (1, 16, 16, 3)]
+    examples = arrange({"face": read(folder)}, {"face": Arrangement(level="images")})
+    frames, mask = examples.buckets[0].features["face"]
+    assert frames.shape == (2, 3, 16, 16, 3)
+    assert mask.tolist() == [[True] * 3, [True, False, False]]
 
 
 def test_sound_has_no_part_in_it():

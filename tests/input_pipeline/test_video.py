@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 from input_pipeline import video
+from input_pipeline.corpora.manifest import Manifest
 from input_pipeline.errors import RuleError
+from input_pipeline.validate import validate
 
 HEIGHT, WIDTH = 48, 64
 
@@ -121,10 +123,24 @@ def test_nothing_is_printed_of_damaged_files(tmp_path):
 import contextlib
 from pathlib import Path
 from input_pipeline import video
+from input_pipeline.corpora.manifest import Manifest
 from input_pipeline.errors import RuleError
+from input_pipeline.validate import validate
 for name in ("a.mp4", "text.mp4", "none.mp4"):
     with contextlib.suppress(RuleError):
         video.times_s(Path({str(tmp_path)!r}) / name)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_the_validator_reads_videos_to_their_end(tmp_path, capsys):
+    write_clip(tmp_path / "whole.mp4")
+    cut = write_clip(tmp_path / "cut.mp4")
+    cut.write_bytes(cut.read_bytes()[:1000])
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "own.csv").write_text("id,participant,video\na,p,whole.mp4\nb,q,cut.mp4\nc,r,frames\nd,q,cut.mp4\n")
+    count = validate(Manifest(tmp_path / "own.csv"))
+    assert dict(count.errors) == {"truncated-video": 1}
+    assert f"{cut}: truncated, its parts promise " in capsys.readouterr().out
+    assert len(count.participants) == 2
