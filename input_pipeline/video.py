@@ -95,6 +95,7 @@ def load_opencv() -> ModuleType:
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")  # a playlist names other files
     import cv2
 
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # where it was imported before
     return cv2
 
 

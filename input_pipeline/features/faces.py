@@ -69,6 +69,8 @@ class FaceCrops(OfPictures, PerRecording):
         rate_hz: frames a second.
         max_frames: of more, so many are looked at, evenly spaced from first to last (0: all).
         size: of both sides, in pixels.
+        detector: "none": a clip shows nothing but the face, as a stand-in's does; the crop is the largest square in the
+            middle of the frame, and what is told of faces, margins and eyes has no meaning.
         margin: so much of the box's longer side is added to each side of it.
         min_confidence: of MTCNN's, 0 ... 1, from which on it is a face.
         search_px: faces are looked for in a copy of the frame whose shorter side has so many pixels; those of 20 of these or
@@ -84,6 +86,7 @@ class FaceCrops(OfPictures, PerRecording):
     rate_hz: float = 30.0
     max_frames: int = 0
     size: int = 224
+    detector: Literal["mtcnn", "none"] = "mtcnn"
     margin: float = 0.1
     min_confidence: float = 0.9
     search_px: int = 360
@@ -108,6 +111,8 @@ class FaceCrops(OfPictures, PerRecording):
 
     def files(self) -> tuple[Path, ...]:
         """MTCNN's weights."""
+        if self.detector == "none":
+            return ()
         from importlib.util import find_spec  # the package itself takes TensorFlow's seconds
 
         found = find_spec("mtcnn")
@@ -160,6 +165,9 @@ class FaceCrops(OfPictures, PerRecording):
         """
         last = None
         for time_s, picture in self.frames(recording):
+            if self.detector == "none":
+                yield time_s, _middle(picture, self.size)
+                continue
             face = followed(detect(picture, self.search_px, self.min_confidence), last)
             last = face or last
             yield time_s, None if face is None else aligned(picture, face, self.size, self.margin)
@@ -199,15 +207,12 @@ def detect(picture: Picture, search_px: int, min_confidence: float) -> list[Face
     Args:
         search_px, min_confidence: as of `FaceCrops`.
     """
-    cv2, (height, width) = video.load_opencv(), picture.shape[:2]
+    height, width = picture.shape[:2]
     scale = min(search_px / min(height, width), _MOST * search_px / max(height, width))
     if scale * min(height, width) < _LEAST:
         return []
     # MTCNN's own `min_face_size` fails at sizes far above its 20: it counts its steps as if there were none.
-    copy = cv2.resize(
-        picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
-    found = _detector().detect_faces(copy)
+    found = _detector().detect_faces(_resized(picture, scale))
     return [_face(one, scale) for one in found if one["confidence"] >= min_confidence and min(one["box"][2:]) > 0]
 
 
@@ -231,9 +236,21 @@ def aligned(picture: Picture, face: Face, size: int, margin: float) -> Picture:
     (left_x, left_y), (right_x, right_y) = face.eyes
     turn = cv2.getRotationMatrix2D(face.centre, math.degrees(math.atan2(right_y - left_y, right_x - left_x)), 1.0)
     turn[:, 2] += side / 2 - np.array(face.centre)
-    square = cv2.warpAffine(picture, turn, (side, side), flags=cv2.INTER_LINEAR)
-    # Areas where it shrinks: the pixels between those that a line would look at count too.
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
+    return _resized(cv2.warpAffine(picture, turn, (side, side), flags=cv2.INTER_LINEAR), size / side)
+
+
+def _middle(picture: Picture, size: int) -> Picture:
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resized(picture[top : top + side, left : left + side], size / side)
+
+
+def _resized(picture: Picture, scale: float) -> Picture:
+    """A picture of another size; by areas where it shrinks, so that pixels between those that a line looks at count too."""
+    cv2, (height, width) = video.load_opencv(), picture.shape[:2]
+    sides = max(1, round(scale * width)), max(1, round(scale * height))
+    return cv2.resize(picture, sides, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
 def _face(found: dict[str, Any], scale: float) -> Face:

@@ -169,6 +169,14 @@ def test_a_clip_without_a_face_is_named_or_masked(clip):
     assert (found.values.shape, found.lengths.tolist(), found.skipped) == ((0, 16, 16, 3), [0], 2)
 
 
+def test_without_a_detector_the_middle_of_each_frame_is_the_face(clip):
+    path = clip([(20, 0), (0, 0)])
+    found = of_one(FaceCrops(size=40, detector="none"), recording(path))
+    middles = [np.asarray(Image.open(path / f"{index:04}.png"))[:, 20:60] for index in range(2)]
+    np.testing.assert_array_equal(found.values, middles)
+    assert FaceCrops(detector="none").files() == ()
+
+
 def test_a_recording_without_a_clip_is_masked_and_counted():
     feature = FaceCrops(**SMALL)
     found = of_one(feature, recording())
