@@ -119,7 +119,10 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     sharded = jax.shard_map(
         one, mesh=mesh, in_specs=(_SEEDS, _EVERYWHERE, _SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
     )
-    shapes = jax.eval_shape(_over_vmap(fn), *args)
+    at_once = jax.shard_map(  # where devices share batches, the function asks which of them it is on
+        _over_vmap(fn), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
+    )
+    shapes = jax.eval_shape(at_once, *args)
     sharding = NamedSharding(mesh, _SEEDS)
 
     def empty() -> Tree:
