@@ -23,6 +23,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
 from input_pipeline.features import Computed, Dtype, Encoders, RecordingFeature
+from input_pipeline.jpeg import to_jpeg
 from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
@@ -102,7 +103,13 @@ def ensure(
             skipped.append((result.skipped, result.skipped + len(result.values)))
             yield _example(recording, feature.segments(recording), result)
 
-    store(description, examples(), target, lambda: counted("frames", feature.skips, skipped))
+    store(
+        description,
+        examples(),
+        target,
+        lambda: counted("frames", feature.skips, skipped),
+        jpeg_quality=feature.jpeg_quality,
+    )
     return target
 
 
@@ -132,11 +139,14 @@ def store(
     examples: Iterable[Mapping[str, Any]],
     target: Path,
     skipped: Callable[[], tuple[LeftOut, ...]] = tuple,
+    *,
+    jpeg_quality: int = 0,
 ) -> None:
     """Writes a feature set that `reading.read` reads: one example a recording, with the fields of `reading.Stored`.
 
     Args:
         skipped: what else turned out to be left out; asked when the last example is written.
+        jpeg_quality: as of `Computed`.
 
     Raises:
         DataError: the folder cannot be written.
@@ -144,7 +154,7 @@ def store(
     watched = _Watched(examples)
     try:
         with scratch_folder(target) as scratch:
-            _rename(_write(description, watched, scratch, skipped), target)
+            _rename(_write(description, watched, scratch, skipped, jpeg_quality), target)
     except OSError as error:
         if error is watched.failure:
             raise
@@ -231,7 +241,11 @@ def quiet() -> Iterator[None]:
 
 
 class FeatureShards(tfds.core.GeneratorBasedBuilder):
-    """TFDS's view of a dataset: one example a recording, arrays as raw bytes, labels and metadata as JSON."""
+    """TFDS's view of a dataset: one example a recording, arrays as raw bytes, labels and metadata as JSON.
+
+    Frames that are stored as JPEG are a sequence of TFDS's images; their bytes are made here and not by TensorFlow, so that
+    one library makes them and `reading` decodes them by the same.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -243,8 +257,10 @@ class FeatureShards(tfds.core.GeneratorBasedBuilder):
         dtype: Dtype,
         data_dir: Path,
         file_format: FileFormat,
+        jpeg_quality: int,
     ):
         self._given, self._shape, self._dtype = examples, shape, np.dtype(dtype).type
+        self._jpeg_quality = jpeg_quality
         super().__init__(data_dir=data_dir, file_format=file_format)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -252,8 +268,11 @@ class FeatureShards(tfds.core.GeneratorBasedBuilder):
             return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
 
         texts = {name: tfds.features.Text() for name in ("id", "participant", "split", "labels", "metadata")}
+        values = array((None, *self._shape), self._dtype)
+        if self._jpeg_quality:
+            values = tfds.features.Sequence(tfds.features.Image(shape=self._shape, encoding_format="jpeg"))
         arrays = {
-            "values": array((None, *self._shape), self._dtype),
+            "values": values,
             "lengths": array((None,), np.int32),
             "starts_s": array((None,), np.float64),
             "stops_s": array((None,), np.float64),
@@ -268,7 +287,9 @@ class FeatureShards(tfds.core.GeneratorBasedBuilder):
         return {SPLIT: self._generate_examples()}
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        yield from enumerate(self._given)
+        for number, example in enumerate(self._given):
+            values = to_jpeg(example["values"], self._jpeg_quality) if self._jpeg_quality else example["values"]
+            yield number, example | {"values": values}
 
 
 class _Watched:
@@ -377,7 +398,11 @@ def _example(recording: Recording, segments: Sequence[Segment], result: Recordin
 
 
 def _write(
-    description: Description, examples: _Watched, scratch: Path, skipped: Callable[[], tuple[LeftOut, ...]]
+    description: Description,
+    examples: _Watched,
+    scratch: Path,
+    skipped: Callable[[], tuple[LeftOut, ...]],
+    jpeg_quality: int,
 ) -> Path:
     """Writes the dataset below `scratch` and returns its folder. Raises OSError where the disk refuses."""
     try:
@@ -391,6 +416,7 @@ def _write(
             dtype=description.dtype,
             data_dir=scratch,
             file_format=description.file_format,
+            jpeg_quality=jpeg_quality,
         )
         try:
             shards.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))

@@ -99,6 +99,15 @@ class Computed(Feature, abc.ABC):
         """The type of its numbers."""
         return "float32"
 
+    @property
+    def jpeg_quality(self) -> int:
+        """Of frames that are pictures, [H, W, 3] of uint8: the quality, 1 to 100, of the JPEG as which they are stored.
+
+        What is read from the store, and so what a model sees, is what was decoded, the same in both file formats. 0, as of
+        all other features: they are stored as they are.
+        """
+        return 0
+
     def located(self, folder: Path) -> Self:
         """The feature with those of its files by their whole path that lie in a folder and not in the working folder."""
         return self

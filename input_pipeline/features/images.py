@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
-from input_pipeline.features.base import Computed, Encoders, Learnt, PerRecording, RecordingFeature
+from input_pipeline.features.base import Computed, Dtype, Encoders, Learnt, PerRecording, RecordingFeature
 from input_pipeline.features.segmentation import Segmentation
 from input_pipeline.features.windows import whole
 from input_pipeline.left_out import LeftOut, counted
@@ -58,6 +58,24 @@ class OfPictures(Computed):
     def _asked(self) -> str:
         """What of the config asks for the file."""
         return "kind"
+
+
+class RgbSquares(Computed):
+    """Base of the features whose frames are squares of red, green and blue, [size, size, 3] of uint8, each of `size` pixels."""
+
+    size: int
+
+    @property
+    def dim(self) -> int:
+        return 3
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.size, self.size, 3)
+
+    @property
+    def dtype(self) -> Dtype:
+        return "uint8"
 
 
 @dataclasses.dataclass

@@ -1,14 +1,14 @@
 """Features of a recording's pictures as they are: the pixels themselves, and gradients of small patches of them."""
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from input_pipeline.config import ConfigError
 from input_pipeline.features.base import PerRecording, RecordingFeature
-from input_pipeline.features.images import ImageFeature, Picture
+from input_pipeline.features.images import ImageFeature, Picture, RgbSquares
 from input_pipeline.recording import Recording
 
 _CLIP = 0.2  # of a descriptor of unit length: no entry is larger (Lowe 2004, section 6.1)
@@ -38,23 +38,11 @@ class Squares(ImageFeature, PerRecording):
 
 
 @dataclasses.dataclass
-class Pixels(Squares):
+class Pixels(RgbSquares, Squares):
     """The pictures themselves, red, green and blue."""
 
     version: ClassVar[int] = 1
     kind: ClassVar[str] = "pixels"
-
-    @property
-    def dim(self) -> int:
-        return 3
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.size, self.size, 3)
-
-    @property
-    def dtype(self) -> Literal["uint8"]:
-        return "uint8"
 
     def extract(self, recording: Recording) -> RecordingFeature:
         squares = [self.square(picture) for picture in self.pictures(recording)]

@@ -1,14 +1,19 @@
 """A tiny DAIC-WOZ written by the tests themselves, independently of the synthesis that the project ships."""
 
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import input_pipeline
 from input_pipeline import audio
 
+ROOT = Path(input_pipeline.__file__).parents[1]
 RATE_HZ = 16000
 HEADER = "start_time\tstop_time\tspeaker\tvalue\n"
 SPLIT_HEADER = (
@@ -89,6 +94,28 @@ def wav(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def where_absent():
+    """What a script prints on a machine where some packages are not installed."""
+
+    def run(absent: tuple[str, ...], script: str) -> str:
+        hiding = f"""
+            import sys
+            from importlib.machinery import PathFinder
+
+            class Installed(PathFinder):
+                @classmethod
+                def find_spec(cls, name, path=None, target=None):
+                    return None if name in {absent!r} else super().find_spec(name, path, target)
+
+            sys.meta_path[:] = [Installed if finder is PathFinder else finder for finder in sys.meta_path]
+        """
+        command = [sys.executable, "-c", textwrap.dedent(hiding) + textwrap.dedent(script)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=180).stdout
+
+    return run
 
 
 @pytest.fixture(scope="session", autouse=True)

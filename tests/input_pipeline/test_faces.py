@@ -227,6 +227,7 @@ def test_sound_has_no_part_in_it():
         ({"rate_hz": 0.0}, "rate_hz: expected a number above 0, found 0.0"),
         ({"folder_hz": float("inf")}, "folder_hz: expected a number above 0, found inf"),
         ({"margin": 2.0}, "margin: expected 0 to 1, found 2.0"),
+        ({"jpeg_quality": 101}, r"jpeg_quality: expected 0 \(not as JPEG\) to 100, found 101"),
         ({"segmentation": Segmentation(min_s=1.0)}, "segmentation: pictures are of the whole recording"),
     ],
 )
