@@ -25,6 +25,7 @@ from input_pipeline.features.mfcc import MfccFrames as MfccFrames
 from input_pipeline.features.perturbation import Perturbation as Perturbation
 from input_pipeline.features.pixels import GradientPatches as GradientPatches
 from input_pipeline.features.pixels import Pixels as Pixels
+from input_pipeline.features.prosody import Prosody as Prosody
 from input_pipeline.features.segmentation import Segmentation as Segmentation
 from input_pipeline.features.spectrogram import SpectrogramImage as SpectrogramImage
 from input_pipeline.features.text import Encoder as Encoder

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,10 +9,7 @@ import scipy.sparse
 from jaxtyping import Float, Float64
 
 from input_pipeline.config import ConfigError
-from input_pipeline.features.base import PerRecording, RecordingFeature
-from input_pipeline.features.cleaning import Cleaning
-from input_pipeline.features.sound import require_audio, waveforms
-from input_pipeline.recording import Recording
+from input_pipeline.features.speech_frames import SpeechFrames
 
 _FLOOR = 1e-10  # of the filters' power before the logarithm; 16-bit quantisation noise lies near 1e-8
 _MIN_DEVIATION = 1e-5  # a dimension that never changes becomes zero, not noise blown up
@@ -21,23 +17,19 @@ _DELTA_WIDTH = 5  # two frames to each side
 
 
 @dataclasses.dataclass
-class LogMel(PerRecording):
+class LogMel(SpeechFrames):
     """Log-mel filterbank in the manner of HTK (The HTK Book 3.4, sections 5.2 to 5.9), on a power spectrum.
 
-    Each segment is framed on its own: nothing that is said outside it enters its frames. Frames lie wholly inside the
-    segment, without padding or centring: 1 + (samples - frame) // hop of them; a segment shorter than one frame is
-    padded with zeros at its end and gives one. A frame is weighted by a periodic Hamming window and transformed by an
-    FFT of the next power of two in samples (doubled until no filter is empty). `n_mels` filters, triangles over
-    frequency of height 1, stand evenly between `low_hz` and `high_hz` on the HTK mel scale, 2595 log10(1 + f / 700).
-    The feature is the natural logarithm of their power, floored at 1e-10; the waveform lies in -1..1; there is no
-    pre-emphasis.
+    A frame (`SpeechFrames`) is weighted by a periodic Hamming window and transformed by an FFT of the next power of two
+    in samples (doubled until no filter is empty). `n_mels` filters, triangles over frequency of height 1, stand evenly
+    between `low_hz` and `high_hz` on the HTK mel scale, 2595 log10(1 + f / 700). The feature is the natural logarithm of
+    their power, floored at 1e-10; the waveform lies in -1..1; there is no pre-emphasis.
 
     The derivatives are HTK's regression over two frames to each side within the segment, edge frames repeated; the
     second order is the regression of the first. 40 filters, 25 ms frames every 10 ms and the first derivative are the
     80 dimensions of Wu, Wu and Yu, "Climate and Weather" (ICASSP 2022), section 2.1.
 
     Attributes:
-        cleaning: of the recording's speech, before it is framed.
         deltas: how many orders of derivatives follow the filters.
         high_hz: the upper edge of the last filter (0: half of `rate_hz`).
         pool_frames: so many consecutive frames of a segment become their mean, one vector; the last of a segment is the
@@ -49,15 +41,11 @@ class LogMel(PerRecording):
     kind: ClassVar[str] = "log_mel"
 
     n_mels: int = 40
-    frame_s: float = 0.025
-    hop_s: float = 0.010
     deltas: int = 1
     low_hz: float = 20.0
     high_hz: float = 0.0
-    rate_hz: int = 16000
     pool_frames: int = 1
     normalize: Literal["none", "recording"] = "recording"
-    cleaning: Cleaning = dataclasses.field(default_factory=Cleaning)
 
     @property
     def dim(self) -> int:
@@ -69,14 +57,10 @@ class LogMel(PerRecording):
         return bands
 
     def check(self) -> None:
-        for name in ("n_mels", "rate_hz", "pool_frames"):
+        super().check()
+        for name in ("n_mels", "pool_frames"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)!r}")
-        for name in ("frame_s", "hop_s"):
-            if not getattr(self, name) * self.rate_hz >= 1:
-                raise ConfigError(
-                    f"{name}: expected one sample or more at {self.rate_hz} Hz, found {getattr(self, name)!r} s"
-                )
         if not 0 <= self.deltas <= 2:
             raise ConfigError(f"deltas: expected 0, 1 or 2, found {self.deltas!r}")
         if not 0 <= self.low_hz < self._high_hz <= self.rate_hz / 2:
@@ -86,37 +70,21 @@ class LogMel(PerRecording):
             )
         self._filters()
 
-    def check_recordings(self, recordings: Sequence[Recording]) -> None:
-        super().check_recordings(recordings)
-        require_audio(recordings, self.kind)
-
-    def extract(self, recording: Recording) -> RecordingFeature:
-        """The filterbank of the recording's kept segments.
-
-        Raises:
-            DataError: there is no audio, it cannot be used, no segment is kept, or one lies behind the audio's end.
-        """
-        segments = self.segmentation.apply(recording)
-        speech = self.cleaning.apply(waveforms(recording, segments, self.rate_hz, self.kind), self.rate_hz)
-        frames = [self.frames(samples) for samples in speech]
-        if self.normalize == "recording":
-            frames = _normalized(frames)
-        pooled = [_pooled(segment, self.pool_frames) for segment in frames]
-        lengths = np.array([len(segment) for segment in pooled], np.int32)
-        return RecordingFeature(np.concatenate(pooled).astype(np.float32), lengths)
+    def together(self, segments: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64[np.ndarray, "vectors dim"]]:
+        """Normalised where that is asked for, and pooled."""
+        normalized = _normalized(segments) if self.normalize == "recording" else segments
+        return [_pooled(segment, self.pool_frames) for segment in normalized]
 
     def frames(self, samples: Float[np.ndarray, " samples"]) -> Float64[np.ndarray, "frames dim"]:
         """Filterbank and derivatives of one stretch of a waveform, neither normalised nor pooled."""
         from input_pipeline import audio
 
         librosa = audio.load_librosa()
-        frame, hop = round(self.frame_s * self.rate_hz), round(self.hop_s * self.rate_hz)
         filters, n_fft = self._filters()
-        samples = np.pad(samples.astype(np.float64), (0, max(0, frame - len(samples))))
-        # librosa centres the window in the FFT's frame: zeros around the samples put it where they start.
-        before = (n_fft - frame) // 2
-        padded = np.pad(samples, (before, n_fft - frame - before))
-        spectrum = librosa.stft(padded, n_fft=n_fft, hop_length=hop, win_length=frame, window="hamming", center=False)
+        padded = self.around(samples, n_fft)  # librosa centres the window in the FFT's frame
+        spectrum = librosa.stft(
+            padded, n_fft=n_fft, hop_length=self.hop, win_length=self.frame, window="hamming", center=False
+        )
         power = spectrum.real**2 + spectrum.imag**2
         orders = [self.static(np.log(np.maximum(filters @ power, _FLOOR)))]  # [static, frames]
         for _ in range(self.deltas):
@@ -128,7 +96,7 @@ class LogMel(PerRecording):
         return self.high_hz or self.rate_hz / 2
 
     def _filters(self) -> tuple[scipy.sparse.csr_array, int]:
-        return mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, round(self.frame_s * self.rate_hz))
+        return mel_filters(self.n_mels, self.low_hz, self._high_hz, self.rate_hz, self.frame)
 
 
 @functools.lru_cache(maxsize=8)
