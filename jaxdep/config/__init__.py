@@ -38,9 +38,12 @@ from jaxdep.config.stages.cases import CasesStage as CasesStage
 from jaxdep.config.stages.evaluate import EvaluateStage as EvaluateStage
 from jaxdep.config.stages.extract import ExtractStage as ExtractStage
 from jaxdep.config.stages.fuse import FuseStage as FuseStage
+from jaxdep.config.stages.groups import GroupsStage as GroupsStage
 from jaxdep.config.stages.missing import Missing as Missing
 from jaxdep.config.stages.participant import ParticipantStage as ParticipantStage
 from jaxdep.config.stages.profile import ProfileStage as ProfileStage
+from jaxdep.config.stages.roc import RocStage as RocStage
+from jaxdep.config.stages.samples import SamplesStage as SamplesStage
 from jaxdep.config.stages.stability import StabilityStage as StabilityStage
 from jaxdep.config.stages.train import Further as Further
 from jaxdep.config.stages.train import Start as Start

@@ -21,6 +21,9 @@ class Published(Config):
         readings: the other metrics that it may be, where the paper does not say which; it stands beside each of them.
         prevalence: of an F1, the share of the positive class among those whom the paper scores. Beside published accuracy
             and UA it tells which reading is meant (`jaxdep.statistics.readings`).
+        scored: beside the figure of one metric of a row: how many of the positive and of the negative class the paper scores.
+            Which confusion counts come nearest to all that is printed of the row then stands on the page
+            (`jaxdep.statistics.readings`).
         split: the split that it was printed of, by its part in the experiment; "" stands beside every one that is reported.
         windows: whether it is of the windows that recordings are cut into (`TrainStage.score_windows`), beside whose row it
             then stands.
@@ -34,6 +37,7 @@ class Published(Config):
     figure: float = math.nan
     readings: tuple[str, ...] = ()
     prevalence: float = math.nan
+    scored: tuple[int, ...] = ()
     split: Literal["", "validation", "test"] = ""
     windows: bool = False
 
@@ -60,3 +64,5 @@ class Published(Config):
                 f"prevalence: a share between 0 and 1, and not 1/2, where accuracy and UA are the same, "
                 f"found {self.prevalence}"
             )
+        if self.scored and (len(self.scored) != 2 or min(self.scored) < 1):
+            raise ConfigError(f"scored: how many positives and how many negatives, found {self.scored}")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import expit
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -44,8 +45,7 @@ def run(config: BaselineStage, stage: StageRun) -> None:
         model = _MODELS[config.kind]().fit(seen[train], labels[train])
         for part in [part for part in ("validation", "test") if part in units]:
             groups = units[part].groups
-            chosen = model.predict(seen[groups])
-            values = np.eye(len(examples.classes[task]))[chosen] if task in examples.classes else chosen[:, None]
+            values = _values(model, seen[groups], len(examples.classes.get(task, ())))
             tables.append(stage.predictions(task, part, SEED, groups, values))
     stage.write_csv("predictions.csv", pd.concat(tables, ignore_index=True))
     stage.remember(diverged=[])
@@ -61,6 +61,18 @@ _MODELS: dict[str, Callable[[], Any]] = {
     "svm": lambda: make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
     "logistic": partial(LogisticRegression, class_weight="balanced", max_iter=1000),
 }
+
+
+def _values(model: Any, seen: Float[np.ndarray, "U D"], classes: int) -> Float[np.ndarray, "U outputs"]:
+    """What `StageRun.predictions` takes: of two classes as sure as the model says, so that a threshold may lie elsewhere.
+
+    The distance from an SVM's border is no probability: it is squashed to one, which keeps the order and the decisions.
+    """
+    if classes == 2 and hasattr(model, "decision_function"):  # of a logistic regression the log odds
+        positive = expit(model.decision_function(seen))
+        return np.stack([1 - positive, positive], axis=1)
+    chosen = model.predict(seen)
+    return np.eye(classes)[chosen] if classes else chosen[:, None]
 
 
 def _inputs(config: BaselineStage, examples: Examples) -> Float[np.ndarray, "G D"]:

@@ -1,6 +1,9 @@
-"""Which F1 a paper prints, where it does not say: told by its accuracy, its UA and the share of the positive class."""
+"""Which F1 a paper prints, where it does not say: told by its accuracy, its UA and the share of the positive class. And
+whether any confusion counts have the figures that it prints."""
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,39 @@ from jaxtyping import Float
 from jaxdep.statistics import metrics
 
 ROUNDING = 1e-3  # how far beyond 0 ... 1 the last printed digit of accuracy and UA may carry a recall
+
+
+class NearestCounts(NamedTuple):
+    """The confusion counts that come nearest to some figures.
+
+    Attributes:
+        tn, fp, fn, tp: true negatives, false positives, false negatives, true positives.
+        figures: what they score, by metric.
+        off: how far the worst of these lies from what is printed.
+    """
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+    figures: dict[str, float]
+    off: float
+
+
+def nearest_counts(printed: Mapping[str, float], positives: int, negatives: int) -> NearestCounts:
+    """Of all confusion counts of so many positives and negatives those whose worst figure is nearest to what is printed.
+
+    Args:
+        printed: by metric, of those that are functions of the counts.
+    """
+    tp, tn = (one.ravel() for one in np.meshgrid(np.arange(positives + 1), np.arange(negatives + 1)))
+    counts = np.stack([tn, negatives - tn, positives - tp, tp], axis=-1).reshape(-1, 2, 2).astype(np.float64)
+    found = metrics.of_confusion(jnp.asarray(counts))
+    figures = {name: np.asarray(found[name], np.float64) for name in printed}
+    off = np.max([np.abs(values - printed[name]) for name, values in figures.items()], axis=0)
+    best = int(off.argmin())
+    of_best = counts[best].astype(int).ravel().tolist()
+    return NearestCounts(*of_best, {name: float(values[best]) for name, values in figures.items()}, float(off[best]))
 
 
 def recalls(accuracy: float, unweighted_accuracy: float, prevalence: float) -> tuple[float, float]:

@@ -22,6 +22,7 @@ class BaselineStage(ScoredStage):
             (Csurka et al. 2004, "Visual Categorization with Bags of Keypoints").
     """
 
+    version: ClassVar[int] = 2
     runner: ClassVar[str] = "jaxdep.stages.baseline:run"
 
     kind: Literal["majority", "all_positive", "gender", "median", "svm", "logistic"] = "majority"

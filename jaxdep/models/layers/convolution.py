@@ -115,10 +115,7 @@ def _correlate_forwards(x: Array, kernel: Array, stride: int) -> tuple[Array, tu
 def _correlate_backwards(stride: int, kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     x, kernel = kept
     size, _, dim, channels = kernel.shape
-    if stride > 1:
-        of_x = _scattered(dy, kernel, stride, x.shape)
-    else:
-        of_x = correlate(dy, kernel[::-1, ::-1].swapaxes(2, 3))
+    of_x = correlate(dy, kernel[::-1, ::-1].swapaxes(2, 3)) if stride == 1 else _scattered(dy, kernel, stride, x.shape)
     if _joins_all(kernel.shape, stride):
         return of_x, _product(_neighbourhoods(x, size, stride), dy).reshape(kernel.shape)
     if stride > 1:

@@ -16,7 +16,7 @@ from input_pipeline.config import ConfigError
 from jaxdep.config.rows import Exhibit
 from jaxdep.report import Report
 from jaxdep.report.csv_files import read_csv
-from jaxdep.report.exhibits import draws, readings
+from jaxdep.report.exhibits import counts, draws, readings
 from jaxdep.report.exhibits.parts import Draw, ExhibitKind, Grid, Part, Shown
 from jaxdep.report.figures import STYLE, Drawing, finished
 from jaxdep.report.table import Line
@@ -28,12 +28,15 @@ MODULES = (
     "case_study",
     "cases",
     "conflicts",
+    "gaps",
     "profile",
+    "roc",
+    "samples",
     "stability",
 )
 _OBJECTS: list[ExhibitKind] = [pkgutil.resolve_name(f"{__name__}.{name}:EXHIBIT") for name in MODULES]
 KINDS = {one.kind: one for one in _OBJECTS}
-OF_TABLE: tuple[Callable[[Sequence[Line]], list[Shown]], ...] = (draws.shown, readings.shown)
+OF_TABLE: tuple[Callable[[Sequence[Line]], list[Shown]], ...] = (draws.shown, readings.shown, counts.shown)
 
 
 def show(report: Report, workdir: Path) -> list[Shown]:

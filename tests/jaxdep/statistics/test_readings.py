@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score, recall_score
 
+from configs.face_speech import table2
 from jaxdep.statistics import readings
 
 
@@ -44,3 +45,24 @@ def test_the_table_of_bi_lstm_cnn_prints_the_weighted_f1() -> None:
     assert off["f1_weighted"].max() < 0.0255
     assert off["f1"].min() > 0.10
     assert (off["f1_weighted"] < off["f1_macro"]).all()
+
+
+@pytest.mark.parametrize("counts", [(58, 17, 20, 55), (75, 0, 0, 75), (60, 15, 1, 74)])
+def test_figures_of_a_confusion_matrix_lead_back_to_it(counts: tuple[int, ...]) -> None:
+    target, prediction = (np.repeat(side, counts) for side in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    scores = {"accuracy": accuracy_score, "precision": precision_score, "recall": recall_score, "f1": f1_score}
+    printed = {name: round(float(score(target, prediction)), 3) for name, score in scores.items()}
+    found = readings.nearest_counts(printed, 75, 75)
+    assert (found.tn, found.fp, found.fn, found.tp) == counts
+    assert found.off <= 5e-4 + 1e-6
+
+
+@pytest.mark.parametrize("name", ["svm", "visual", "audio", "both"])
+def test_no_row_of_kumari_and_tiwari_has_counts_of_75_depressed_and_75_healthy(name: str) -> None:
+    """Table 2, whose test set Table 1 gives."""
+    printed = dict(zip(("accuracy", "precision", "recall", "f1"), table2.FIGURES[name], strict=True))
+    assert readings.nearest_counts(printed, 75, 75).off > 3e-3
+    # As shares of halves they fit each other: F1 is the harmonic mean, and accuracy is what precision and recall make it.
+    accuracy, precision, recall, f1 = printed.values()
+    assert 2 * precision * recall / (precision + recall) == pytest.approx(f1, abs=6e-4)
+    assert (recall + 1 - recall * (1 / precision - 1)) / 2 == pytest.approx(accuracy, abs=2e-3)
