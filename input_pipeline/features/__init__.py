@@ -13,6 +13,7 @@ from input_pipeline.features.base import RecordingFeature as RecordingFeature
 from input_pipeline.features.cleaning import Cleaning as Cleaning
 from input_pipeline.features.extracted import Extracted as Extracted
 from input_pipeline.features.faces import FaceCrops as FaceCrops
+from input_pipeline.features.faces import FaceGradients as FaceGradients
 from input_pipeline.features.fbank import LogMel as LogMel
 from input_pipeline.features.images import HsvHistogram as HsvHistogram
 from input_pipeline.features.images import ImageEncoder as ImageEncoder

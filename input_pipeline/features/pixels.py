@@ -77,6 +77,11 @@ class GradientPatches(Squares):
     def dim(self) -> int:
         return self.cells**2 * self.directions
 
+    @property
+    def per_side(self) -> int:
+        """Patches in a row of the grid, and rows of it."""
+        return len(range(0, self.size - self.patch + 1, self.step))
+
     def check(self) -> None:
         super().check()
         if self.patch < self.cells or self.patch % self.cells or self.patch > self.size:

@@ -12,8 +12,16 @@ from input_pipeline.config import ConfigError
 from input_pipeline.corpora.manifest import Manifest
 from input_pipeline.errors import DataError
 from input_pipeline.extraction import extract
-from input_pipeline.features import FaceCrops, Perturbation, RecordingFeature, Segmentation, faces
-from input_pipeline.features.faces import Face, aligned, followed
+from input_pipeline.features import (
+    FaceCrops,
+    FaceGradients,
+    GradientPatches,
+    Perturbation,
+    RecordingFeature,
+    Segmentation,
+    face_detection,
+)
+from input_pipeline.features.face_detection import Face, aligned, detect, followed
 from input_pipeline.recording import Recording, Segment
 
 SMALL = {"size": 16, "search_px": 40}
@@ -35,7 +43,7 @@ class WhiteSquares:
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch):
-    monkeypatch.setattr(faces, "_detector", WhiteSquares)
+    monkeypatch.setattr(face_detection, "_detector", WhiteSquares)
 
 
 @pytest.fixture
@@ -98,6 +106,11 @@ def test_a_rate_that_changes_is_followed_by_the_times():
 def test_of_more_than_max_frames_so_many_are_taken_evenly():
     found = FaceCrops(max_frames=5).taken(np.arange(101) / 30)
     assert found.tolist() == [0, 25, 50, 75, 100]
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(1, 0), (2, 0), (3, 1), (61, 30)])
+def test_a_single_frame_is_the_one_in_the_middle(frames, expected):
+    assert FaceCrops(max_frames=1).taken(np.arange(frames) / 30).tolist() == [expected]
 
 
 # whose face, and how
@@ -213,9 +226,72 @@ def test_the_store_holds_the_crops_and_how_many_frames_had_none(clip, tmp_path):
     assert mask.tolist() == [[True] * 3, [True, False, False]]
 
 
-def test_sound_has_no_part_in_it():
-    feature = FaceCrops()
+@pytest.mark.parametrize("feature", [FaceCrops(), FaceGradients()])
+def test_sound_has_no_part_in_it(feature):
     assert feature.perturbed(Perturbation(noise=0.1)) == feature
+
+
+# gradients
+
+
+def test_gradients_are_those_of_the_patches_of_each_crop(clip):
+    one = recording(clip([(14, 0), (0, 0), (25, 0)]))
+    found = of_one(FaceGradients(search_px=40), one)
+    assert (found.values.shape, found.values.dtype, found.lengths.tolist()) == ((2, 1152), np.float32, [2])
+    assert found.skipped == 1
+    patches = GradientPatches(size=64, patch=32, step=16)
+    crops = of_one(FaceCrops(size=64, search_px=40), one).values
+    np.testing.assert_array_equal(found.values, [patches.descriptors(crop).ravel() for crop in crops])
+
+
+def test_of_a_face_that_moves_the_gradients_change_where_it_moves(tmp_path):
+    """A mouth, a white bar, opens and shuts in the lower half; nothing moves in the patches of the upper third."""
+    frames = np.full((6, 64, 64, 3), 60, np.uint8)
+    frames[:, 10:14, 20:44] = 220
+    for index in range(6):
+        frames[index, 48 : 50 + 2 * (index % 3), 20:44] = 220
+    for name, shown in (("moving", frames), ("still", frames[:1].repeat(6, 0))):
+        (tmp_path / name).mkdir()
+        for index, frame in enumerate(shown):
+            Image.fromarray(frame).save(tmp_path / name / f"{index}.png")
+    moving, still = (
+        np.ptp(of_one(FaceGradients(detector="none"), recording(tmp_path / name)).values, axis=0).reshape(3, 3, 128)
+        for name in ("moving", "still")
+    )
+    assert still.max() == 0
+    assert moving[0].max() == 0
+    assert moving[2].max() > 0.02
+
+
+@pytest.mark.parametrize(("fields", "length"), [({}, 1152), ({"size": 48, "step": 8}, 1152), ({"step": 32}, 512)])
+def test_as_many_numbers_as_patches_have(fields, length, clip):
+    feature = FaceGradients(detector="none", **fields).freeze()
+    assert feature.dim == length
+    assert of_one(feature, recording(clip([(20, 0)]))).values.shape == (1, length)
+    assert of_one(feature, recording()).values.shape == (0, length)
+
+
+def test_gradients_are_stored_as_they_are(clip, tmp_path):
+    clip([(20, 0), (0, 0), (12, 0)], "a")
+    (tmp_path / "own.csv").write_text("id,participant,video\na,p,a\n")
+    feature, corpus = FaceGradients(detector="none").freeze(), Manifest(tmp_path / "own.csv")
+    found = read(ensure(feature, corpus, features_dir=tmp_path / "features", workers=1))
+    np.testing.assert_array_equal(found.recordings[0].values, of_one(feature, corpus.recordings()[0]).values)
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"patch": 30}, "patch: expected a multiple of 4, up to the picture's 64, found 30"),
+        ({"size": 16}, "patch: expected a multiple of 4, up to the picture's 16, found 32"),
+        ({"step": 0}, "step: expected 1 pixel or more, found 0"),
+        ({"size": 0}, "size: expected 1 or more, found 0"),
+        ({"rate_hz": 0.0}, "rate_hz: expected a number above 0, found 0.0"),
+    ],
+)
+def test_wrong_fields_of_gradients_are_named(fields, line):
+    with pytest.raises(ConfigError, match=f"^config.{line}"):
+        FaceGradients(**fields).freeze()
 
 
 @pytest.mark.parametrize(
@@ -239,8 +315,8 @@ def test_wrong_fields_are_named(fields, line):
 def test_mtcnn_finds_no_face_in_noise_nor_in_a_strip(monkeypatch):
     monkeypatch.undo()
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    assert faces.detect(noise, 60, 0.9) == []
-    assert faces.detect(np.zeros((60, 80, 3), np.uint8), 60, 0.9) == []
-    assert faces.detect(np.zeros((2, 900, 3), np.uint8), 60, 0.9) == []
+    assert detect(noise, 60, 0.9) == []
+    assert detect(np.zeros((60, 80, 3), np.uint8), 60, 0.9) == []
+    assert detect(np.zeros((2, 900, 3), np.uint8), 60, 0.9) == []
     (weights,) = FaceCrops().files()
     assert sorted(path.name for path in weights.glob("*.lz4")) == ["onet.lz4", "pnet.lz4", "rnet.lz4"]

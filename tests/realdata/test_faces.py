@@ -9,7 +9,7 @@ import pytest
 from input_pipeline import video
 from input_pipeline.errors import DataError
 from input_pipeline.features import FaceCrops
-from input_pipeline.features.faces import detect
+from input_pipeline.features.face_detection import detect
 from input_pipeline.features.images import read_picture
 from input_pipeline.recording import Recording, Segment
 
