@@ -51,7 +51,7 @@ class Variant:
         small: with ResNet-18; its first layer has `stem` channels.
         size: of a face, in pixels.
         frames: of a clip.
-        pooled: so many frames of speech become their mean.
+        hop_s: from one frame of speech to the next.
         scale: by which all other widths are divided.
         epochs, batch_size, learning_rate: of both stages.
     """
@@ -61,7 +61,7 @@ class Variant:
     stem: int = 64
     size: int = 224
     frames: int = 8
-    pooled: int = 1
+    hop_s: float = 0.010
     scale: int = 1
     epochs: int = 100
     batch_size: int = 32
@@ -82,7 +82,7 @@ VARIANTS = {
         stem=8,
         size=32,
         frames=6,
-        pooled=5,
+        hop_s=0.050,
         scale=8,
         epochs=20,
         batch_size=16,
@@ -102,26 +102,26 @@ def variant_of(file: str, name: str) -> Variant:
 def features(variant: Variant) -> dict[str, Feature]:
     """All that any network or baseline here reads."""
     detector: Any = {"detector": "none"} if variant.synthetic else {}
-    speech: Any = {"cleaning": SPEECH}
+    speech: Any = {"cleaning": SPEECH, "hop_s": variant.hop_s}
     return {
         "face": FaceCrops(max_frames=variant.frames, size=variant.size, **detector),
         "static": FaceCrops(max_frames=1, size=variant.size, **detector),
         "gradients": FaceGradients(max_frames=max(variant.frames, 16), **detector),
-        "speech": MfccFrames(pool_frames=variant.pooled, **speech),
-        "prosody": Prosody(pool_frames=variant.pooled, **speech),
+        "speech": MfccFrames(**speech),
+        "prosody": Prosody(**speech),
     }
 
 
 def data(names: tuple[str, ...], variant: Variant, corpus: str = "talking_faces") -> Data:
     """Some of the features of a corpus: all frames of a clip, and all of the speech."""
-    levels = {"face": "images", "static": "images"}
-    known = features(variant)
+    levels, known = {"face": "images", "static": "images"}, features(variant)
+    buckets = 1 if set(names) & set(levels) else 4  # pictures are all of one size
     return Data(
         corpus=corpus,
         stand_in=StandIn(sessions=160) if variant.synthetic else None,
         features={name: known[name] for name in names},
         arrangements={
-            name: Arrangement(level=levels.get(name, "frames"), buckets=1 if name in levels else 4)  # type: ignore[arg-type]
+            name: Arrangement(level=levels.get(name, "frames"), buckets=buckets)  # type: ignore[arg-type]
             for name in names
         },
         file_format="array_record",
