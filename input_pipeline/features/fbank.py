@@ -32,8 +32,6 @@ class LogMel(SpeechFrames):
     Attributes:
         deltas: how many orders of derivatives follow the filters.
         high_hz: the upper edge of the last filter (0: half of `rate_hz`).
-        pool_frames: so many consecutive frames of a segment become their mean, one vector; the last of a segment is the
-            mean of what remains. Pooling is the last step.
         normalize: "recording" brings every dimension to mean 0 and deviation 1 over all kept frames of the recording.
     """
 
@@ -44,7 +42,6 @@ class LogMel(SpeechFrames):
     deltas: int = 1
     low_hz: float = 20.0
     high_hz: float = 0.0
-    pool_frames: int = 1
     normalize: Literal["none", "recording"] = "recording"
 
     @property
@@ -58,9 +55,8 @@ class LogMel(SpeechFrames):
 
     def check(self) -> None:
         super().check()
-        for name in ("n_mels", "pool_frames"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)!r}")
+        if self.n_mels < 1:
+            raise ConfigError(f"n_mels: expected 1 or more, found {self.n_mels!r}")
         if not 0 <= self.deltas <= 2:
             raise ConfigError(f"deltas: expected 0, 1 or 2, found {self.deltas!r}")
         if not 0 <= self.low_hz < self._high_hz <= self.rate_hz / 2:
@@ -70,10 +66,8 @@ class LogMel(SpeechFrames):
             )
         self._filters()
 
-    def together(self, segments: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64[np.ndarray, "vectors dim"]]:
-        """Normalised where that is asked for, and pooled."""
-        normalized = _normalized(segments) if self.normalize == "recording" else segments
-        return [_pooled(segment, self.pool_frames) for segment in normalized]
+    def together(self, segments: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64[np.ndarray, "frames dim"]]:
+        return _normalized(segments) if self.normalize == "recording" else segments
 
     def frames(self, samples: Float[np.ndarray, " samples"]) -> Float64[np.ndarray, "frames dim"]:
         """Filterbank and derivatives of one stretch of a waveform, neither normalised nor pooled."""
@@ -127,9 +121,3 @@ def _normalized(frames: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64
     everything = np.concatenate(frames)
     mean, deviation = everything.mean(axis=0), np.maximum(everything.std(axis=0), _MIN_DEVIATION)
     return [(segment - mean) / deviation for segment in frames]
-
-
-def _pooled(frames: Float64[np.ndarray, "frames dim"], size: int) -> Float64[np.ndarray, "vectors dim"]:
-    starts = np.arange(0, len(frames), size)
-    counts = np.minimum(size, len(frames) - starts)
-    return np.add.reduceat(frames, starts, axis=0) / counts[:, None]

@@ -30,6 +30,7 @@ class Prosody(SpeechFrames):
     decoded at a time, and a frame that is still is not voiced. Within a segment the pitch between voiced frames is
     interpolated, and that before the first and after the last is theirs; it is 0 where nothing is voiced. The level is
     that of the frame's root mean square: 0 dB is a constant at full scale, -3 dB a sine, and nothing is below -100 dB.
+    Of pooled frames the first number is the share that is voiced.
 
     Attributes:
         low_hz, high_hz: between which a pitch lies.

@@ -23,12 +23,15 @@ class SpeechFrames(PerRecording):
     padded with zeros at its end and gives one.
 
     Attributes:
+        pool_frames: so many consecutive frames of a segment become their mean, one vector; the last of a segment is the
+            mean of what remains. Pooling is the last step.
         cleaning: of the recording's speech, before it is framed.
     """
 
     frame_s: float = 0.025
     hop_s: float = 0.010
     rate_hz: int = 16000
+    pool_frames: int = 1
     cleaning: Cleaning = dataclasses.field(default_factory=Cleaning)
 
     @property
@@ -42,8 +45,9 @@ class SpeechFrames(PerRecording):
         return round(self.hop_s * self.rate_hz)
 
     def check(self) -> None:
-        if self.rate_hz < 1:
-            raise ConfigError(f"rate_hz: expected 1 or more, found {self.rate_hz!r}")
+        for name in ("rate_hz", "pool_frames"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)!r}")
         for name in ("frame_s", "hop_s"):
             if not getattr(self, name) * self.rate_hz >= 1:
                 raise ConfigError(
@@ -62,7 +66,8 @@ class SpeechFrames(PerRecording):
         """
         segments = self.segmentation.apply(recording)
         speech = self.cleaning.apply(waveforms(recording, segments, self.rate_hz, self.kind), self.rate_hz)
-        vectors = self.together([self.frames(samples) for samples in speech])
+        frames = self.together([self.frames(samples) for samples in speech])
+        vectors = [_pooled(segment, self.pool_frames) for segment in frames]
         lengths = np.array([len(segment) for segment in vectors], np.int32)
         return RecordingFeature(np.concatenate(vectors).astype(np.float32), lengths)
 
@@ -70,8 +75,8 @@ class SpeechFrames(PerRecording):
     def frames(self, samples: Float[np.ndarray, " samples"]) -> Float64[np.ndarray, "frames dim"]:
         """The vectors of one stretch of a waveform."""
 
-    def together(self, segments: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64[np.ndarray, "vectors dim"]]:
-        """What becomes of the frames of a recording's segments when all are known; here, they stay as they are."""
+    def together(self, segments: list[Float64[np.ndarray, "frames dim"]]) -> list[Float64[np.ndarray, "frames dim"]]:
+        """What the frames of a recording's segments become when all are known; here, they stay as they are."""
         return segments
 
     def around(self, samples: Float[np.ndarray, " samples"], size: int) -> Float64[np.ndarray, " padded"]:
@@ -82,3 +87,9 @@ class SpeechFrames(PerRecording):
         """
         missing, before = max(0, self.frame - len(samples)), (size - self.frame) // 2
         return np.pad(samples.astype(np.float64), (before, missing + size - self.frame - before))
+
+
+def _pooled(frames: Float64[np.ndarray, "frames dim"], size: int) -> Float64[np.ndarray, "vectors dim"]:
+    starts = np.arange(0, len(frames), size)
+    counts = np.minimum(size, len(frames) - starts)
+    return np.add.reduceat(frames, starts, axis=0) / counts[:, None]

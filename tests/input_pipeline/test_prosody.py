@@ -116,6 +116,14 @@ def test_each_segment_is_by_itself_and_cleaned_first(wav):
     assert 196 <= cut.lengths[0] < 225
 
 
+def test_pooled_frames_are_their_means(wav):
+    path = wav(np.concatenate([glide(0.6, 110, 160), np.zeros(RATE_HZ // 4), glide(0.3, 200, 180)]))
+    single, pooled = (Prosody(pool_frames=count).extract(spoken(path)) for count in (1, 10))
+    assert pooled.lengths.tolist() == [-(-single.lengths[0] // 10)]
+    expected = [single.values[start : start + 10].mean(0) for start in range(0, len(single.values), 10)]
+    np.testing.assert_allclose(pooled.values, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_voice_is_followed_in_another_rate(wav):
     path = wav(scipy.signal.resample_poly(glide(1.0, 150, 150), 1, 2), rate_hz=RATE_HZ // 2)
     (found,) = extract(Prosody().freeze(), [spoken(path)], workers=1, progress=False)
@@ -152,6 +160,7 @@ def test_it_has_no_perturbed_copies_as_other_frames_of_speech_have_none():
         ({"high_hz": 62.0}, r"high_hz: expected 4 semitones above low_hz or more, .* found 60\.0 and 62\.0"),
         ({"hop_s": 0.2}, r"high_hz: expected 86 semitones above low_hz or more, .* in 0\.2 s \(hop_s\)"),
         ({"hop_s": 0.0}, "hop_s: expected one sample or more"),
+        ({"pool_frames": 0}, "pool_frames: expected 1 or more"),
         ({"rate_hz": 0}, "rate_hz: expected 1 or more"),
     ],
 )
