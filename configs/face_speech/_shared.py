@@ -51,8 +51,9 @@ class Variant:
         small: with ResNet-18; its first layer has `stem` channels.
         size: of a face, in pixels.
         frames: of a clip.
-        hop_s: from one frame of speech to the next.
+        pooled: so many frames of speech become their mean.
         scale: by which all other widths are divided.
+        dropout: of the vectors of both streams.
         epochs, batch_size, learning_rate: of both stages.
     """
 
@@ -61,8 +62,9 @@ class Variant:
     stem: int = 64
     size: int = 224
     frames: int = 8
-    hop_s: float = 0.010
+    pooled: int = 1
     scale: int = 1
+    dropout: float = 0.5
     epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -79,12 +81,13 @@ VARIANTS = {
     "synthetic": Variant(
         synthetic=True,
         small=True,
-        stem=8,
-        size=32,
-        frames=6,
-        hop_s=0.050,
-        scale=8,
-        epochs=20,
+        stem=16,
+        size=48,
+        frames=4,
+        pooled=5,
+        scale=4,
+        dropout=0.2,
+        epochs=40,
         batch_size=16,
         learning_rate=1e-3,
     ),
@@ -102,7 +105,7 @@ def variant_of(file: str, name: str) -> Variant:
 def features(variant: Variant) -> dict[str, Feature]:
     """All that any network or baseline here reads."""
     detector: Any = {"detector": "none"} if variant.synthetic else {}
-    speech: Any = {"cleaning": SPEECH, "hop_s": variant.hop_s}
+    speech: Any = {"cleaning": SPEECH, "pool_frames": variant.pooled}
     return {
         "face": FaceCrops(max_frames=variant.frames, size=variant.size, **detector),
         "static": FaceCrops(max_frames=1, size=variant.size, **detector),
@@ -135,6 +138,7 @@ def visual(variant: Variant, feature: str = "face") -> VisualNetwork:
         backbone="resnet18" if variant.small else "resnet50",
         stem=variant.stem,
         widths=(1024 // variant.scale, 512 // variant.scale),
+        dropout=variant.dropout,
     )
 
 
@@ -144,6 +148,7 @@ def audio(variant: Variant, feature: str = "speech") -> AudioNetwork:
         feature=feature,
         hidden=128 // variant.scale,
         units=256 // variant.scale,
+        dropout=variant.dropout,
         time_chunk=0 if variant.synthetic else 100,
     )
 
@@ -212,17 +217,13 @@ def pretraining(variant: Variant) -> dict[str, StageConfig]:
     return found
 
 
-def references(section: str, variant: Variant, prefix: str = "") -> dict[str, StageConfig]:
-    """The trivial baselines, which look at nothing but, one of them, the gender.
-
-    Args:
-        prefix: of the labels.
-    """
-    source = data(("speech",), variant)
-    found = trivial_baselines(source, TASKS, metrics=METRICS[:-1], section=section)
+def references(section: str, variant: Variant) -> dict[str, StageConfig]:
+    """The trivial baselines of a table, "Table 2. ...", which look at nothing but, one of them, the gender."""
+    table = section.partition(".")[0]
+    found = trivial_baselines(data(("speech",), variant), TASKS, metrics=METRICS[:-1], section=section)
     for stage in found.values():
-        stage.label = f"{prefix}{stage.label}"
-    return dict(found)
+        stage.label = f"{table}: {stage.label.lower()}"
+    return {f"{table.lower().replace(' ', '')}_{name}": stage for name, stage in found.items()}
 
 
 def samples(corpus: str, task: str, label: str, variant: Variant) -> SamplesStage:

@@ -47,7 +47,7 @@ def ablations(variant: shared.Variant) -> dict[str, StageConfig]:
     found["static"] = shared.row("Only static facial", TABLE, still, variant, start, figures(STILL), **asked)
     prosodic = shared.audio(variant, "prosody")
     found["prosody"] = shared.row("Only prosodic speech", TABLE, prosodic, variant, (), figures(PROSODIC), **asked)
-    return {**shared.references(TABLE, variant, "Table 3: "), **found}
+    return {**shared.references(TABLE, variant), **found}
 
 
 def get_config(variant: str = "") -> Experiment:

@@ -43,7 +43,8 @@ def nearest_counts(printed: Mapping[str, float], positives: int, negatives: int)
     figures = {name: np.asarray(found[name], np.float64) for name in printed}
     off = np.max([np.abs(values - printed[name]) for name, values in figures.items()], axis=0)
     best = int(off.argmin())
-    of_best = counts[best].astype(int).ravel().tolist()
+    (true_negative, false_positive), (false_negative, true_positive) = counts[best].astype(int).tolist()
+    of_best = true_negative, false_positive, false_negative, true_positive
     return NearestCounts(*of_best, {name: float(values[best]) for name, values in figures.items()}, float(off[best]))
 
 
