@@ -47,7 +47,7 @@ from input_pipeline.synthesis.volunteers import (
 )
 from input_pipeline.synthesis.writing import check, marker_of, write_all, write_csv
 
-VERSION = 1  # of the generator: another one writes other bytes
+VERSION = 2  # of the generator: another one writes other bytes
 MOST = 5000
 LONGEST_S = 60
 SPOKEN_AS = {"neutral": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry"}  # in `emotion.MEANS`

@@ -83,15 +83,16 @@ class Volunteer:
 def draw_volunteers(count: int, effect: float, seed: int) -> list[Volunteer]:
     """The participants, in an order that says nothing; the same for the same arguments.
 
-    Half of each split is depressed, and half of each label in it are women, either up to one.
+    Half of each split is depressed, and half of each label in it are women, either up to one. The severities have their
+    shares in each split, up to one.
     """
     rng = np.random.default_rng([seed, 0])
-    cells: list[tuple[str, bool, bool]] = []
+    cells: list[tuple[str, str, bool]] = []
     for split, size in _sizes(count).items():
         depressed = (size + int(rng.integers(2))) // 2
-        for label, of_label in ((True, depressed), (False, size - depressed)):
-            women = rng.permutation((np.arange(of_label) + rng.integers(2)) % 2 == 0)
-            cells += [(split, label, bool(female)) for female in women]
+        for severities in (_severities(depressed, rng), [HEALTHY] * (size - depressed)):
+            women = rng.permutation((np.arange(len(severities)) + rng.integers(2)) % 2 == 0)
+            cells += [(split, severity, bool(female)) for severity, female in zip(severities, women, strict=True)]
     order = rng.permutation(count).tolist()
     return [_volunteer(place, cells[index], effect, rng) for place, index in enumerate(order)]
 
@@ -129,11 +130,17 @@ def _sizes(count: int) -> dict[str, int]:
     return sizes | {"train": sizes["train"] + count - sum(sizes.values())}
 
 
-def _volunteer(place: int, cell: tuple[str, bool, bool], effect: float, rng: np.random.Generator) -> Volunteer:
-    """Somebody of a cell: the split, the label, and whether it is a woman."""
-    split, depressed, female = cell
-    severity = str(rng.choice(list(SEVERITIES), p=[one.share for one in SEVERITIES.values()])) if depressed else HEALTHY
-    scale = effect * SEVERITIES[severity].factor if depressed else 0.0
+def _severities(count: int, rng: np.random.Generator) -> list[str]:
+    """Of so many depressed, each severity as often as its share says, the one or other once more, in any order."""
+    edges = np.cumsum([one.share for one in SEVERITIES.values()])
+    places = np.searchsorted(edges, (np.arange(count) + rng.random()) / count)
+    return [list(SEVERITIES)[place] for place in rng.permutation(places.clip(max=len(edges) - 1))]
+
+
+def _volunteer(place: int, cell: tuple[str, str, bool], effect: float, rng: np.random.Generator) -> Volunteer:
+    """Somebody of a cell: the split, the severity, and whether it is a woman."""
+    split, severity, female = cell
+    scale = 0.0 if severity == HEALTHY else effect * SEVERITIES[severity].factor
     return Volunteer(
         place=place,
         split=split,
