@@ -19,6 +19,7 @@ from jaxdep.models.bilstm_cnn import JointNetwork, SpeechNetwork, TextNetwork
 from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
+from jaxdep.models.face_speech import AudioNetwork, FaceSpeechNetwork, VisualNetwork
 from jaxdep.models.multimodal_transformer import MultimodalTransformer
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -51,6 +52,9 @@ MODELS = {
     "EmoAudioNet": EmoAudioNet(IMAGE, VECTOR),
     "DCNN": MultimodalDCNN(picture=PICTURE, channels=(3,), units=3, dropout=0.0),
     "HAN": HAN("frames", hidden=3, attention_units=3, dropout=0.0),
+    "faces and speech": FaceSpeechNetwork(
+        VisualNetwork(backbone="resnet18", stem=2, widths=(3, 3), dropout=0.0), AudioNetwork("frames", 3, 1, units=3)
+    ),
     "transformer": MultimodalTransformer(image="audio", width=4, heads=2, layers=1, memory_layers=1, dropout=0.0),
 }
 QUICK = ("direct text",)  # the others compile for long
@@ -64,6 +68,11 @@ def make(layouts):
     shapes = {"sequence": (FRAMES,), "sequences": (2, FRAMES)}
     features = {}
     for name, layout in layouts.items():
+        if layout == "images":
+            frames = rng.integers(0, 100, (N, 2, 8, 8, 2)).astype(np.uint8)
+            mask = np.arange(2) < rng.integers(1, 3, (N, 1))
+            features[name] = Padded(np.where(mask[..., None, None, None], frames, 0), mask)
+            continue
         if layout not in shapes:
             face = rng.integers(0, 100, (N, 4, 4, 2)).astype(np.uint8)
             values = face if layout == "image" else np.eye(2, dtype=np.float32)[np.arange(N) % 2]
@@ -125,7 +134,7 @@ def test_nothing_of_another_split_enters_training(name, make_program, one_seed, 
         return jax.device_get((state.params, state.statistics)), jax.device_get(history)
 
     expected, history = trained(examples)
-    assert bool(expected[1]) == (name in ("batch norm", "DepAudioNet"))
+    assert bool(expected[1]) == (name in ("batch norm", "DepAudioNet", "faces and speech"))
     assert np.isfinite(history["train/loss"]).all()
     for part, what in SHIFTED:
         if what in layouts or what in TASKS:

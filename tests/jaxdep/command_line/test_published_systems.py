@@ -32,6 +32,11 @@ RUNS = {
         ("Table IV. One task or both", "Fig. 3.", "data:image/jpeg;base64,"),
         {"STL, T+V: depression", "MTL, T+V", "MTL, T+V: emotion"},
     ),
+    "face_speech/table4": (
+        {"talking_faces": 40, "emotion_faces": 40},
+        ("Table 2. Each modality alone, and both", "Table 4. By gender", "drawn at random", "data:image/jpeg;base64,"),
+        {"Emotion of faces", "Emotion of voices", "Face alone", "Speech alone", "Face and speech"},
+    ),
 }
 
 
