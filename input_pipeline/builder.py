@@ -26,7 +26,7 @@ from input_pipeline.features import Computed, Dtype, Encoders, RecordingFeature
 from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
-from input_pipeline.scratch import scratch_folder
+from input_pipeline.scratch import alone, scratch_folder
 from input_pipeline.tensorflow import load_tensorflow as load_tensorflow
 
 FileFormat = Literal["tfrecord", "array_record"]
@@ -102,7 +102,13 @@ def ensure(
             skipped.append((result.skipped, result.skipped + len(result.values)))
             yield _example(recording, feature.segments(recording), result)
 
-    store(description, examples(), target, lambda: counted("frames", feature.skips, skipped))
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone(target))
+        except OSError as error:
+            raise _unwritable(target, error) from None
+        if not target.is_dir():
+            store(description, examples(), target, lambda: counted("frames", feature.skips, skipped))
     return target
 
 
@@ -148,10 +154,7 @@ def store(
     except OSError as error:
         if error is watched.failure:
             raise
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{target}: cannot be written ({reason}); free space there, or give another folder for features"
-        ) from None
+        raise _unwritable(target, error) from None
 
 
 def find(features_dir: Path, corpus_name: str, feature: Computed) -> Path | None:
@@ -407,6 +410,11 @@ def _write(
 
 def _digest(fields: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _unwritable(target: Path, error: OSError) -> DataError:
+    reason = " ".join(str(error).split())
+    return DataError(f"{target}: cannot be written ({reason}); free space there, or give another folder for features")
 
 
 def _rename(written: Path, target: Path) -> None:
