@@ -52,7 +52,7 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     seed = chosen_seed(config.seed, trained, source, f"stages.{stage.name}.seed")
     ensemble, states = restore(trained, source)
     classes = {task: source.examples.classes[task] for task in trained.tasks if task in source.examples.classes}
-    sets = stage.sources.feature_sets(config.data, stage.folder.parent)
+    sets = stage.sources.feature_sets(config.data, stage.features)
     recordings = batching.aligned(sets)
     segments = {
         name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.takes()
