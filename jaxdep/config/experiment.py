@@ -73,7 +73,10 @@ class Experiment(Config):
     def needs_whole(self, name: str) -> tuple[str, ...]:
         """Of what a stage needs, the stages that it needs over all seeds of a sweep, and not over its own."""
         stage = self.stages[name]
-        return tuple(one for one in stage.needs() if one in stage.needs_all() or not self.stages[one].trainer)
+        needed = {one: self.stages[one] for one in stage.needs()}
+        return tuple(
+            one for one, other in needed.items() if one in stage.needs_all() or other.chooses or not other.trainer
+        )
 
     @property
     def waves(self) -> int:

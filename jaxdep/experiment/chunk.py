@@ -196,10 +196,12 @@ class _Chunk(Run):
         if all(told.get("status") == "finished" and told["seeds"] == self._whole.compact() for told in records):
             return
         by_wave = trained(self.experiment, self._sweep.chunks())
-        there = seeds_of(by_wave[self.experiment.wave(name) - 1])
-        if lacking := sorted(set(self._whole.ids).difference(there)):
+        wave = self.experiment.wave(name) - 1
+        if lacking := sorted(set(self._whole.ids).difference(seeds_of(by_wave[wave]))):
             seeds = ", ".join(told_seeds(lacking))
-            stages = ", ".join(one for one in trainers(self.experiment) if one in needed)
+            stages = ", ".join(
+                one for one in trainers(self.experiment) if one in needed and self.experiment.wave(one) == wave
+            )
             raise NotYetError(
                 f"waits for seeds {seeds} of stage {stages}; the same command goes on when they are there"
             )

@@ -95,7 +95,7 @@ class Join(Run):
         return self._of_wave(wave - 1) if self.experiment.stages[name].trainer and wave else self._of_wave(wave)
 
     def places(self, name: str) -> dict[str, Place]:
-        return {needed: Place(self.extracted, self.seeds(needed)) for needed in self.experiment.stages}
+        return {needed: Place(self.extracted, self.seeds(needed)) for needed in self.experiment.stages[name].needs()}
 
     def before(self, stage: StageRun) -> None:
         if self.experiment.stages[stage.name].trainer:

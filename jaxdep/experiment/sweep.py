@@ -112,8 +112,8 @@ def trained(experiment: Experiment, chunks: Iterable[Chunk]) -> list[list[Chunk]
 
 
 def trainers(experiment: Experiment) -> list[str]:
-    """The stages that train seeds."""
-    return [name for name, stage in experiment.stages.items() if stage.trainer]
+    """The stages that train seeds, wave by wave."""
+    return sorted((name for name, stage in experiment.stages.items() if stage.trainer), key=experiment.wave)
 
 
 def seeds_of(chunks: Iterable[Chunk]) -> list[int]:

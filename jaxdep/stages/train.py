@@ -94,6 +94,7 @@ def _remember_ensemble(config: TrainStage, stage: StageRun, ensemble: Ensemble) 
         compile_s=ensemble.compile_s,
         streamed=ensemble.streams,
         lower_is_better=ensemble.lower_is_better,
+        chosen=[0] * len({lane.fold for lane in ensemble.lanes}),  # of a sweep, until all seeds have trained
         memory_gb=None if memory_bytes is None else memory_bytes / 1e9,
     )
     if ensemble.streams:
@@ -172,6 +173,8 @@ def _remember_training(
         return sorted({lane.seed for lane, is_lost in lost if is_lost and lane.variant == wanted[lane.fold]})
 
     seed_epochs = int(np.isfinite(history["train/learning_rate_scale"]).sum())
+    if config.sweep:  # who starts from the chosen values depends on them
+        stage.remember(yields=f"{stage.record['lasting']} of values {chosen}")
     stage.remember(
         compile_s=ensemble.compile_s,
         chosen=chosen,

@@ -56,6 +56,11 @@ class StageConfig(Config):
         """Those of them that train seeds, of which each seed here reads not the same one there, but one of all."""
         return ()
 
+    @property
+    def chooses(self) -> bool:
+        """Whether all its seeds together decide which of the things that each has trained is reported."""
+        return False
+
     def check_need(self, needed: str, source: "StageConfig") -> None:
         """Raises ConfigError where one of the stages that it needs is not what it can use."""
         if not source.extracts:

@@ -118,6 +118,10 @@ class TrainStage(ScoredStage):
         return self.score_windows
 
     @property
+    def chooses(self) -> bool:
+        return bool(self.sweep)
+
+    @property
     def variants(self) -> "dict[str, TrainStage]":
         """By name the stage under each combination of `sweep`; without a sweep itself, without a name."""
         return {name_of(values): changed(self, values) for values in combinations(self.sweep)}
