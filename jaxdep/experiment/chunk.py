@@ -195,7 +195,7 @@ class _Chunk(Run):
         records = [record.read(self.extracted / one) for one in needed]
         if all(told.get("status") == "finished" and told["seeds"] == self._whole.compact() for told in records):
             return
-        by_wave = trained(self.experiment, self._sweep.chunks())
+        folder, by_wave = self._sweep.folder, trained(self.experiment, self._sweep.chunks())
         wave = self.experiment.wave(name) - 1
         if lacking := sorted(set(self._whole.ids).difference(seeds_of(by_wave[wave]))):
             seeds = ", ".join(told_seeds(lacking))
@@ -205,9 +205,11 @@ class _Chunk(Run):
             raise NotYetError(
                 f"waits for seeds {seeds} of stage {stages}; the same command goes on when they are there"
             )
-        whole = over(self.experiment, by_wave)
-        with Claim(self._sweep.folder, whole, overwrite=overwrite, any_seeds=True, wait_s=-1) as claim:
-            Join(whole, self._sweep.folder, claim, self._sources, self._choices, by_wave).make(needed)
+        self._sources.console.print(f"joining {', '.join(needed)} of all seeds in {folder}")
+        with Claim(folder, self.experiment, overwrite=overwrite, any_seeds=True, wait_s=-1) as claim:
+            by_wave = trained(self.experiment, self._sweep.chunks())  # further ones, since nobody else is at work
+            claim.experiment = whole = over(self.experiment, by_wave)
+            Join(whole, folder, claim, self._sources, self._choices, by_wave).make(needed)
 
     def _behind(self, name: str) -> list[str]:
         """The stages that are made over all seeds before this one, in order."""

@@ -30,6 +30,9 @@ class Claim:
         any_seeds: whether the workdir may hold the same config of other seeds.
         wait_s: for another process that is at work in it; negative, for its end.
 
+    Attributes:
+        experiment: may become one of other seeds, where those are known only when nobody else is at work.
+
     Raises:
         ConfigError: the workdir holds another config.
         BusyError: another process is at work in it.
@@ -38,7 +41,7 @@ class Claim:
     def __init__(
         self, workdir: Path, experiment: Experiment, *, overwrite: bool, any_seeds: bool = False, wait_s: float = 0.0
     ):
-        self._workdir, self._experiment = workdir, experiment
+        self._workdir, self.experiment = workdir, experiment
         self._overwrite, self._any_seeds, self._wait_s = overwrite, any_seeds, wait_s
         self._lock = lock_of(workdir)
 
@@ -59,10 +62,10 @@ class Claim:
             self._workdir.mkdir(parents=True, exist_ok=True)
             self._hold()
             self._check()  # who was quicker may have taken and left it
-        take(self._workdir, self._experiment)
+        take(self._workdir, self.experiment)
 
     def _check(self) -> None:
-        check(self._workdir, self._experiment, self._overwrite, any_seeds=self._any_seeds)
+        check(self._workdir, self.experiment, self._overwrite, any_seeds=self._any_seeds)
 
     def _hold(self) -> None:
         try:

@@ -28,12 +28,13 @@ def run(
         DataError: no chunk is finished, or what one left is damaged.
     """
     sweep = Sweep(folder)
-    arguments, chunks = sweep.facts["arguments"], sweep.chunks()
-    by_wave = trained(experiment, chunks)
-    if not by_wave[0]:
-        raise DataError(f"{folder}: none of its chunks, {len(chunks)} that have begun, has finished; wait for one")
-    joined = over(experiment, by_wave)
-    with Claim(folder, joined, overwrite=overwrite, any_seeds=True) as claim:
+    arguments = sweep.facts["arguments"]
+    with Claim(folder, experiment, overwrite=overwrite, any_seeds=True) as claim:
+        chunks = sweep.chunks()
+        by_wave = trained(experiment, chunks)
+        if not by_wave[0]:
+            raise DataError(f"{folder}: none of its chunks, {len(chunks)} that have begun, has finished; wait for one")
+        claim.experiment = joined = over(experiment, by_wave)
         check_data(joined, sources)
         data.warn(joined, sources, folder / "stages")
         join = Join(joined, folder, claim, sources, choices, by_wave)

@@ -1,6 +1,7 @@
 """What a stage trained: its seeds over their examples, restored from the checkpoints that hold them."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,22 @@ def make_ensemble(config: TrainStage, stage: StageRun, seeds: Seeds | None = Non
     )
 
 
-def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
+def restore(config: TrainStage, stage: StageRun, ids: Iterable[int] = ()) -> tuple[Ensemble, SeedState]:
     """The seeds that a finished stage trained, over the examples of `stage`, which may be others than they were.
+
+    Args:
+        ids: of the seeds that are wanted; all of them without any.
 
     Raises:
         DataError: its checkpoint is gone.
     """
-    ensemble = make_ensemble(config, stage)
+    wanted = tuple(ids)
+    ensemble = make_ensemble(config, stage, stage.seeds.only(wanted) if wanted else None)
     return ensemble, gathered(config, stage, ensemble)[0]
 
 
 def gathered(config: TrainStage, stage: StageRun, ensemble: Ensemble) -> tuple[SeedState, History]:
-    """The states and the history of all lanes, from the checkpoints of the seeds that were trained together."""
+    """The states and the history of an ensemble's lanes, from the checkpoints of the seeds that were trained together."""
     found: list[tuple[Tree, Tree]] = []
     there: list[Lane] = []
     wanted = set(ensemble.lanes)
