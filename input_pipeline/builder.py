@@ -27,7 +27,7 @@ from input_pipeline.jpeg import to_jpeg
 from input_pipeline.left_out import LeftOut, counted
 from input_pipeline.progress import progress
 from input_pipeline.recording import Corpus, Recording, Segment, digest_file, digest_files, fingerprint
-from input_pipeline.scratch import scratch_folder
+from input_pipeline.scratch import alone, scratch_folder
 from input_pipeline.tensorflow import load_tensorflow as load_tensorflow
 
 FileFormat = Literal["tfrecord", "array_record"]
@@ -103,13 +103,16 @@ def ensure(
             skipped.append((result.skipped, result.skipped + len(result.values)))
             yield _example(recording, feature.segments(recording), result)
 
-    store(
-        description,
-        examples(),
-        target,
-        lambda: counted("frames", feature.skips, skipped),
-        jpeg_quality=feature.jpeg_quality,
-    )
+    def left_out() -> tuple[LeftOut, ...]:
+        return counted("frames", feature.skips, skipped)
+
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone(target))
+        except OSError as error:
+            raise _unwritable(target, error) from None
+        if not target.is_dir():
+            store(description, examples(), target, left_out, jpeg_quality=feature.jpeg_quality)
     return target
 
 
@@ -158,10 +161,7 @@ def store(
     except OSError as error:
         if error is watched.failure:
             raise
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{target}: cannot be written ({reason}); free space there, or give another folder for features"
-        ) from None
+        raise _unwritable(target, error) from None
 
 
 def find(features_dir: Path, corpus_name: str, feature: Computed) -> Path | None:
@@ -433,6 +433,11 @@ def _write(
 
 def _digest(fields: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _unwritable(target: Path, error: OSError) -> DataError:
+    reason = " ".join(str(error).split())
+    return DataError(f"{target}: cannot be written ({reason}); free space there, or give another folder for features")
 
 
 def _rename(written: Path, target: Path) -> None:

@@ -65,16 +65,17 @@ def _lines(
         now = time.monotonic()
         if now - told >= every_s and done < total:
             rate = done / (now - begun)
-            _tell(f"{label}: {done}/{total} {unit}, {rate:.3g}/s, {_clock((total - done) / rate)} left")
+            _tell(f"{label}: {done}/{total} {unit}, {rate:.3g}/s, {clock((total - done) / rate)} left")
             told = now
     seconds = time.monotonic() - begun
-    _tell(f"{label}: {done}/{total} {unit}, {done / max(seconds, 1e-9):.3g}/s, done in {_clock(seconds)}")
+    _tell(f"{label}: {done}/{total} {unit}, {done / max(seconds, 1e-9):.3g}/s, done in {clock(seconds)}")
 
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -7,11 +7,14 @@ touched the folder for an hour; a process at work touches its own every minute, 
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
 
 _ABANDONED_S = 3600.0
 _TOUCHED_EVERY_S = 60.0
@@ -35,6 +38,30 @@ def scratch_folder(target: Path) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """While it lasts, no other process makes `target`: those that came later wait, and then look whether it is there.
+
+    Raises:
+        OSError: nothing can be written beside it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.parent / f".{target.name}.lock"
+    lock = filelock.FileLock(path)  # ends with its holder, however that ends
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"{target}: another process makes it; waiting for that", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        path.unlink(
+            missing_ok=True
+        )  # who waits holds a file without a name next, and at worst makes the same once more
+        lock.release()
 
 
 @contextlib.contextmanager

@@ -1,62 +1,63 @@
 """Runs an experiment: `python -m jaxdep.main --config=FILE --workdir=DIR [--data_dir=DIR] [--config.seeds.count=100 ...]`.
 
-Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, or a field of the config by itself; 130 after
-Ctrl-C, 143 after SIGTERM, which makes a checkpoint first. After any of them the same command goes on.
+With --config.seeds.first, or --chunk, it trains some of the seeds of a sweep that many processes share (launch/README.md).
+
+Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, or a field of the config by itself; 75 a chunk
+waits for others, or another process is at work on it; 130 after Ctrl-C, 143 after SIGTERM, which makes a checkpoint first.
+After any of them the same command goes on.
 
 The processes that extract features import this module again: what takes seconds is imported inside functions.
 """
 
+import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
 from absl import app, flags
-from rich.console import Console
 
-from input_pipeline.config import ConfigError
-from input_pipeline.errors import DataError, advice
 from jaxdep import interruption
-from jaxdep.engine.devices import cache_folder, hush_compiler, hush_libraries, use_compilation_cache, use_every_core
-from jaxdep.experiment.command_line import CONFIG, DATA_DIR, FEATURES_DIR, OVERWRITE, WORKDIR, parse_flags
+from jaxdep.engine.devices import hush_compiler
+from jaxdep.experiment.command_line import (
+    CHUNK,
+    CONFIG,
+    OVERWRITE,
+    WORKDIR,
+    is_chunk,
+    parse_flags,
+    sweep_arguments,
+)
+from jaxdep.experiment.session import begin, ending_in_one_line
 
 
 def main(argv: list[str]) -> None:
     """Runs the experiment that the flags describe."""
     del argv  # parse_flags has refused what is no flag
-    hush_libraries()
-    use_every_core(CONFIG.value.most_lanes, CONFIG.value.mapping.data_shards)
-    from jaxdep.engine.choices import Choices  # after the devices are chosen
-    from jaxdep.experiment.run import run
-    from jaxdep.models import encoders
-    from jaxdep.stages.sources import Sources
+    experiment, workdir, arguments = CONFIG.value, Path(WORKDIR.value), sys.argv[1:]
+    count = len(experiment.seeds.ids)
+    sources, choices = begin(experiment, min(CHUNK.value or count, count))
+    from jaxdep.experiment import chunk, run  # after the devices are chosen
 
-    use_compilation_cache()
-    sources = Sources(
-        data_dir=Path(DATA_DIR.value),
-        features_dir=Path(FEATURES_DIR.value or cache_folder() / "features"),
-        encoders=encoders.ENCODERS,
-        console=Console(highlight=False, markup=False, soft_wrap=True),
-    )
-    command = shlex.join(["python", "-m", "jaxdep.main", *sys.argv[1:]])
-    try:
-        run(
-            CONFIG.value,
-            Path(WORKDIR.value),
-            sources,
-            command=command,
-            overwrite=OVERWRITE.value,
-            choices=Choices(cache_folder() / "mappers"),
-        )
-    except interruption.TerminatedError as error:
-        interruption.end(signal.SIGTERM, error.folder)
-    except (ConfigError, DataError) as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.errno is None:  # not the operating system's word on a file or a disk
-            raise
-        place = error.filename or WORKDIR.value
-        sys.exit(f"error: {place}: {error.strerror}; {advice(error.errno)}")
+    overwrite = OVERWRITE.value
+    with ending_in_one_line(workdir):
+        if not is_chunk():
+            command = shlex.join(["python", "-m", "jaxdep.main", *arguments])
+            run.run(experiment, workdir, sources, command=command, overwrite=overwrite, choices=choices)
+            return
+        told = sweep_arguments(arguments)
+        try:
+            chunk.run(
+                experiment,
+                workdir,
+                sources,
+                arguments=told,
+                size=CHUNK.value,
+                overwrite=overwrite,
+                choices=choices,
+            )
+        except chunk.NotYetError as error:
+            print(error, file=sys.stderr)
+            sys.exit(os.EX_TEMPFAIL)
 
 
 if __name__ == "__main__":

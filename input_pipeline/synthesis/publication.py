@@ -8,7 +8,7 @@ from typing import Any
 
 from input_pipeline.errors import DataError
 from input_pipeline.recording import SYNTHETIC_MARKER
-from input_pipeline.scratch import scratch_folder
+from input_pipeline.scratch import alone, scratch_folder
 
 
 def publish(root: Path, marker: Mapping[str, Any], write: Callable[[Path], None], overwrite: bool = False) -> bool:
@@ -27,7 +27,9 @@ def publish(root: Path, marker: Mapping[str, Any], write: Callable[[Path], None]
     """
     if _is_there(root, marker, overwrite):
         return False
-    with scratch_folder(root) as scratch:
+    with alone(root), scratch_folder(root) as scratch:
+        if _is_there(root, marker, overwrite):  # since another process has written it
+            return False
         folder = scratch / root.name
         folder.mkdir()
         write(folder)

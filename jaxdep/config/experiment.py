@@ -53,11 +53,35 @@ class Experiment(Config):
                 found[f"{known}__{re.sub('[^A-Za-z0-9]+', '_', told)}"] = other
         self.stages = found
 
-    @property
-    def most_lanes(self) -> float:
-        """Seeds, each in all folds and variants, that a stage trains at once; infinite where the corpus tells the folds."""
+    def most_lanes(self, seeds: int) -> float:
+        """Those of so many seeds, each in all folds and variants, in any stage; infinite where the corpus tells the folds."""
         trained = [stage for stage in self.stages.values() if isinstance(stage, TrainStage)]
-        return self.seeds.count * max((_folds(stage) * len(stage.variants) for stage in trained), default=1)
+        return seeds * max((_folds(stage) * len(stage.variants) for stage in trained), default=1)
+
+    def over(self, seeds: Seeds) -> "Experiment":
+        """The same of other seeds, frozen."""
+        return dataclasses.replace(self, seeds=seeds).freeze()
+
+    def wave(self, name: str) -> int:
+        """In which round over the chunks of a sweep a stage can be made, from 0 on: it waits for all of the round before
+        where it trains on what was made of all their seeds."""
+        stage = self.stages[name]
+        if not stage.trainer:
+            return max((self.wave(needed) for needed in stage.needs()), default=0)
+        return max((self.wave(needed) + (needed in self.needs_whole(name)) for needed in stage.needs()), default=0)
+
+    def needs_whole(self, name: str) -> tuple[str, ...]:
+        """Of what a stage needs, the stages that it needs over all seeds of a sweep, and not over its own."""
+        stage = self.stages[name]
+        needed = {one: self.stages[one] for one in stage.needs()}
+        return tuple(
+            one for one, other in needed.items() if one in stage.needs_all() or other.chooses or not other.trainer
+        )
+
+    @property
+    def waves(self) -> int:
+        """How many rounds over its chunks a sweep takes."""
+        return 1 + max(map(self.wave, self.stages))
 
     def check(self) -> None:
         if not self.stages:

@@ -1,7 +1,9 @@
 """What stages are told: seeds and their mapping, the data, tasks, optimiser and schedule; splits.py has who trains."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -24,26 +26,75 @@ class Seeds(Config):
     """Which seeds are trained, and what differs between them.
 
     Attributes:
-        count, first: the global seed ids are first, ..., first + count - 1; a chunk of a sweep is another `first`.
+        count, first: the global seed ids are first, ..., first + count - 1, those of `missing` left out.
+        missing: seeds of a sweep that are not there, in a row "40-59" or one "7".
+        of: of a chunk: the whole sweep has the seeds from 0 to one less than this (0: it is not known how many).
         root: the key of the whole sweep; seed i of one root never equals seed i of another.
         vary: the random streams that differ between seeds; the others are those of seed 0 for all.
     """
 
+    EXTENT: ClassVar[tuple[str, ...]] = ("count", "first", "missing", "of")  # which seeds, not what they are
+
     count: int = 20
     first: int = 0
+    missing: tuple[str, ...] = ()
+    of: int = 0
     root: int = 0
     vary: tuple[str, ...] = STREAMS
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The global ids of the seeds, in their order."""
+        lacking = {seed for told in self.missing for seed in _in_a_row(told)}
+        return tuple(seed for seed in range(self.first, self.first + self.count) if seed not in lacking)
+
+    @property
+    def told(self) -> str:
+        """The ids, those in a row together."""
+        return ", ".join(told_seeds(self.ids))
+
+    def only(self, ids: Iterable[int]) -> "Seeds":
+        """The seeds with these ids, at least one, counted from 0 on; what else is said of them is as it was."""
+        found = set(ids)
+        lacking = sorted(set(range(max(found))) - found)
+        return dataclasses.replace(self, first=0, count=max(found) + 1, missing=told_seeds(lacking), of=0)
 
     def check(self) -> None:
         if self.count < 1:
             raise ConfigError(f"count: at least one seed is needed, found {self.count}")
         if self.first < 0:
             raise ConfigError(f"first: seed ids start at 0, found {self.first}")
+        if self.of and self.of < self.first + self.count:
+            raise ConfigError(
+                f"of: {self.of} seeds, from 0 on, have no seed {self.first + self.count - 1}; give that of the whole sweep"
+            )
+        for told in self.missing:
+            _in_a_row(told)
+        if not self.ids:
+            raise ConfigError(f"missing: none of the seeds {self.first} to {self.first + self.count - 1} is left")
         unknown = set(self.vary) - set(STREAMS)
         if unknown:
             raise ConfigError(
                 f"vary: no random stream is called {sorted(unknown)[0]!r}; there are {', '.join(STREAMS)}"
             )
+
+
+def rows_of(ids: Iterable[int]) -> list[range]:
+    """Seeds in ascending order, those in a row together."""
+    rows = [list(row) for _, row in itertools.groupby(enumerate(ids), lambda pair: pair[1] - pair[0])]
+    return [range(row[0][1], row[-1][1] + 1) for row in rows]
+
+
+def told_seeds(ids: Iterable[int]) -> tuple[str, ...]:
+    """The same as they are told: ("0-19", "40")."""
+    return tuple(f"{row[0]}-{row[-1]}" if len(row) > 1 else str(row[0]) for row in rows_of(ids))
+
+
+def _in_a_row(told: str) -> range:
+    first, _, last = told.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+        raise ConfigError(f"missing: expected seeds in a row, '40-59', or one, '7', found {told!r}")
+    return range(int(first), int(last or first) + 1)
 
 
 @dataclasses.dataclass

@@ -100,7 +100,7 @@ class Checkpoints:
         """
         for epoch in sorted(self._manager.all_steps(), reverse=True):
             folder = self._folder / str(epoch)
-            if self._is_sound(folder):
+            if is_sound(folder):
                 return epoch, *self._read(epoch, states, history)
             self._tell(f"{folder}: the checkpoint is damaged; what it held is computed once more")
             shutil.rmtree(folder)
@@ -111,7 +111,7 @@ class Checkpoints:
         """The states and the history of the newest checkpoint and no other, or None where there is none, or it is
         damaged. Raises DataError as `restore` does."""
         epoch = self._manager.latest_step()
-        if epoch is None or not self._is_sound(self._folder / str(epoch)):
+        if epoch is None or not is_sound(self._folder / str(epoch)):
             return None
         return self._read(epoch, states, history)
 
@@ -130,13 +130,21 @@ class Checkpoints:
         for arrays in self._folder.glob(f"*tmp*/{_ARRAYS}"):
             write_json(arrays.parent / _DIGESTS, digests(arrays))
 
-    def _is_sound(self, folder: Path) -> bool:
-        try:
-            return read_json(folder / _DIGESTS) == digests(folder / _ARRAYS)
-        except DataError:
-            return False
-        except OSError as error:
-            raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+
+def complete(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest first; half written ones are none."""
+    found = [path for path in folder.glob("*") if path.name.isdecimal()]
+    return sorted(found, key=lambda path: -int(path.name))
+
+
+def is_sound(folder: Path) -> bool:
+    """Whether a checkpoint is what was written. Raises DataError where the operating system refuses to read it."""
+    try:
+        return bool(read_json(folder / _DIGESTS) == digests(folder / _ARRAYS))
+    except DataError:
+        return False
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
 def _nested(history: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

@@ -39,14 +39,15 @@ class Variant(NamedTuple):
 
 def lanes_of(seeds: config.Seeds, folds: int, variants: int) -> tuple[Lane, ...]:
     """All lanes, the seeds of a fold one after another, the folds of a variant one after another."""
-    ids = range(seeds.first, seeds.first + seeds.count)
-    return tuple(Lane(seed, fold, variant) for variant in range(variants) for fold in range(folds) for seed in ids)
+    return tuple(
+        Lane(seed, fold, variant) for variant in range(variants) for fold in range(folds) for seed in seeds.ids
+    )
 
 
 def seed_keys(seeds: config.Seeds, ids: Sequence[int] | None = None) -> SeedKeys:
     """The four streams of the seeds with these ids (all of them in turn), [S]. One that does not vary is seed 0's."""
     root = jax.random.key(seeds.root, impl="threefry2x32")
-    wanted = jnp.array(range(seeds.first, seeds.first + seeds.count) if ids is None else ids)
+    wanted = jnp.array(seeds.ids if ids is None else ids)
 
     def stream(index: int, name: str) -> PRNGKeyArray:
         of_ids = wanted if name in seeds.vary else jnp.zeros_like(wanted)

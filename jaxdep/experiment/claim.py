@@ -1,7 +1,8 @@
 """Whose a workdir is: config.json holds the resolved config of the experiment that writes into it, and one process at a
 time does, which holds a lock that ends with it."""
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,24 +16,39 @@ from jaxdep.files import read_json, write_json
 _SHOWN = 6  # differences
 
 
+class BusyError(ConfigError):
+    """Another process is at work in the workdir."""
+
+
 class Claim:
     """A workdir as that of an experiment, as long as a process is at work in it. A context manager.
 
     A folder that is not there yet is made and locked when it is taken, and not before: what is wrong with an experiment
     leaves none behind.
 
+    Args:
+        any_seeds: whether the workdir may hold the same config of other seeds.
+        wait_s: for another process that is at work in it; negative, for its end.
+
+    Attributes:
+        experiment: may become one of other seeds, where those are known only when nobody else is at work.
+
     Raises:
-        ConfigError: the workdir holds another config, or another process is at work in it.
+        ConfigError: the workdir holds another config.
+        BusyError: another process is at work in it.
     """
 
-    def __init__(self, workdir: Path, experiment: Experiment, *, overwrite: bool):
-        self._workdir, self._experiment, self._overwrite = workdir, experiment, overwrite
-        self._lock = filelock.FileLock(workdir / ".lock")
+    def __init__(
+        self, workdir: Path, experiment: Experiment, *, overwrite: bool, any_seeds: bool = False, wait_s: float = 0.0
+    ):
+        self._workdir, self.experiment = workdir, experiment
+        self._overwrite, self._any_seeds, self._wait_s = overwrite, any_seeds, wait_s
+        self._lock = lock_of(workdir)
 
     def __enter__(self) -> Self:
         if self._workdir.is_dir():
             self._hold()
-        check(self._workdir, self._experiment, self._overwrite)
+        self._check()
         return self
 
     def __exit__(
@@ -45,26 +61,42 @@ class Claim:
         if not self._lock.is_locked:
             self._workdir.mkdir(parents=True, exist_ok=True)
             self._hold()
-            check(self._workdir, self._experiment, self._overwrite)  # who was quicker may have taken and left it
-        take(self._workdir, self._experiment)
+            self._check()  # who was quicker may have taken and left it
+        take(self._workdir, self.experiment)
+
+    def _check(self) -> None:
+        check(self._workdir, self.experiment, self._overwrite, any_seeds=self._any_seeds)
 
     def _hold(self) -> None:
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=self._wait_s)
         except filelock.Timeout:
-            raise ConfigError(
+            raise BusyError(
                 f"{self._workdir}: another process is at work in it; wait for its end, or choose another --workdir"
             ) from None
 
 
-def check(workdir: Path, experiment: Experiment, overwrite: bool) -> None:
+def lock_of(workdir: Path) -> filelock.BaseFileLock:
+    """What a process holds that is at work there; it ends with its holder."""
+    return filelock.FileLock(workdir / ".lock")
+
+
+def check(workdir: Path, experiment: Experiment, overwrite: bool, any_seeds: bool = False) -> None:
     """Raises ConfigError where the workdir holds another config, which is not to be overwritten."""
     before = read_json(workdir / "config.json")
-    if before is None or overwrite:
-        return
+    if before is not None and not overwrite:
+        refuse(workdir, before, experiment, any_seeds)
+
+
+def refuse(workdir: Path, before: Any, experiment: Experiment, any_seeds: bool) -> None:
+    """Raises ConfigError where the config of a workdir, as JSON, is another one than the experiment's.
+
+    Args:
+        any_seeds: whether they may have other seeds; else those that were asked for before must be among them.
+    """
     found = list(differences(before, experiment))
-    if _has_only_more_seeds(before, experiment):
-        found = [one for one in found if one[0] not in ("config.seeds.first", "config.seeds.count")]
+    if any_seeds or _has_only_more_seeds(before, experiment):
+        found = list(_but_seeds(found))
     lines = [f"{path}: {old!r} there, {new!r} now" for path, old, new in found]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], f"and {len(lines) - _SHOWN} more"]
@@ -74,12 +106,22 @@ def check(workdir: Path, experiment: Experiment, overwrite: bool) -> None:
         )
 
 
+def is_alike(before: Any, experiment: Experiment) -> bool:
+    """Whether the config of a workdir, as JSON, is the experiment's, for whatever seeds."""
+    return not any(True for _ in _but_seeds(differences(before, experiment)))
+
+
+def _but_seeds(found: Iterable[tuple[str, Any, Any]]) -> Iterator[tuple[str, Any, Any]]:
+    """The differences but for which seeds there are."""
+    return (one for one in found if one[0].removeprefix("config.seeds.") not in Seeds.EXTENT)
+
+
 def _has_only_more_seeds(before: Any, experiment: Experiment) -> bool:
     """Whether all seeds that were asked for before are asked for now: further ones join those that are trained."""
     seeds = experiment.seeds
     then = defaults(seeds) | (before.get("seeds", {}) if isinstance(before, dict) else {})
-    first, count = then["first"], then["count"]
-    return bool(seeds.first <= first and first + count <= seeds.first + seeds.count)
+    extent = {"first": then["first"], "count": then["count"], "missing": tuple(then["missing"]), "of": 0}
+    return set(dataclasses.replace(seeds, **extent).ids) <= set(seeds.ids)
 
 
 def loss(name: str, record: Mapping[str, Any], seeds: Seeds) -> str:
@@ -93,7 +135,7 @@ def loss(name: str, record: Mapping[str, Any], seeds: Seeds) -> str:
         return ""
     return (
         f"{name}: its {trained} trained seeds ({record.get('train_s', 0.0):.0f} s of training) are deleted, as config or data "
-        f"are others now; with those that they were trained by, --config.seeds.count={max(seeds.count, trained + 1)} without "
+        f"are others now; with those that they were trained by, --config.seeds.count={max(len(seeds.ids), trained + 1)} without "
         "--overwrite trains further seeds only"
     )
 

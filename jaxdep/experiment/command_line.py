@@ -29,7 +29,16 @@ SWEEP = flags.DEFINE_multi_string(
     "of the optimiser and the weights in the loss train as one program, and the best by validation is reported; "
     "of any other field each value becomes a stage of its own.",
 )
+CHUNK = flags.DEFINE_integer(
+    "chunk",
+    0,
+    "Trains the seeds so many at a time, as chunks of a sweep that other processes take part in: those that nobody holds "
+    "and nobody has finished.",
+    lower_bound=0,
+)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Take a workdir that holds another config.")
+
+_OF_CHUNKS = ("chunk", *(f"config.seeds.{name}" for name in ("count", "first", "missing", "of")))
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -58,6 +67,25 @@ def parse_flags(argv: list[str]) -> list[str]:
         message = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1].strip()}"
     print(f"usage error: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def is_chunk() -> bool:
+    """Whether the command line asks for chunks of a sweep, and not for a run of its own."""
+    return CHUNK.value > 0 or "config.seeds.first" in flags.FLAGS
+
+
+def sweep_arguments(argv: list[str]) -> list[str]:
+    """The arguments without those that differ between the chunks of a sweep."""
+    kept, skip = [], False
+    for argument in argv:
+        name, equals, _ = argument.lstrip("-").partition("=")
+        if skip or name in ("overwrite", "nooverwrite"):
+            skip = False
+        elif argument.startswith("-") and name in _OF_CHUNKS:
+            skip = not equals  # its value is the next argument
+        else:
+            kept.append(argument)
+    return kept
 
 
 def _config_file(argv: list[str]) -> str | None:

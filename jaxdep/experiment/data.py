@@ -86,11 +86,11 @@ def described(stage: StageConfig, examples: Examples) -> dict[str, Any]:
 
 
 def paragraphs(
-    experiment: Experiment, records: Mapping[str, Mapping[str, Any]]
+    stages: Mapping[str, StageConfig], records: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """By corpus, the sentences of the page about its data, each once."""
     found: dict[str, dict[str, None]] = {}
-    for name, stage in experiment.stages.items():
+    for name, stage in stages.items():
         told = records[name].get("data")
         if told is None:
             continue  # finished before it was recorded

@@ -27,6 +27,7 @@ class Report:
         source: the paper.
         exhibits: in the order of the page.
         data: by corpus, what must be known of its data, in sentences.
+        missing: what of a sweep is not there yet, in sentences.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Report:
     source: str
     exhibits: tuple[Exhibit, ...] = ()
     data: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def many_tables(self) -> bool:

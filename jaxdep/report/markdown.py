@@ -24,6 +24,7 @@ def render(
         parts.append(
             "> **Synthetic corpus.** A stand-in with a planted effect: no figure here says anything about people."
         )
+    parts += [f"> **Not complete.** {_plain(' '.join(report.missing))}"] if report.missing else []
     parts += [_plain(report.description), f"Paper: {_plain(report.source)}" if report.source else ""]
     parts += [_block(report.command, "sh"), "## Results", *_results(lines), _plain(table.caption(report, lines))]
     notes = "\n".join(f"- **{_plain(label)}**: {_plain(text)}" for label, text in table.notes(report, scored))

@@ -5,7 +5,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,13 @@ OWN_VALIDATION = "Each seed was scored on the validation participants that it dr
 PREDICTION_COLUMNS = ["seed", "split", "example", "participant", "target", "prediction"]
 
 
+class Place(NamedTuple):
+    """Where a stage is: the folder that has its own among those of other stages, and the seeds that it has there."""
+
+    stages: Path
+    seeds: config.Seeds
+
+
 @dataclasses.dataclass
 class StageRun:
     """One stage of one experiment on its way.
@@ -34,8 +41,11 @@ class StageRun:
         examples: of the stage's data.
         sources: where other examples come from.
         stages: the configs of all stages of the experiment.
-        seeds, mapping: of the experiment.
+        seeds: those that it has.
+        mapping: of the experiment.
         choices: what `auto` remembers between experiments.
+        places: of the other stages, where they are not all in one folder with this one and have its seeds.
+        extracted: the folder of the stages that extract features, where it is another one than this stage's.
     """
 
     name: str
@@ -47,6 +57,8 @@ class StageRun:
     sources: Sources
     stages: Mapping[str, config.StageConfig] = dataclasses.field(default_factory=dict)
     choices: Choices | None = None
+    places: Mapping[str, Place] = dataclasses.field(default_factory=dict)
+    extracted: Path | None = None
     _counted_to: float = dataclasses.field(default_factory=time.perf_counter)
 
     @property
@@ -68,9 +80,19 @@ class StageRun:
 
     def other(self, name: str, examples: Examples | None = None) -> "StageRun":
         """Another stage of the experiment, over these examples unless others are given."""
+        place = self.places.get(name, Place(self.folder.parent, self.seeds))
         return dataclasses.replace(
-            self, name=name, folder=self.folder.parent / name, examples=self.examples if examples is None else examples
+            self,
+            name=name,
+            folder=place.stages / name,
+            seeds=place.seeds,
+            examples=self.examples if examples is None else examples,
         )
+
+    @property
+    def features(self) -> Path:
+        """The folder of the stages that extract features."""
+        return self.extracted or self.folder.parent
 
     def validates_by_seed(self, splits: config.Splits) -> bool:
         """Whether each seed validates on other participants, so that seeds compare by them too."""

@@ -43,7 +43,7 @@ def run(config: AttentionStage, stage: StageRun) -> None:
     assert isinstance(trained, TrainStage)  # AttentionStage.check_need
     source = trained_stage(trained, stage.other(config.of))
     seed = chosen_seed(config.seed, trained, source, f"stages.{stage.name}.seed")
-    ensemble, states = restore(trained, source)
+    ensemble, states = restore(trained, source, [seed])
     examples, task = source.examples, trained.task
     tested = splits.examples_tested(examples, trained.data.splits, examples.labels[task])
     if not tested.size:

@@ -50,9 +50,9 @@ def run(config: ExtractStage, stage: StageRun) -> None:
     assert isinstance(trained, TrainStage)  # ExtractStage.check_need
     source = trained_stage(trained, stage.other(config.of))
     seed = chosen_seed(config.seed, trained, source, f"stages.{stage.name}.seed")
-    ensemble, states = restore(trained, source)
+    ensemble, states = restore(trained, source, [seed])
     classes = {task: source.examples.classes[task] for task in trained.tasks if task in source.examples.classes}
-    sets = stage.sources.feature_sets(config.data, stage.folder.parent)
+    sets = stage.sources.feature_sets(config.data, stage.features)
     recordings = batching.aligned(sets)
     segments = {
         name: _Segments(recordings[name], trained.data.arrangements[name].max_frames) for name in trained.model.takes()

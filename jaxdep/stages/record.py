@@ -1,8 +1,9 @@
 """stage.json: what a stage says of itself and the digests of its results, under a digest of its own."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ def changed(folder: Path, record: Mapping[str, Any]) -> list[str]:
     """The results of a finished stage that are gone, or not what was written."""
     noted, found = record.get(_RESULTS, {}), seal(folder)[_RESULTS]
     return [name for name, digest in noted.items() if found.get(name) != digest]
+
+
+def merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The environment of what was made in several: where they differ, each value once."""
+    told = list(environments)
+    names = dict.fromkeys(itertools.chain.from_iterable(told))
+    return {name: "; ".join(dict.fromkeys(one[name] for one in told if name in one)) for name in names}
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ def _of_stage(source: Start, stage: StageRun, ensemble: Ensemble, field: str) ->
     one = None
     if source.seed != "each":
         one = chosen_seed(None if source.seed == "best" else int(source.seed), trained, other, f"{field}.seed")
-    theirs, states = restore(trained, other)
+    theirs, states = restore(trained, other, {lane.seed for lane in ensemble.lanes} if one is None else {one})
     folds = len(other.record["chosen"])
     lanes = [
         lane_of(lane.seed if one is None else one, theirs, other, lane.fold if folds > 1 else 0)

@@ -1,7 +1,5 @@
 """Trains all seeds of one model at once, and writes what each of them learned and predicts."""
 
-import dataclasses
-import itertools
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +11,7 @@ from jaxtyping import Float
 from input_pipeline.progress import progress
 from jaxdep import interruption
 from jaxdep.config import TrainStage
+from jaxdep.config.settings import rows_of
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.program import SeedState
@@ -22,32 +21,19 @@ from jaxdep.stages.predictions import lane_columns, predictions, write_variants
 from jaxdep.stages.start import started
 from jaxdep.stages.trained import checkpoint_folder, empty_history, gathered, make_ensemble, trained_seeds
 
+Trained = tuple[Ensemble, SeedState, History]
+
 
 def run(config: TrainStage, stage: StageRun) -> None:
-    """Trains those seeds that are not trained yet, from their last checkpoint on if there is one.
+    """Trains those seeds that are not trained yet, and writes what all of them learned and predict.
 
     Writes metrics.csv, predictions.csv, and TensorBoard's events of all seeds; of a sweep those of the variants that were
     chosen, and beside them metrics_variants.csv and predictions_variants.csv of all.
 
     Raises:
-        ConfigError: the monitored metric does not exist, or the devices cannot be laid out as asked.
-        TerminatedError: SIGTERM came; the last checkpoint holds what was trained.
-        DataError: the splits cannot be made of this corpus.
+        ConfigError, TerminatedError, DataError: as `train`.
     """
-    whole: tuple[Ensemble, SeedState, History] | None = None
-    for seeds in _missing(stage):
-        some = dataclasses.replace(stage.seeds, first=seeds.start, count=len(seeds))
-        ensemble = make_ensemble(config, stage, some)
-        seconds = _remember_ensemble(config, stage, ensemble)
-        folder, every_s = checkpoint_folder(stage, seeds), config.training.checkpoint_every_s
-        with (
-            interruption.saving_to(folder) as is_wanted,
-            Checkpoints(folder, every_s, stage.console.print) as checkpoints,
-        ):
-            states, history = _fit(config, stage, ensemble, checkpoints, is_wanted, seconds)
-        stage.remember(trained=[*stage.record.get("trained", []), [seeds.start, len(seeds)]])
-        if some == stage.seeds:
-            whole = ensemble, states, history
+    whole = train(config, stage)
     if whole is None:
         ensemble = make_ensemble(config, stage)
         whole = ensemble, *gathered(config, stage, ensemble)
@@ -63,12 +49,38 @@ def run(config: TrainStage, stage: StageRun) -> None:
         write_variants(config.task, stage, ensemble, states)
 
 
+def train(config: TrainStage, stage: StageRun) -> Trained | None:
+    """Trains those seeds that are not trained yet, from their last checkpoint on if there is one.
+
+    Returns:
+        What all of them became, if they were trained together now; else it is in the checkpoints.
+
+    Raises:
+        ConfigError: the monitored metric does not exist, or the devices cannot be laid out as asked.
+        TerminatedError: SIGTERM came; the last checkpoint holds what was trained.
+        DataError: the splits cannot be made of this corpus.
+    """
+    whole: Trained | None = None
+    for seeds in _missing(stage):
+        some = stage.seeds.only(seeds)
+        ensemble = make_ensemble(config, stage, some)
+        seconds = _remember_ensemble(config, stage, ensemble)
+        folder, every_s = checkpoint_folder(stage, seeds), config.training.checkpoint_every_s
+        with (
+            interruption.saving_to(folder) as is_wanted,
+            Checkpoints(folder, every_s, stage.console.print) as checkpoints,
+        ):
+            states, history = _fit(config, stage, ensemble, checkpoints, is_wanted, seconds)
+        stage.remember(trained=[*stage.record.get("trained", []), [seeds.start, len(seeds)]])
+        if some.ids == stage.seeds.ids:
+            whole = ensemble, states, history
+    return whole
+
+
 def _missing(stage: StageRun) -> list[range]:
     """The seeds that are not trained yet, those in a row together."""
     done = {seed for seeds in trained_seeds(stage) for seed in seeds}
-    ids = [seed for seed in range(stage.seeds.first, stage.seeds.first + stage.seeds.count) if seed not in done]
-    runs = [list(run) for _, run in itertools.groupby(enumerate(ids), lambda pair: pair[1] - pair[0])]
-    return [range(run[0][1], run[-1][1] + 1) for run in runs]
+    return rows_of(seed for seed in stage.seeds.ids if seed not in done)
 
 
 def _remember_ensemble(config: TrainStage, stage: StageRun, ensemble: Ensemble) -> float:
@@ -82,6 +94,7 @@ def _remember_ensemble(config: TrainStage, stage: StageRun, ensemble: Ensemble) 
         compile_s=ensemble.compile_s,
         streamed=ensemble.streams,
         lower_is_better=ensemble.lower_is_better,
+        chosen=[0] * len({lane.fold for lane in ensemble.lanes}),  # of a sweep, until all seeds have trained
         memory_gb=None if memory_bytes is None else memory_bytes / 1e9,
     )
     if ensemble.streams:
@@ -160,6 +173,8 @@ def _remember_training(
         return sorted({lane.seed for lane, is_lost in lost if is_lost and lane.variant == wanted[lane.fold]})
 
     seed_epochs = int(np.isfinite(history["train/learning_rate_scale"]).sum())
+    if config.sweep:  # who starts from the chosen values depends on them
+        stage.remember(yields=f"{stage.record['lasting']} of values {chosen}")
     stage.remember(
         compile_s=ensemble.compile_s,
         chosen=chosen,

@@ -1,6 +1,7 @@
 """What a stage trained: its seeds over their examples, restored from the checkpoints that hold them."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,31 +56,39 @@ def make_ensemble(config: TrainStage, stage: StageRun, seeds: Seeds | None = Non
     )
 
 
-def restore(config: TrainStage, stage: StageRun) -> tuple[Ensemble, SeedState]:
+def restore(config: TrainStage, stage: StageRun, ids: Iterable[int] = ()) -> tuple[Ensemble, SeedState]:
     """The seeds that a finished stage trained, over the examples of `stage`, which may be others than they were.
+
+    Args:
+        ids: of the seeds that are wanted; all of them without any.
 
     Raises:
         DataError: its checkpoint is gone.
     """
-    ensemble = make_ensemble(config, stage)
+    wanted = tuple(ids)
+    ensemble = make_ensemble(config, stage, stage.seeds.only(wanted) if wanted else None)
     return ensemble, gathered(config, stage, ensemble)[0]
 
 
 def gathered(config: TrainStage, stage: StageRun, ensemble: Ensemble) -> tuple[SeedState, History]:
-    """The states and the history of all lanes, from the checkpoints of the seeds that were trained together."""
-    place: dict[Lane, int] = {}
+    """The states and the history of an ensemble's lanes, from the checkpoints of the seeds that were trained together."""
     found: list[tuple[Tree, Tree]] = []
+    there: list[Lane] = []
+    wanted = set(ensemble.lanes)
     folds, variants = (len({getattr(lane, name) for lane in ensemble.lanes}) for name in ("fold", "variant"))
     for seeds in trained_seeds(stage):
-        lanes = lanes_of(dataclasses.replace(stage.seeds, first=seeds.start, count=len(seeds)), folds, variants)
+        lanes = lanes_of(stage.seeds.only(seeds), folds, variants)
+        if wanted.isdisjoint(lanes):
+            continue
         shapes = _shapes(ensemble, len(lanes))
         folder = checkpoint_folder(stage, seeds)
         with Checkpoints(folder, config.training.checkpoint_every_s) as checkpoints:
             saved = checkpoints.restore_last(shapes, empty_history(config, ensemble, len(lanes)))
         if saved is None:
             raise DataError(f"{folder}: holds no checkpoint, or a damaged one; delete {stage.folder} and run it again")
-        place |= {lane: len(place) + index for index, lane in enumerate(lanes)}
         found.append(saved)
+        there += lanes
+    place = {lane: index for index, lane in enumerate(there)}  # chunks of a sweep may overlap
     order = np.array([place[lane] for lane in ensemble.lanes])
     states, history = jax.tree.map(lambda *parts: np.concatenate(parts)[order], *found)
     return ensemble.restore(states), history
@@ -102,7 +111,7 @@ def empty_history(config: TrainStage, ensemble: Ensemble, n_lanes: int) -> Histo
 
 def trained_stage(trained: TrainStage, stage: StageRun) -> StageRun:
     """A stage that trained, over its own examples."""
-    return dataclasses.replace(stage, examples=stage.sources.examples(trained.data, stage.folder.parent))
+    return dataclasses.replace(stage, examples=stage.sources.examples(trained.data, stage.features))
 
 
 def chosen_seed(seed: int | None, trained: TrainStage, source: StageRun, field: str) -> int:
@@ -115,7 +124,7 @@ def chosen_seed(seed: int | None, trained: TrainStage, source: StageRun, field: 
         DataError: it was not trained, or diverged; or none has a validation score to be the best by.
     """
     diverged = set(source.record["diverged"])
-    left = [one for one in range(source.seeds.first, source.seeds.first + source.seeds.count) if one not in diverged]
+    left = [one for one in source.seeds.ids if one not in diverged]
     if seed is not None:
         if seed not in left:
             raise DataError(f"{field}: {source.name!r} has no sound seed {seed}; it has {left}")

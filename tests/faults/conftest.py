@@ -1,5 +1,5 @@
 """The fixtures of the command line's tests."""
 
-from tests.jaxdep.command_line.conftest import cache, jaxdep_main
+from tests.jaxdep.command_line.conftest import cache, call, jaxdep_main
 
-__all__ = ["cache", "jaxdep_main"]
+__all__ = ["cache", "call", "jaxdep_main"]

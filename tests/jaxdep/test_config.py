@@ -234,16 +234,16 @@ def test_the_lanes_of_the_stage_with_most_decide_how_many_devices_are_used():
     small, large = experiment(), experiment()
     (stage,) = small.stages.values()
     small.seeds.count = 1
-    assert small.most_lanes == 1
+    assert small.most_lanes(1) == 1
     large.seeds.count = 2
     (name,) = large.stages
     large.stages["folded"] = dataclasses.replace(
         stage, data=dataclasses.replace(stage.data, splits=config.Splits(folds=config.Folds(count=5)))
     )
     large.sweep("folded", "optimizer.learning_rate", ("1e-3", "1e-4", "1e-5"))
-    assert large.most_lanes == 2 * 5 * 3
+    assert large.most_lanes(2) == 2 * 5 * 3
     large.stages[name].data.splits = config.Splits(folds=config.Folds())
-    assert large.most_lanes == float("inf")
+    assert large.most_lanes(2) == float("inf")
 
 
 def test_a_stage_that_draws_several_times_is_no_member_of_a_fusion():

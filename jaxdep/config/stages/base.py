@@ -29,9 +29,12 @@ class StageConfig(Config):
             so that who reads configs loads nothing that trains or draws.
         only_shown: fields that are only shown, and change no result.
         extracts: whether it leaves features that other stages read (`Extracted`).
+        trainer: of a kind that trains seeds: what trains them and does no more, named and called as `runner` is. Chunks
+            of a sweep call it; their join calls the runner.
     """
 
     runner: ClassVar[str] = ""
+    trainer: ClassVar[str] = ""
     only_shown: ClassVar[tuple[str, ...]] = ("label", "section", "note")
     extracts: ClassVar[bool] = False
 
@@ -48,6 +51,15 @@ class StageConfig(Config):
     def needs(self) -> tuple[str, ...]:
         """The stages whose results this one reads."""
         return tuple(feature.stage for feature in self.data.extracted.values())
+
+    def needs_all(self) -> tuple[str, ...]:
+        """Those of them that train seeds, of which each seed here reads not the same one there, but one of all."""
+        return ()
+
+    @property
+    def chooses(self) -> bool:
+        """Whether all its seeds together decide which of the things that each has trained is reported."""
+        return False
 
     def check_need(self, needed: str, source: "StageConfig") -> None:
         """Raises ConfigError where one of the stages that it needs is not what it can use."""
@@ -232,10 +244,10 @@ def check_alike(stage: StageConfig, needed: str, source: StageConfig, parts: tup
 
 
 def check_seed(seed: int | None, seeds: Seeds) -> None:
-    """Raises ConfigError where a stage names a seed that is not trained."""
-    ids = range(seeds.first, seeds.first + seeds.count)
-    if seed is not None and seed not in ids:
-        raise ConfigError(f"seed: {seed} is none of the seeds {ids.start} to {ids.stop - 1}")
+    """Raises ConfigError where a stage names a seed that is not trained, in a chunk anywhere in its sweep."""
+    trained = dataclasses.replace(seeds, first=0, count=seeds.of) if seeds.of else seeds
+    if seed is not None and seed not in trained.ids:
+        raise ConfigError(f"seed: {seed} is none of the seeds {trained.told}")
 
 
 def labels_of(names: tuple[str, ...], stages: Mapping[str, StageConfig]) -> dict[str, Any]:

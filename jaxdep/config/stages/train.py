@@ -75,6 +75,7 @@ class TrainStage(ScoredStage):
     """
 
     runner: ClassVar[str] = "jaxdep.stages.train:run"
+    trainer: ClassVar[str] = "jaxdep.stages.train:train"
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
@@ -86,6 +87,9 @@ class TrainStage(ScoredStage):
 
     def needs(self) -> tuple[str, ...]:
         return (*super().needs(), *(one.stage for one in self.start if one.stage))
+
+    def needs_all(self) -> tuple[str, ...]:
+        return tuple(one.stage for one in self.start if one.stage and one.seed != "each")
 
     def check_need(self, needed: str, source: StageConfig) -> None:
         if needed not in [one.stage for one in self.start]:
@@ -112,6 +116,10 @@ class TrainStage(ScoredStage):
     @property
     def scores_windows(self) -> bool:
         return self.score_windows
+
+    @property
+    def chooses(self) -> bool:
+        return bool(self.sweep)
 
     @property
     def variants(self) -> "dict[str, TrainStage]":
@@ -164,7 +172,7 @@ class TrainStage(ScoredStage):
         return super().results(stages) | {"training": training.compact(), "further": further}
 
     def grows(self) -> bool:
-        return all(one.seed != "best" for one in self.start)  # the best of more seeds may be another
+        return all(one.seed != "best" for one in self.start if one.stage)  # the best of more seeds may be another
 
     def files(self) -> tuple[Path, ...]:
         return tuple(Path(one.checkpoint) for one in self.start if one.checkpoint and Path(one.checkpoint).exists())

@@ -5,6 +5,8 @@ import io
 import os
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ import pytest
 from absl import flags
 
 from jaxdep import main
+from jaxdep.report import __main__ as join
 
 TINY_CONFIG = '''
 """Majority class and a bi-LSTM of a few units on the manifest talk.csv."""
@@ -116,20 +119,32 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def jaxdep_main(cache):
-    """Calls the command line with arguments in a working directory; gives an `Ended`."""
+def jaxdep_main(call):
+    """Calls `python -m jaxdep.main` with arguments in a working directory; gives an `Ended`."""
+    return partial(call, main.main, main.parse_flags)
+
+
+@pytest.fixture(scope="module")
+def jaxdep_report(call):
+    """The same of `python -m jaxdep.report`."""
+    return partial(call, join.main, join.parse_with_those_of_the_sweep)
+
+
+@pytest.fixture(scope="module")
+def call(cache):
+    """Calls a command line by its main function and its parser of flags."""
     names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
     before = {f"jax_{name}": jax.config.values[f"jax_{name}"] for name in names}
 
-    def call(*arguments, cwd: Path) -> Ended:
-        return _call(["jaxdep.main", *map(str, arguments)], cwd, cache)
+    def called(run, parse, *arguments, cwd: Path) -> Ended:
+        return _call(run, parse, ["jaxdep", *map(str, arguments)], cwd, cache)
 
-    yield call
+    yield called
     for name, value in before.items():
         jax.config.update(name, value)
 
 
-def _call(argv: list[str], cwd: Path, cache: Path) -> Ended:
+def _call(run: Callable, parse: Callable, argv: list[str], cwd: Path, cache: Path) -> Ended:
     _forget_flags()
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -139,7 +154,7 @@ def _call(argv: list[str], cwd: Path, cache: Path) -> Ended:
         patch.setenv("GIT_DIR", os.devnull)  # a report names the revision, and files may be edited between two runs
         patch.chdir(cwd)
         try:
-            main.main(main.parse_flags(argv))
+            run(parse(argv))
         except SystemExit as end:
             code = end.code
             if isinstance(code, str):  # Python prints it and ends with 1

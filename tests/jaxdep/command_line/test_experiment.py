@@ -63,6 +63,8 @@ def test_config_json_is_the_resolved_config(finished):
         "type": "Seeds",
         "count": 3,
         "first": 0,
+        "missing": [],
+        "of": 0,
         "root": 0,
         "vary": ["init", "order", "dropout", "split"],
     }

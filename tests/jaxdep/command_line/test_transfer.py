@@ -336,7 +336,7 @@ def test_a_corpus_that_is_not_there_is_told_before_anything_trains(workdir, jaxd
             2,
             "config.stages.one_detects: it needs 'none'; the stages before",
         ),
-        ("of_two.seed=7", 2, "config.stages.of_two.seed: 7 is none of the seeds 0 to 2"),
+        ("of_two.seed=7", 2, "config.stages.of_two.seed: 7 is none of the seeds 0-2"),
         (
             "spread.metric=accuracy",
             2,

@@ -46,7 +46,7 @@ class CoinStage(ScoredStage):
 
 def flip(stage_config, stage):
     rows, flips = [], []
-    for seed in range(stage.seeds.first, stage.seeds.first + stage.seeds.count):
+    for seed in stage.seeds.ids:
         groups = np.flatnonzero(stage.examples.splits[stage.examples.first_rows] == "test")
         heads = np.random.default_rng(seed).random(len(groups)) < stage_config.heads
         rows.append(stage.predictions(stage_config.task, "test", seed, groups, np.eye(2)[heads.astype(int)]))

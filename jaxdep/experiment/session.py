@@ -1,0 +1,61 @@
+"""What a command line that runs experiments does around them: devices, sources, and one line for what goes wrong."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+
+from input_pipeline.config import ConfigError
+from input_pipeline.errors import DataError, advice
+from jaxdep import interruption
+from jaxdep.engine.devices import cache_folder, hush_libraries, use_compilation_cache, use_every_core
+from jaxdep.experiment.command_line import DATA_DIR, FEATURES_DIR
+
+if TYPE_CHECKING:  # they take seconds to import, also in the processes that extract features
+    from jaxdep.config import Experiment
+    from jaxdep.engine.choices import Choices
+    from jaxdep.stages.sources import Sources
+
+
+class Session(NamedTuple):
+    """What runs of a process share: where examples come from, and what `auto` remembers."""
+
+    sources: "Sources"
+    choices: "Choices"
+
+
+def begin(experiment: "Experiment", seeds: int) -> Session:
+    """Settles the devices, by how many seeds train at once, and by the flags where the data are."""
+    hush_libraries()
+    use_every_core(experiment.most_lanes(seeds), experiment.mapping.data_shards)
+    from jaxdep.engine.choices import Choices  # after the devices are chosen
+    from jaxdep.models import encoders
+    from jaxdep.stages.sources import Sources
+
+    use_compilation_cache()
+    sources = Sources(
+        data_dir=Path(DATA_DIR.value),
+        features_dir=Path(FEATURES_DIR.value or cache_folder() / "features"),
+        encoders=encoders.ENCODERS,
+        console=Console(highlight=False, markup=False, soft_wrap=True),
+    )
+    return Session(sources, Choices(cache_folder() / "mappers"))
+
+
+@contextlib.contextmanager
+def ending_in_one_line(workdir: Path) -> Iterator[None]:
+    """Ends the process with a line and an exit code where the user, the data or the disk are at fault."""
+    try:
+        yield
+    except interruption.TerminatedError as error:
+        interruption.end(signal.SIGTERM, error.folder)
+    except (ConfigError, DataError) as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno is None:  # not the operating system's word on a file or a disk
+            raise
+        sys.exit(f"error: {error.filename or workdir}: {error.strerror}; {advice(error.errno)}")
