@@ -164,6 +164,27 @@ def test_one_figure_is_no_average_and_stands_beside_each_of_its_readings(workdir
     assert "nearest to the published" not in (folder / "report.html").read_text()
 
 
+def test_the_page_says_whether_any_confusion_counts_have_the_published_figures(workdir: Path) -> None:
+    spec = make()
+
+    def text(*figures: float, synthetic: bool = False) -> str:
+        printed = zip(("accuracy", "precision", "recall", "f1"), figures, strict=True)
+        published = tuple(
+            Published(metric, figure=figure, scored=(75, 75) if metric == "recall" else ())
+            for metric, figure in printed
+        )
+        row = dataclasses.replace(spec.rows[0], published=published, metrics=("accuracy", "precision", "recall", "f1"))
+        folder, _ = write(dataclasses.replace(spec, rows=(row, *spec.rows[1:]), synthetic=synthetic), workdir)
+        return (folder / "report.md").read_text()
+
+    impossible = text(0.895, 0.903, 0.885, 0.894)  # Kumari and Tiwari 2021, Table 2
+    assert "0 of 1 rows have counts that round to all" in impossible
+    assert "TN 68, FP 7, FN 9, TP 66" in impossible
+    assert "0.895 (0.893)" in impossible
+    assert "1 of 1 rows have counts that round to all" in text(0.893, 0.904, 0.880, 0.892)
+    assert "rows have counts" not in text(0.895, 0.903, 0.885, 0.894, synthetic=True)
+
+
 def test_published_markers_and_baseline_lines_stand_in_the_figure_but_not_on_synthetic_data(workdir: Path) -> None:
     spec = make()
     scored = [scores.read(row, workdir) for row in spec.rows]
@@ -421,6 +442,7 @@ def test_a_metric_that_the_predictions_cannot_give_is_an_error_that_lists_the_ot
         (lambda: Published("f1", avg=0.5, figure=0.6).freeze(), "figure: of 'f1' there is avg too"),
         (lambda: Published("f1", avg=0.5, readings=("f1",)).freeze(), "readings: each names another"),
         (lambda: Published("f1", avg=0.5, prevalence=0.5).freeze(), "prevalence: a share"),
+        (lambda: Published("f1", avg=0.5, scored=(75,)).freeze(), "scored: how many positives and how many negatives"),
         (
             lambda: dataclasses.replace(make().rows[0], published=(PAPER, Published("mae", 1.0, readings=("f1",)))),
             "more than one entry",
