@@ -27,7 +27,7 @@ class Seeds(Config):
 
     Attributes:
         count, first: the global seed ids are first, ..., first + count - 1, those of `missing` left out.
-        missing: seeds of a sweep that are not there, in a row "40-59" or one "7".
+        missing: seeds of a sweep that are not there, those in a row together: "40-59", "7-7".
         of: of a chunk: the whole sweep has the seeds from 0 to one less than this (0: it is not known how many).
         root: the key of the whole sweep; seed i of one root never equals seed i of another.
         vary: the random streams that differ between seeds; the others are those of seed 0 for all.
@@ -56,8 +56,9 @@ class Seeds(Config):
     def only(self, ids: Iterable[int]) -> "Seeds":
         """The seeds with these ids, at least one, counted from 0 on; what else is said of them is as it was."""
         found = set(ids)
-        lacking = sorted(set(range(max(found))) - found)
-        return dataclasses.replace(self, first=0, count=max(found) + 1, missing=told_seeds(lacking), of=0)
+        lacking = rows_of(sorted(set(range(max(found))) - found))
+        missing = tuple(f"{row[0]}-{row[-1]}" for row in lacking)
+        return dataclasses.replace(self, first=0, count=max(found) + 1, missing=missing, of=0)
 
     def check(self) -> None:
         if self.count < 1:
@@ -92,9 +93,9 @@ def told_seeds(ids: Iterable[int]) -> tuple[str, ...]:
 
 def _in_a_row(told: str) -> range:
     first, _, last = told.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
-        raise ConfigError(f"missing: expected seeds in a row, '40-59', or one, '7', found {told!r}")
-    return range(int(first), int(last or first) + 1)
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise ConfigError(f"missing: expected seeds in a row, as '40-59' or '7-7', found {told!r}")
+    return range(int(first), int(last) + 1)
 
 
 @dataclasses.dataclass

@@ -80,7 +80,7 @@ def test_chunks_in_any_order_overlapping_and_done_twice_join_to_the_single_run(
 
 
 def test_one_process_takes_chunk_after_chunk_but_those_that_are_held(place, jaxdep_main):
-    arguments = (*COMMAND, "--config.seeds.count=5", "--chunk=2")
+    arguments = (*COMMAND, "--config.seeds.count=4", "--chunk=2")
     held = place / "w/chunks/2-3"
     held.mkdir(parents=True)
     with lock_of(held):
@@ -93,7 +93,7 @@ def test_one_process_takes_chunk_after_chunk_but_those_that_are_held(place, jaxd
     ended = jaxdep_main(*arguments, cwd=place)
     assert ended.code == 0, ended.err
     assert "other processes" not in ended.out
-    assert {path.name for path in (place / "w/chunks").iterdir()} == {"0-1", "2-3", "4-4"}
+    assert {path.name for path in (place / "w/chunks").iterdir()} == {"0-1", "2-3"}
     assert all((path / "stages/text/checkpoints").is_dir() for path in (place / "w/chunks").iterdir())
 
 
@@ -140,3 +140,42 @@ def test_the_progress_tells_what_is_done_running_failed_and_not_begun(holed, jax
     assert any(row.startswith("2 failed [Errno 20] Not a directory") for row in rows), ended.out
     shutil.rmtree(chunks / "2-2")
     shutil.rmtree(chunks / "3-3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (
+            ("--config.stages.text.model.hidden=4",),
+            1,
+            "w holds another config (config.stages.text.model.hidden: 3 there, 4",
+        ),
+        (
+            ("--config.seeds.of=5",),
+            2,
+            "config.seeds.of: 5 seeds, from 0 on, have no seed 6; give that of the whole sweep",
+        ),
+        (("--config.seeds.missing=5-5",), 1, "config.seeds.missing: a chunk has all of its seeds, found ('5-5',)"),
+        (
+            ("--config.seeds.missing=x",),
+            2,
+            "config.seeds.missing: expected seeds in a row, as '40-59' or '7-7', found 'x'",
+        ),
+    ],
+)
+def test_a_chunk_that_does_not_fit_its_sweep_is_refused_in_a_line(holed, jaxdep_main, arguments, code, line):
+    before = {path: path.stat().st_mtime_ns for path in holed.rglob("*") if not path.name.endswith(".lock")}
+    ended = jaxdep_main(*chunk(5, 2), *arguments, cwd=holed)
+    assert ended.code == code, ended.err
+    assert line in ended.complaint
+    assert {path: path.stat().st_mtime_ns for path in holed.rglob("*") if not path.name.endswith(".lock")} == before
+
+
+def test_what_holds_no_sweep_or_nothing_finished_is_told_in_a_line(place, jaxdep_report):
+    (place / "w/chunks/0-3").mkdir(parents=True)
+    ended = jaxdep_report("w", cwd=place)
+    assert ended.code == 1
+    assert "w/sweep.json: no such file, so no chunk was trained there" in ended.complaint
+    ended = jaxdep_report(cwd=place)
+    assert ended.code == 2
+    assert ended.complaint.startswith("usage error: python -m jaxdep.report WORKDIR")
