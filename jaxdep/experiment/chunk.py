@@ -72,13 +72,13 @@ def run(
         before, left = len(left), worker.go_over(left, _PATIENCE_S)
         if len(left) == before:
             break
+    if worker.failed:
+        raise worker.failed[0]
     if worker.waiting or (left and not size):
         raise NotYetError(worker.waiting or f"{folder}: another process is at work on seeds {experiment.seeds.told}")
     if left:
         told = ", ".join(told_seeds(seed for chunk in left for seed in chunk.seeds.ids))
         sources.console.print(f"other processes are at work on seeds {told}")
-    if worker.failed:
-        raise worker.failed[0]
 
 
 def _divided(experiment: Experiment, size: int) -> list[Experiment]:

@@ -95,6 +95,13 @@ def test_one_process_takes_chunk_after_chunk_but_those_that_are_held(place, jaxd
     assert "other processes" not in ended.out
     assert {path.name for path in (place / "w/chunks").iterdir()} == {"0-1", "2-3"}
     assert all((path / "stages/text/checkpoints").is_dir() for path in (place / "w/chunks").iterdir())
+    damaged = place / "w/chunks/0-1/stages/text/stage.json"
+    damaged.write_text(damaged.read_text().replace("finished", "finishes"))
+    (held / "stages/text/stage.json").unlink()
+    ended = jaxdep_main(*arguments, cwd=place)
+    assert ended.code == 1
+    assert ended.complaint.startswith("error: w/chunks/0-1/stages/text/stage.json: damaged")
+    assert "text: finished in" in ended.out  # the other chunk, all the same
 
 
 def test_a_join_with_holes_is_the_run_of_the_seeds_that_are_there_and_says_what_is_missing(
