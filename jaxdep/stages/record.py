@@ -55,7 +55,8 @@ def merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The environment of what was made in several: where they differ, each value once."""
     told = list(environments)
     names = dict.fromkeys(itertools.chain.from_iterable(told))
-    return {name: "; ".join(dict.fromkeys(one[name] for one in told if name in one)) for name in names}
+    values = {name: [value for one in told if name in one for value in one[name].split("; ")] for name in names}
+    return {name: "; ".join(dict.fromkeys(found)) for name, found in values.items()}
 
 
 def _digest(record: Mapping[str, Any]) -> str:
