@@ -6,11 +6,13 @@ announce that they want the machine back, leaves time for a checkpoint where one
 """
 
 import contextlib
+import math
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +20,7 @@ from typing import NoReturn
 from rich.console import Console
 
 GRACE_S = 25.0  # for a checkpoint; schedulers kill after 30 s
+ECHO_S = 2.0  # Slurm may tell a process by itself, and by its parent, which hands it on
 _wanted = threading.Event()
 _folder: Path | None = None  # of the checkpoints of what trains now
 
@@ -97,14 +100,18 @@ def _stays(folder: Path | None) -> str:
 
 
 def _wait(reader: socket.socket, _: socket.socket) -> None:
+    told_at = -math.inf
     while True:
         number = signal.Signals(reader.recv(1)[0])
         if number not in (signal.SIGINT, signal.SIGTERM):
             continue
         if number == signal.SIGTERM and _folder is not None and not _wanted.is_set():
             _wanted.set()
+            told_at = time.monotonic()
             grace = threading.Timer(GRACE_S, end, (number,))
             grace.daemon = True  # a run that ends well meanwhile does not wait for it
             grace.start()
+            continue
+        if number == signal.SIGTERM and time.monotonic() - told_at < ECHO_S:
             continue
         end(number)

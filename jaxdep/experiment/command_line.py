@@ -5,14 +5,17 @@ A config is frozen as soon as the flags are parsed, so that a wrong field ends t
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from input_pipeline.config import Config, ConfigError, field_names
+
+if TYPE_CHECKING:
+    from jaxdep.config import Experiment
 
 # A choice is read as text; the config's freeze() checks it against what can be chosen.
 config_flags.register_flag_parser_for_type(Literal, flags.ArgumentParser())
@@ -41,8 +44,12 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Take a workdir that holds ano
 _OF_CHUNKS = ("chunk", *(f"config.seeds.{name}" for name in ("count", "first", "missing", "of")))
 
 
-def parse_flags(argv: list[str]) -> list[str]:
-    """Parses the command line and freezes the config; what is wrong with them is one line and exit code 2."""
+def parse_flags(argv: list[str], prepare: Callable[["Experiment"], None] | None = None) -> list[str]:
+    """Parses the command line and freezes the config; what is wrong with them is one line and exit code 2.
+
+    Args:
+        prepare: is given the config before it is frozen, and may raise ConfigError.
+    """
     file = _config_file(argv)
     if "--help" in argv:  # absl would end with exit code 1
         app.usage(shorthelp=True, writeto_stdout=True)
@@ -55,7 +62,7 @@ def parse_flags(argv: list[str]) -> list[str]:
         rest: list[str] = flags.FLAGS(argv)
         if len(rest) > 1:
             raise flags.Error(f"unexpected argument {rest[1]!r}; options begin with --")
-        _freeze(CONFIG.value, file)
+        _freeze(CONFIG.value, file, prepare)
         return rest
     except KeyError as error:  # config_flags on a path that the config does not have
         message = _wrong_path(argv, file) or str(error)
@@ -104,7 +111,7 @@ def _let_configs_import_each_other(file: str | None) -> None:
             sys.path.insert(0, str(folder.parent))
 
 
-def _freeze(config: object, file: str | None) -> None:
+def _freeze(config: object, file: str | None, prepare: Callable[["Experiment"], None] | None) -> None:
     from jaxdep.config import Experiment
 
     if not isinstance(config, Experiment):
@@ -112,6 +119,8 @@ def _freeze(config: object, file: str | None) -> None:
         raise ConfigError(f"--config={file}: its get_config() gives {found}, an Experiment is expected")
     for sweep in SWEEP.value:
         config.sweep(*_field_and_values(sweep))
+    if prepare is not None:
+        prepare(config)
     config.freeze()
 
 

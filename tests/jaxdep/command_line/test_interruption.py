@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from jaxdep.interruption import ECHO_S
+
 COMMAND = (
     "--config=tiny.py",
     "--workdir=w",
@@ -74,7 +76,7 @@ def test_a_signal_ends_training_with_one_line_that_names_the_last_checkpoint(tin
 
 
 @pytest.mark.faults
-def test_a_second_sigterm_does_not_wait(tiny, cache):
+def test_a_second_sigterm_does_not_wait_unless_it_is_the_echo_of_the_first(tiny, cache):
     process = start(
         tiny,
         cache,
@@ -87,6 +89,9 @@ def test_a_second_sigterm_does_not_wait(tiny, cache):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(ECHO_S)
+    assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143
     assert told(tiny) == ["terminated: no checkpoint was made yet; the same command goes on from there"]
