@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from jaxtyping import Float
 
 from input_pipeline.errors import DataError, advice
+from jaxdep.engine.processes import agreed, are_several, is_first
 from jaxdep.engine.program import SeedState
 from jaxdep.files import digests, read_json, write_json
 
@@ -35,16 +36,24 @@ class Checkpoints:
     Args:
         every_s: seconds after a write until the next one is `due`.
         tell: is given a line where a damaged checkpoint is left out.
+        together: all processes use it, for what all of them train: each writes a part of what it has, and all restore the
+            same. Else this process uses it alone.
     """
 
-    def __init__(self, folder: Path, every_s: float, tell: Callable[[str], object] = print):
+    def __init__(self, folder: Path, every_s: float, tell: Callable[[str], object] = print, *, together: bool = False):
         self._every_s, self._written_at = every_s, time.monotonic()
-        self._folder, self._tell = folder, tell
+        self._folder, self._tell, self._together = folder, tell, together
+        folder.mkdir(parents=True, exist_ok=True)
+        this = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process {this}"
+        )
         options = ocp.CheckpointManagerOptions(
             max_to_keep=_KEPT,
-            create=True,
+            create=False,
             enable_async_checkpointing=True,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._note_digests),
+            multiprocessing_options=ocp.options.MultiprocessingOptions() if together or not are_several() else alone,
         )
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
@@ -100,12 +109,17 @@ class Checkpoints:
         """
         for epoch in sorted(self._manager.all_steps(), reverse=True):
             folder = self._folder / str(epoch)
-            if is_sound(folder):
+            if self._agreed(is_sound(folder)):
                 return epoch, *self._read(epoch, states, history)
             self._tell(f"{folder}: the checkpoint is damaged; what it held is computed once more")
-            shutil.rmtree(folder)
+            if is_first() or not self._together:
+                shutil.rmtree(folder)
+            self._agreed(True)  # it is gone for all
             self._manager.reload()
         return None
+
+    def _agreed(self, is_so: bool) -> bool:
+        return agreed(is_so) if self._together else is_so
 
     def restore_last(self, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[SeedState, History] | None:
         """The states and the history of the newest checkpoint and no other, or None where there is none, or it is
@@ -116,17 +130,19 @@ class Checkpoints:
         return self._read(epoch, states, history)
 
     def _read(self, epoch: int, states: SeedState, history: Mapping[str, np.ndarray]) -> tuple[SeedState, History]:
-        shapes = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), {"states": states, "history": _nested(history)}
+        # As numpy arrays: the history grows in place on the host, the ensemble places the states. Of those given here, which
+        # take no memory, Orbax reads shape and type.
+        wanted = jax.tree.map(
+            lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), {"states": states, "history": _nested(history)}
         )
-        saved = self._manager.restore(epoch, args=ocp.args.StandardRestore(shapes))
-        # Orbax gives device arrays: the history grows in place on the host, the states are placed by the ensemble.
-        saved = jax.tree.map(np.array, saved)
+        saved = jax.tree.map(np.array, self._manager.restore(epoch, args=ocp.args.StandardRestore(wanted)))
         found = {f"{split}/{name}": x for split, metrics in saved["history"].items() for name, x in metrics.items()}
         return saved["states"], found
 
     def _note_digests(self) -> None:
         """Called by Orbax when all files of a checkpoint are written, before it renames their folder."""
+        if self._together and not is_first():
+            return
         for arrays in self._folder.glob(f"*tmp*/{_ARRAYS}"):
             write_json(arrays.parent / _DIGESTS, digests(arrays))
 

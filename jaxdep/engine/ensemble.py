@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Bool, Int, PRNGKeyArray
 
 import jaxdep
 from input_pipeline.config import ConfigError
@@ -27,8 +27,9 @@ from jaxdep.engine.feeds import Feed, Place, ResidentFeed, StreamedFeed, Trainer
 from jaxdep.engine.grouping import ON_CHIP, group_that_fits
 from jaxdep.engine.lanes import Variant, lane_data, lane_views, lanes_of, seed_keys
 from jaxdep.engine.mappers import Layout, Lift, Lifted, named
+from jaxdep.engine.processes import agreed, fetched, placed, trimmed
 from jaxdep.engine.program import Decisions, Program, SeedState, Tree
-from jaxdep.engine.resident import SeedData, Viewer, joined
+from jaxdep.engine.resident import Resident, SeedData, Viewer, joined
 from jaxdep.models import Masked, Outputs
 
 Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed
@@ -86,7 +87,7 @@ class Ensemble:
         devices: Sequence[jax.Device] | None = None,
         remembered: str | None = None,
         choices: Choices | None = None,
-        place: Place = jax.device_put,
+        place: Place = placed,
     ):
         """Places the data on the devices, and chooses the mapper. What is used is compiled at its first use.
 
@@ -159,7 +160,7 @@ class Ensemble:
         taken = (_reorder if is_all else _take)(self._by_seed, states, lanes)
         trained, history = trainer.run(taken, self._packed[1], *epochs)
         rows = {name: np.full((self._n_padded, n_epochs), np.nan, np.float32) for name in history}
-        for name, values in jax.device_get(history).items():
+        for name, values in fetched(history).items():
             rows[name][lanes] = values[:, :n_epochs]
         if is_all:
             states = _reorder(self._by_seed, trained, np.argsort(lanes))
@@ -184,7 +185,7 @@ class Ensemble:
     def responder(self, states: SeedState, lane: int) -> Responder:
         """The trained model of a lane, by its place, for features of whatever examples, [B, ...]."""
         state, own = jax.tree.map(lambda x: x[lane], (self.fetch(states), self._seeds))
-        normalizers = jax.device_get(joined(own, self._common).normalizers)
+        normalizers = fetched(joined(own, self._common).normalizers)
         return jax.jit(partial(self._program.respond, state, normalizers))
 
     def rows(self, part: str) -> Int[np.ndarray, "S examples"]:
@@ -193,18 +194,22 @@ class Ensemble:
         by_bucket = [
             np.where(valid, bucket.rows[positions], -1)
             for bucket, positions, valid in zip(
-                self._viewer.examples.buckets, jax.device_get(found.positions), jax.device_get(found.valid), strict=True
+                self._viewer.examples.buckets, *fetched((found.positions, found.valid)), strict=True
             )
         ]
         rows = np.atleast_2d(np.concatenate(by_bucket, axis=-1))
         return np.broadcast_to(rows[: len(self.lanes)], (len(self.lanes), rows.shape[1]))
 
     def fetch(self, states: SeedState) -> SeedState:
-        """The states as numpy arrays of their own, [S, ...], whatever the devices: what a checkpoint holds."""
+        """The states as numpy arrays of their own, [S, ...], whatever the devices."""
         return self._fetch(states)
 
+    def snapshot(self, states: SeedState) -> SeedState:
+        """The states as a checkpoint takes them, [S, ...]: as `fetch` gives them, unless several processes have them."""
+        return trimmed(states, len(self.lanes))
+
     def restore(self, states: SeedState) -> SeedState:
-        """What `fetch` gave, back on this ensemble's devices."""
+        """What `fetch` gave, or a checkpoint, back on this ensemble's devices."""
         chex.assert_tree_shape_prefix(states, (len(self.lanes),))
         return self._end_padding(self._put(states))
 
@@ -218,7 +223,7 @@ class Ensemble:
 
     def all_ended(self, states: SeedState) -> bool:
         """Whether no seed would train any more."""
-        return bool(np.all(np.asarray(states.stopped) | np.asarray(states.diverged)))
+        return bool(np.all(_ended(states)))
 
     @property
     def lower_is_better(self) -> bool:
@@ -232,7 +237,13 @@ class Ensemble:
         resident = jax.eval_shape(lambda: self._feed.resident._replace(buckets=self._buckets))
         state = jax.eval_shape(lambda: self._program.init(seed=one))
         numbers = dict.fromkeys(("first_epoch", "n_epochs", "max_steps"), np.int32(0))
-        return list(jax.eval_shape(self._program.run_epochs, state, seed=one, resident=resident, **numbers)[1])
+
+        def run(state: SeedState, seed: SeedData, resident: Resident, numbers: dict[str, Any]) -> Tree:
+            return self._program.run_epochs(state, seed=seed, resident=resident, **numbers)
+
+        # Devices that share batches ask which of them they are.
+        shared = jax.vmap(run, None, axis_name="data", axis_size=self._mesh.shape["data"])
+        return list(jax.eval_shape(shared, state, one, resident, numbers)[1])
 
     @cached_property
     def abstract_states(self) -> SeedState:
@@ -303,7 +314,7 @@ class Ensemble:
 
         It follows from the states alone, so that a run that was resumed goes the same way.
         """
-        ended = np.asarray(states.stopped) | np.asarray(states.diverged)
+        ended = _ended(states)
         active, n_shards = np.flatnonzero(~ended), self._mesh.shape["seed"]
         needed, each = -(-len(active) // n_shards), self._n_padded // n_shards  # a device
         if not (self._lift.side_by_side or self._feed.streams):  # ended seeds cost nothing
@@ -432,7 +443,7 @@ class Ensemble:
         quickest: dict[int, float] = {}
         begun = time.perf_counter()
         for turn in range(_PROBE_ROUNDS[1]):
-            if turn >= _PROBE_ROUNDS[0] and time.perf_counter() - begun > _PROBE_S:
+            if turn >= _PROBE_ROUNDS[0] and agreed(time.perf_counter() - begun > _PROBE_S):
                 break
             for count in (few, more):
                 # Ever from the start: after some epochs seeds may have ended, which not every mapper can skip.
@@ -442,7 +453,7 @@ class Ensemble:
                 seconds = time.perf_counter() - started
                 quickest[count] = min(seconds, quickest.get(count, seconds))
         a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
-        return quickest[few] + max(a_step, 0.0) * (self._steps - few)
+        return agreed(quickest[few] + max(a_step, 0.0) * (self._steps - few))
 
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
@@ -452,12 +463,18 @@ class Ensemble:
     def _end_padding(self, states: SeedState) -> SeedState:
         """Marks the repeated seeds as ended, so that they cost as little as the mapper allows."""
         is_padding = np.arange(self._n_padded) >= len(self.lanes)
-        stopped = jax.device_put(np.asarray(states.stopped) | is_padding, states.stopped.sharding)
+        stopped = placed(fetched(states.stopped) | is_padding, self._by_seed)
         return states._replace(stopped=stopped)
 
     def _fetch(self, tree: Tree) -> Tree:
         # On a CPU the host's view of an array is the device's buffer, which a later donation would overwrite: copy.
-        return jax.tree.map(lambda x: np.array(x[: len(self.lanes)]), jax.device_get(tree))
+        return jax.tree.map(lambda x: np.array(x[: len(self.lanes)]), fetched(tree))
+
+
+def _ended(states: SeedState) -> Bool[np.ndarray, " S"]:
+    """Which seeds train no more."""
+    stopped, diverged = fetched((states.stopped, states.diverged))
+    return stopped | diverged
 
 
 def _taken(sharding: NamedSharding, tree: Tree, lanes: np.ndarray) -> Tree:

@@ -22,6 +22,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.streaming import stream
 from jaxdep.engine.epochs import Order, Rows
 from jaxdep.engine.mappers import Lift, Lifted
+from jaxdep.engine.processes import fetched, placed
 from jaxdep.engine.program import Decisions, Learned, Program, SeedState, Tree
 from jaxdep.engine.resident import Resident, ResidentBucket, SeedData, joined
 from jaxdep.models import Masked
@@ -60,7 +61,7 @@ class Feed(ABC):
         buckets: all examples, on the host.
         bucket_key: of the order in which batches alternate between the buckets.
         places: by bucket, the batches that an epoch has of it for any seed at most.
-        place: puts arrays where a sharding says, as `jax.device_put` does.
+        place: puts arrays where a sharding says, as `placed` does.
 
     Attributes:
         resident: what lies on every device.
@@ -78,7 +79,7 @@ class Feed(ABC):
         buckets: tuple[ResidentBucket, ...],
         bucket_key: PRNGKeyArray,
         places: np.ndarray,
-        place: Place = jax.device_put,
+        place: Place = placed,
     ):
         self._program = program
         self._by_seed, self._everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["seed"], []))
@@ -183,7 +184,7 @@ class StreamedFeed(Feed):
             own: dict[str, Tree] = {"seed": seeds}
             rows, ahead = [], order(None, own, self._epoch(first))
             for number in range(first, first + count):
-                planned = jax.device_get(ahead)
+                planned = fetched(ahead)
                 # Queued before this epoch's steps, so that nobody waits for it when the next one begins.
                 ahead = order(None, own, self._epoch(number + 1))
                 learned = begin(states, {}, {"epoch": np.int32(number)})
@@ -234,7 +235,7 @@ class StreamedFeed(Feed):
         for (bucket, place), (own, every) in zip(plan, self._stream(steps, "train"), strict=True):
             chosen = order.positions[bucket][:, place], order.valid[bucket][:, place]
             places: Any = np.full(len(learned.loss_sum), place, np.int32)
-            rows = jax.device_put(Rows(*chosen, places), self._by_seed)
+            rows = placed(Rows(*chosen, places), self._by_seed)
             own_arguments = {"seed": seeds, "rows": rows, **own}
             learned, done = learn[bucket](learned, own_arguments, {**self._epoch(epoch), **every})
             queue.add(done)
@@ -273,7 +274,7 @@ class StreamedFeed(Feed):
             if parts
         ]
         logits = {task: jnp.concatenate([x[task] for x in by_bucket], axis=1) for task in by_bucket[0]}
-        return jax.device_put(logits, self._by_seed)
+        return jax.device_put(logits, self._by_seed)  # on the devices they lie on
 
     def _stream(self, steps: Sequence[tuple[int, Any]], part: str) -> Iterator[tuple[dict[str, Tree], dict[str, Tree]]]:
         """The `features` of each step (bucket, rows [S, B]) on the devices: each seed's own, or those of all."""
@@ -287,8 +288,8 @@ class StreamedFeed(Feed):
         dtypes = [str(array.dtype) for name in self._names for array in self._features[0][name]]
         sharding = self._everywhere if alike else self._by_seed
         for arrays in stream(gather, len(steps), dtypes):
-            placed = jax.device_put(arrays, sharding)
-            features = {name: Masked(*placed[2 * i : 2 * i + 2]) for i, name in enumerate(self._names)}
+            on_devices = placed(arrays, sharding)
+            features = {name: Masked(*on_devices[2 * i : 2 * i + 2]) for i, name in enumerate(self._names)}
             yield ({}, {"features": features}) if alike else ({"features": features}, {})
 
     def _batch_shapes(self, bucket: int, n_lanes: int, alike: bool) -> tuple[dict[str, Tree], dict[str, Tree]]:
@@ -314,7 +315,7 @@ class StreamedFeed(Feed):
 
     def _positions(self, seeds: SeedData, part: str) -> list[np.ndarray]:
         """By bucket, [S, n], or [1, n] where they are the same for all seeds."""
-        positions = jax.device_get(joined(seeds, self._common).parts[part].positions)
+        positions = fetched(joined(seeds, self._common).parts[part].positions)
         return [np.atleast_2d(rows) for rows in positions]
 
     def _lanes(self, make: Callable[..., Tree], *args: Tree) -> Tree:

@@ -223,6 +223,8 @@ class Lift:
     def __init__(self, layout: Layout, mesh: Mesh):
         if layout.mapper == "pmap" and mesh.shape["data"] > 1:
             raise ConfigError("config.mapping.mapper: pmap does not share batches; use vmap or map with data_shards")
+        if layout.mapper == "pmap" and mesh.is_multi_process:
+            raise ConfigError("config.mapping.mapper: pmap is for the devices of one process; use vmap or map")
         platform = mesh.devices.flat[0].platform
         if layout.recurrence == "pallas" and platform != "tpu":
             raise ConfigError(f"config.mapping.recurrence: the kernel is one for a TPU, and this is a {platform}")

@@ -46,6 +46,7 @@ class StageRun:
         choices: what `auto` remembers between experiments.
         places: of the other stages, where they are not all in one folder with this one and have its seeds.
         extracted: the folder of the stages that extract features, where it is another one than this stage's.
+        told: what stage.json said when the stage began, where another process keeps it (experiment/together.py).
     """
 
     name: str
@@ -59,15 +60,18 @@ class StageRun:
     choices: Choices | None = None
     places: Mapping[str, Place] = dataclasses.field(default_factory=dict)
     extracted: Path | None = None
+    told: Mapping[str, Any] | None = None
     _counted_to: float = dataclasses.field(default_factory=time.perf_counter)
 
     @property
     def record(self) -> dict[str, Any]:
         """What stage.json says so far."""
-        return record.read(self.folder)
+        return record.read(self.folder) if self.told is None else dict(self.told)
 
     def remember(self, **facts: Any) -> None:
         """Adds facts to stage.json, and the seconds since the last time: a stage that was killed keeps what it took."""
+        if self.told is not None:
+            return
         before, now = self.record, time.perf_counter()
         seconds = float(before.get("seconds", 0.0)) + now - self._counted_to
         self._counted_to = now
@@ -87,6 +91,7 @@ class StageRun:
             folder=place.stages / name,
             seeds=place.seeds,
             examples=self.examples if examples is None else examples,
+            told=None,
         )
 
     @property

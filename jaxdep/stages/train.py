@@ -1,7 +1,7 @@
 """Trains all seeds of one model at once, and writes what each of them learned and predicts."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from jaxdep.config import TrainStage
 from jaxdep.config.settings import rows_of
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.processes import anywhere, are_several, meet
 from jaxdep.engine.program import SeedState
 from jaxdep.report.tensorboard import write_events
 from jaxdep.stages import StageRun
@@ -52,8 +53,10 @@ def run(config: TrainStage, stage: StageRun) -> None:
 def train(config: TrainStage, stage: StageRun) -> Trained | None:
     """Trains those seeds that are not trained yet, from their last checkpoint on if there is one.
 
+    Where several processes train together, each of them calls this.
+
     Returns:
-        What all of them became, if they were trained together now; else it is in the checkpoints.
+        What all of them became, if they were trained together now, by this process alone; else it is in the checkpoints.
 
     Raises:
         ConfigError: the monitored metric does not exist, or the devices cannot be laid out as asked.
@@ -63,16 +66,18 @@ def train(config: TrainStage, stage: StageRun) -> Trained | None:
     whole: Trained | None = None
     for seeds in _missing(stage):
         some = stage.seeds.only(seeds)
-        ensemble = make_ensemble(config, stage, some)
+        meet(stage.name)
+        ensemble = make_ensemble(config, stage, some, together=True)
         seconds = _remember_ensemble(config, stage, ensemble)
+        meet(stage.name)
         folder, every_s = checkpoint_folder(stage, seeds), config.training.checkpoint_every_s
         with (
             interruption.saving_to(folder) as is_wanted,
-            Checkpoints(folder, every_s, stage.console.print) as checkpoints,
+            Checkpoints(folder, every_s, stage.console.print, together=True) as checkpoints,
         ):
             states, history = _fit(config, stage, ensemble, checkpoints, is_wanted, seconds)
         stage.remember(trained=[*stage.record.get("trained", []), [seeds.start, len(seeds)]])
-        if some.ids == stage.seeds.ids:
+        if some.ids == stage.seeds.ids and not are_several():
             whole = ensemble, states, history
     return whole
 
@@ -119,16 +124,19 @@ def _fit(
         done, host_states, history = saved
         states = ensemble.restore(host_states)
         stage.console.print(f"{stage.name}: going on after epoch {done} of {epochs}")
-    for call in progress(_calls(config, done), epochs - done, _label(stage, ensemble), "epochs", size=len):
+    calls: Iterable[range] = _calls(config, done)
+    if stage.told is None:  # else the process that keeps the record tells
+        calls = progress(calls, epochs - done, _label(stage, ensemble), "epochs", size=len)
+    for call in calls:
         begun, compiled_s = time.perf_counter(), ensemble.compile_s
         states, rows = ensemble.run(states, call.start, len(call), config.training.frozen_in(call.start))
         for name, values in rows.items():
             history[name][:, call.start : call.stop] = values
         seconds += time.perf_counter() - begun - (ensemble.compile_s - compiled_s)  # packed seeds compile anew
         all_ended = ensemble.all_ended(states)
-        ends = is_wanted()
-        if call.stop == epochs or all_ended or checkpoints.due() or ends:
-            checkpoints.save(call.stop, ensemble.fetch(states), history)
+        is_due, ends = anywhere(checkpoints.due(), is_wanted())
+        if call.stop == epochs or all_ended or is_due or ends:
+            checkpoints.save(call.stop, ensemble.snapshot(states), history)
             stage.remember(train_s=seconds)
         if ends:
             raise interruption.TerminatedError

@@ -1,6 +1,7 @@
 """What a stage trained: its seeds over their examples, restored from the checkpoints that hold them."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,24 @@ from jaxdep.engine import training
 from jaxdep.engine.checkpoints import Checkpoints, History
 from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.lanes import Lane, Variant, lanes_of
+from jaxdep.engine.processes import are_several
 from jaxdep.engine.program import SeedState, Tree
 from jaxdep.engine.resident import Viewer
 from jaxdep.report.scores import read_metrics
 from jaxdep.stages import OWN_VALIDATION, StageRun
 
 
-def make_ensemble(config: TrainStage, stage: StageRun, seeds: Seeds | None = None) -> Ensemble:
-    """The seeds of a stage over its examples, in all folds and variants; all of the experiment's unless others are given."""
+def make_ensemble(
+    config: TrainStage, stage: StageRun, seeds: Seeds | None = None, *, together: bool = False
+) -> Ensemble:
+    """The seeds of a stage over its examples, in all folds and variants; all of the experiment's unless others are given.
+
+    Args:
+        together: on the devices of all processes, which each make it; else on those of this one.
+    """
+    devices, mapping = (jax.devices() if together else jax.local_devices()), stage.mapping
+    if are_several() and not together:
+        mapping = dataclasses.replace(mapping, data_shards=math.gcd(mapping.data_shards, len(devices)))
     viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.unnormalized)
     variants = list(config.variants.values())
     varied = {
@@ -40,19 +51,20 @@ def make_ensemble(config: TrainStage, stage: StageRun, seeds: Seeds | None = Non
         recorded=config.metrics,
         varied=list(varied),
         data_axis="data",
-        data_shards=stage.mapping.data_shards,
+        data_shards=mapping.data_shards,
     )
     return Ensemble(
         program,
         viewer,
         seeds or stage.seeds,
-        stage.mapping,
+        mapping,
         variants=[
             Variant(_weighted(config.tasks, variant.tasks), {path: values[index] for path, values in varied.items()})
             for index, variant in enumerate(variants)
         ],
+        devices=devices,
         remembered=stage.record.get("mapper"),
-        choices=stage.choices,
+        choices=None if are_several() else stage.choices,  # each process would remember its own
     )
 
 

@@ -146,3 +146,8 @@ def test_worker_processes_import_the_main_module_in_no_time():
     told = "import sys, jaxdep.main; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
     assert not {"jax", "tensorflow", "pandas", "matplotlib", "jaxdep.config"} & set(found)
+
+
+def test_devices_that_share_batches_may_be_asked_for(jaxdep_main, tiny):
+    ended = jaxdep_main("--config=tiny.py", "--workdir=w", "--config.mapping.data_shards=2", cwd=tiny)
+    assert ended.code == 0, ended.err
