@@ -1,6 +1,7 @@
 """Runs an experiment: `python -m jaxdep.main --config=FILE --workdir=DIR [--data_dir=DIR] [--config.seeds.count=100 ...]`.
 
 With --config.seeds.first, or --chunk, it trains some of the seeds of a sweep that many processes share (launch/README.md).
+With --coordinator_address, this process trains each model together with others (experiment/together.py).
 
 Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong, or a field of the config by itself; 75 a chunk
 waits for others, or another process is at work on it; 130 after Ctrl-C, 143 after SIGTERM, which makes a checkpoint first.
@@ -16,11 +17,13 @@ from pathlib import Path
 
 from absl import app, flags
 
+from input_pipeline.config import ConfigError
 from jaxdep import interruption
 from jaxdep.engine.devices import hush_compiler
 from jaxdep.experiment.command_line import (
     CHUNK,
     CONFIG,
+    COORDINATOR,
     OVERWRITE,
     WORKDIR,
     is_chunk,
@@ -36,14 +39,17 @@ def main(argv: list[str]) -> None:
     experiment, workdir, arguments = CONFIG.value, Path(WORKDIR.value), sys.argv[1:]
     count = len(experiment.seeds.ids)
     sources, choices = begin(experiment, min(CHUNK.value or count, count))
-    from jaxdep.experiment import chunk, run  # after the devices are chosen
+    from jaxdep.experiment import chunk, run, together  # after the devices are chosen
 
     overwrite = OVERWRITE.value
     with ending_in_one_line(workdir):
         if not is_chunk():
             command = shlex.join(["python", "-m", "jaxdep.main", *arguments])
-            run.run(experiment, workdir, sources, command=command, overwrite=overwrite, choices=choices)
+            make = together.run if COORDINATOR.value else run.run
+            make(experiment, workdir, sources, command=command, overwrite=overwrite, choices=choices)
             return
+        if COORDINATOR.value:
+            raise ConfigError("--coordinator_address: chunks of a sweep are trained by single processes")
         told = sweep_arguments(arguments)
         try:
             chunk.run(

@@ -39,6 +39,14 @@ CHUNK = flags.DEFINE_integer(
     "and nobody has finished.",
     lower_bound=0,
 )
+COORDINATOR = flags.DEFINE_string(
+    "coordinator_address",
+    None,
+    "Several processes, mostly one a host, train each model together: HOST:PORT of the first one, given to all of them. "
+    "`auto` on a TPU, under Slurm or MPI, which tell this and the next two.",
+)
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many they are.", lower_bound=1)
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.", lower_bound=0)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Take a workdir that holds another config.")
 
 _OF_CHUNKS = ("chunk", *(f"config.seeds.{name}" for name in ("count", "first", "missing", "of")))

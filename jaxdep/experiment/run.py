@@ -9,7 +9,7 @@ import json
 import pkgutil
 import shutil
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from input_pipeline.batching import Examples
@@ -34,6 +34,7 @@ def run(
     command: str,
     overwrite: bool = False,
     choices: Choices | None = None,
+    kind: "Callable[..., Run] | None" = None,
 ) -> None:
     """Runs what of the experiment is not finished in `workdir`, and writes the report.
 
@@ -42,6 +43,7 @@ def run(
         command: the line that makes this run, for the page.
         overwrite: takes a workdir of another config; stages that are the same in both are kept.
         choices: where the mapper `auto` remembers what was quickest; it measures each time without.
+        kind: of run; `Run`, unless given.
 
     Raises:
         ConfigError: the workdir holds another config; the message shows the difference. Or another process is at work
@@ -51,7 +53,7 @@ def run(
     with Claim(workdir, experiment, overwrite=overwrite) as claim:
         check_data(experiment, sources)
         data.warn(experiment, sources, workdir / "stages")
-        run = Run(experiment, workdir, claim, sources, choices)
+        run = (kind or Run)(experiment, workdir, claim, sources, choices)
         run.make(experiment.stages)
         claim.take()
         run.write_report(experiment.stages, command)
@@ -106,6 +108,22 @@ class Run:
         """The folder of the stages that extract features."""
         return self.workdir / "stages"
 
+    def stage_run(self, name: str, examples: Examples) -> StageRun:
+        """A stage on its way, over these examples."""
+        return StageRun(
+            name,
+            self.workdir / "stages" / name,
+            examples,
+            self.seeds(name),
+            self.experiment.mapping,
+            self._sources.console,
+            self._sources,
+            self.experiment.stages,
+            self._choices,
+            self.places(name),
+            self.extracted,
+        )
+
     def make(self, names: Iterable[str]) -> None:
         """Runs those of the stages that are not finished, in this order; raises as `run`."""
         names = list(names)
@@ -134,24 +152,13 @@ class Run:
         return [stage.data for stage in stages]
 
     def _make(self, name: str) -> None:
-        config, folder, console = self.experiment.stages[name], self.workdir / "stages" / name, self._sources.console
+        config, console = self.experiment.stages[name], self._sources.console
         started = time.perf_counter()
         examples = self._sources.examples(config.data, self.extracted)
         prepare_s = time.perf_counter() - started
         data.check_found(name, config, examples)
-        stage = StageRun(
-            name,
-            folder,
-            examples,
-            self.seeds(name),
-            self.experiment.mapping,
-            console,
-            self._sources,
-            self.experiment.stages,
-            self._choices,
-            self.places(name),
-            self.extracted,
-        )
+        stage = self.stage_run(name, examples)
+        folder = stage.folder
         needed = [_yields(stage, other) for other in config.needs()]
         fingerprint, lasting = (
             self._fingerprint(config, seeds, examples, needed) for seeds in (self.seeds_behind(name), None)

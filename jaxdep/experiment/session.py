@@ -1,6 +1,7 @@
 """What a command line that runs experiments does around them: devices, sources, and one line for what goes wrong."""
 
 import contextlib
+import faulthandler
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError, advice
 from jaxdep import interruption
 from jaxdep.engine.devices import cache_folder, hush_libraries, use_compilation_cache, use_every_core
-from jaxdep.experiment.command_line import DATA_DIR, FEATURES_DIR
+from jaxdep.experiment.command_line import COORDINATOR, DATA_DIR, FEATURES_DIR, NUM_PROCESSES, PROCESS_ID
 
 if TYPE_CHECKING:  # they take seconds to import, also in the processes that extract features
     from jaxdep.config import Experiment
@@ -31,7 +32,9 @@ class Session(NamedTuple):
 def begin(experiment: "Experiment", seeds: int) -> Session:
     """Settles the devices, by how many seeds train at once, and by the flags where the data are."""
     hush_libraries()
-    use_every_core(experiment.most_lanes(seeds), experiment.mapping.data_shards)
+    use_every_core(experiment.most_lanes(seeds), -(-experiment.mapping.data_shards // (NUM_PROCESSES.value or 1)))
+    if COORDINATOR.value:
+        _join_processes()
     from jaxdep.engine.choices import Choices  # after the devices are chosen
     from jaxdep.models import encoders
     from jaxdep.stages.sources import Sources
@@ -44,6 +47,19 @@ def begin(experiment: "Experiment", seeds: int) -> Session:
         console=Console(highlight=False, markup=False, soft_wrap=True),
     )
     return Session(sources, Choices(cache_folder() / "mappers"))
+
+
+def _join_processes() -> None:
+    """Meets the other processes. Raises SystemExit where they cannot be found."""
+    import jax
+
+    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is ours (interruption.py)
+    faulthandler.disable()  # a process that loses another is ended by XLA, whose line says so; stacks would bury it
+    told = (COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+    try:
+        jax.distributed.initialize(*(() if COORDINATOR.value == "auto" else told))
+    except (ValueError, RuntimeError) as error:
+        sys.exit(f"error: --coordinator_address={COORDINATOR.value}: {str(error).splitlines()[0]}")
 
 
 @contextlib.contextmanager
