@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray, Scalar
 
 from jaxdep.engine.resident import Part
@@ -56,6 +57,15 @@ def shuffled(
     ]
     positions, valid = zip(*by_bucket, strict=True)
     return Order(_plan(bucket_key, list(map(len, positions)), places), positions, valid)
+
+
+def filled(order: Order, max_steps: Int[Scalar, ""]) -> tuple[Int[Array, "steps 2"], Int[Scalar, ""]]:
+    """The plan with those of its first `max_steps` that hold any example ahead of all others, and how many they are."""
+    of_buckets = [valid.any(axis=1) for valid in order.valid]
+    starts = jnp.asarray(np.cumsum([0, *map(len, of_buckets)]))
+    bucket, place = order.plan.T
+    is_filled = jnp.concatenate(of_buckets)[starts[bucket] + place] & (jnp.arange(len(order.plan)) < max_steps)
+    return order.plan[jnp.argsort(~is_filled, stable=True)], is_filled.sum()
 
 
 def batches(rows: Array, size: int) -> Array:

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, Scalar
 from input_pipeline.config import ConfigError
 from jaxdep.config import Optimizer, Sampling, Task, Training
 from jaxdep.engine import evaluation, phases, sampling
-from jaxdep.engine.epochs import Order, Rows, batches, fold_in, shuffled
+from jaxdep.engine.epochs import Order, Rows, batches, filled, fold_in, shuffled
 from jaxdep.engine.lanes import tuned
 from jaxdep.engine.objectives import MISSING, batch_loss
 from jaxdep.engine.program import Best, Decisions, Learned, Program, SeedState, Tree
@@ -163,16 +163,21 @@ class _Learner:
             return self._epoch(state, seed, resident, epoch, max_steps, frozen, side_by_side)
 
         names = list(jax.eval_shape(run, state, first_epoch)[1])
-        nothing = dict.fromkeys(names, jnp.float32(jnp.nan))
 
-        def body(i: Array, carry: tuple[SeedState, dict[str, Array]]) -> tuple[SeedState, dict[str, Array]]:
-            state, history = carry
-            ended = state.stopped | state.diverged
-            state, row = _unless(ended, lambda s: run(s, first_epoch + i), lambda s: (s, nothing), state, side_by_side)
-            return state, {name: history[name].at[i].set(row[name]) for name in names}
+        def goes_on(carry: tuple[Array, SeedState, dict[str, Array]]) -> Array:
+            i, state, _ = carry
+            if side_by_side:  # who has ended runs along with the others; `finish` leaves it as it is
+                return i < n_epochs
+            return (i < n_epochs) & ~(state.stopped | state.diverged)
+
+        def body(carry: tuple[Array, SeedState, dict[str, Array]]) -> tuple[Array, SeedState, dict[str, Array]]:
+            i, state, history = carry
+            state, row = run(state, first_epoch + i)
+            return i + 1, state, {name: history[name].at[i].set(row[name]) for name in names}
 
         empty = {name: jnp.full(self.training.epochs_per_call, jnp.nan, jnp.float32) for name in names}
-        return lax.fori_loop(0, n_epochs, body, (state, empty))
+        _, state, history = lax.while_loop(goes_on, body, (jnp.int32(0), state, empty))
+        return state, history
 
     def predict(self, state: SeedState, *, seed: SeedData, resident: Resident, part: str) -> dict[str, Decisions]:
         logits = self._logits(self.selected(state), seed, resident, seed.parts[part])
@@ -286,20 +291,25 @@ class _Learner:
         frozen: tuple[str, ...],
         side_by_side: bool,
     ) -> Learned:
-        order = self.order(seed=seed, resident=resident, epoch=epoch)
+        order, learned = self.order(seed=seed, resident=resident, epoch=epoch), self.begin(state, epoch=epoch)
+        learn: Callable[..., Learned] = self._learn
+        if side_by_side:
+            plan, steps = order.plan, jnp.minimum(len(order.plan), max_steps)
+        else:  # what would move nothing is left out: a condition on each step would copy the whole state, twice
+            learn, (plan, steps) = self._step, filled(order, max_steps)
 
         def update(bucket: int, learned: Learned, place: Array) -> Learned:
             rows = Rows(order.positions[bucket][place], order.valid[bucket][place], place)
             features = _gathered(resident.buckets[bucket], self._share(rows.positions))
-            return self._learn(bucket, learned, seed, resident, rows, features, epoch, frozen, side_by_side)
+            return learn(bucket, learned, seed, resident, rows, features, epoch, frozen)
 
         branches = [partial(update, bucket) for bucket in range(len(order.positions))]
 
         def step(i: Array, learned: Learned) -> Learned:
-            bucket, place = order.plan[i]
+            bucket, place = plan[i]
             return lax.switch(bucket, branches, learned, place)
 
-        return lax.fori_loop(0, jnp.minimum(len(order.plan), max_steps), step, self.begin(state, epoch=epoch))
+        return lax.fori_loop(0, steps, step, learned)
 
     def _learn(
         self,
@@ -311,24 +321,38 @@ class _Learner:
         features: Mapping[str, Masked],
         epoch: Array,
         frozen: tuple[str, ...],
-        side_by_side: bool,
+        side_by_side: bool = True,
     ) -> Learned:
-        """One step; `features` are those of this device's share of the batch."""
+        """One step, unless nothing is to move: a seed's own split may leave a batch without any example, and a seed may have
+        ended."""
 
         def step(learned: Learned) -> Learned:
-            key = fold_in(seed.keys.dropout, epoch, jnp.int32(bucket), rows.place)
-            if self.data_axis is not None:  # else all devices would drop the same cells of their shares
-                key = fold_in(key, lax.axis_index(self.data_axis))
-            positions, valid = self._share(rows.positions), self._share(rows.valid)
-            targets = {
-                task: jnp.where(valid, values[positions], MISSING[values.dtype.kind])
-                for task, values in resident.buckets[bucket].targets.items()
-            }
-            batch = _Batch(_normalized(features, seed.normalizers, valid), targets, valid)
-            return self._update(learned, batch, seed, key, frozen)
+            return self._step(bucket, learned, seed, resident, rows, features, epoch, frozen)
 
-        # A seed's own split may leave a batch without any example, and a seed may have ended: then nothing moves.
-        return _unless(~rows.valid.any() | learned.ended, step, lambda learned: learned, learned, side_by_side)
+        return _unless(~rows.valid.any() | learned.ended, step, learned, side_by_side)
+
+    def _step(
+        self,
+        bucket: int,
+        learned: Learned,
+        seed: SeedData,
+        resident: Resident,
+        rows: Rows,
+        features: Mapping[str, Masked],
+        epoch: Array,
+        frozen: tuple[str, ...],
+    ) -> Learned:
+        """One step; `features` are those of this device's share of the batch."""
+        key = fold_in(seed.keys.dropout, epoch, jnp.int32(bucket), rows.place)
+        if self.data_axis is not None:  # else all devices would drop the same cells of their shares
+            key = fold_in(key, lax.axis_index(self.data_axis))
+        positions, valid = self._share(rows.positions), self._share(rows.valid)
+        targets = {
+            task: jnp.where(valid, values[positions], MISSING[values.dtype.kind])
+            for task, values in resident.buckets[bucket].targets.items()
+        }
+        batch = _Batch(_normalized(features, seed.normalizers, valid), targets, valid)
+        return self._update(learned, batch, seed, key, frozen)
 
     def _update(
         self, learned: Learned, batch: _Batch, seed: SeedData, key: PRNGKeyArray, frozen: tuple[str, ...]
@@ -407,17 +431,15 @@ def _all_finite(tree: Tree) -> Bool[Array, ""]:
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
 
 
-def _unless(
-    ended: Array, run: Callable[[Tree], Tree], rest: Callable[[Tree], Tree], state: Tree, side_by_side: bool
-) -> Tree:
-    """`rest(state)` where `ended`, else `run(state)`, which is then really skipped.
+def _unless(ended: Array, run: Callable[[Tree], Tree], state: Tree, side_by_side: bool) -> Tree:
+    """`state` where `ended`, else `run(state)`, which is then really skipped.
 
     Where seeds are computed side by side nothing can be skipped, and the results are selected. `lax.cond` would do that
     too, but under vmap it first copies whatever its branches read for every seed: all features, S times.
     """
     if side_by_side:
-        return jax.tree.map(lambda new, old: jnp.where(ended, old, new), run(state), rest(state))
-    return lax.cond(ended, rest, run, state)
+        return jax.tree.map(lambda new, old: jnp.where(ended, old, new), run(state), state)
+    return lax.cond(ended, lambda state: state, run, state)
 
 
 def _gathered(bucket: ResidentBucket, positions: Array) -> dict[str, Masked]:

@@ -13,7 +13,7 @@ from jaxdep import config
 from jaxdep.config import Sampling
 from jaxdep.config.labels import Labels
 from jaxdep.engine import sampling
-from jaxdep.engine.epochs import shuffled
+from jaxdep.engine.epochs import filled, shuffled
 from jaxdep.engine.resident import Part
 from jaxdep.losses import Huber
 from jaxdep.models.emotion_transfer import DirectText
@@ -152,6 +152,22 @@ def test_batches_that_nobody_needs_come_last_and_leave_the_others_order():
     needed = [[bucket, place] for bucket, place in whole if place < (2, 0, 4)[bucket]]
     assert some[: len(needed)] == needed
     assert sorted(some) == sorted(whole)
+
+
+@pytest.mark.parametrize("max_steps", [100, 5])
+def test_steps_without_examples_are_left_out_and_the_others_keep_their_order(max_steps):
+    part = make_part(3)
+    part = part._replace(valid=tuple(valid & (jnp.arange(len(valid)) % 4 == 3) for valid in part.valid))
+    order = shuffled(part, 2, *jax.random.split(jax.random.key(0)))
+    plan, steps = filled(order, jnp.int32(max_steps))
+    wanted = [
+        [bucket, place]
+        for bucket, place in np.asarray(order.plan)[:max_steps].tolist()
+        if order.valid[bucket][place].any()
+    ]
+    assert 0 < len(wanted) < min(max_steps, len(order.plan))
+    assert np.asarray(plan)[: int(steps)].tolist() == wanted
+    assert sorted(np.asarray(plan).tolist()) == sorted(np.asarray(order.plan).tolist())
 
 
 SAMPLED = {
