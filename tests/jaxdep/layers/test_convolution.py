@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from scipy.signal import correlate
+from scipy import signal
 
-from jaxdep.models.layers.convolution import Convolution, Convolution2D, splice
+from jaxdep.models.layers.convolution import Convolution, Convolution2D, correlate, splice
 
 FRAMES, DIM, CHANNELS, LENGTHS = 7, 3, 4, (7, 4, 1, 0)
 MASK = jnp.arange(FRAMES)[None, :] < jnp.array(LENGTHS)[:, None]
@@ -26,7 +26,9 @@ def test_each_sequence_is_convolved_as_if_it_stood_alone_among_zeros(kernel, x):
     found = layer(x, MASK)
     for row, length in enumerate(LENGTHS[:-1]):
         padded = np.pad(np.asarray(x[row, :length]), [(kernel // 2, kernel // 2), (0, 0)])
-        expected = np.stack([correlate(padded, weights[:, :, c], "valid")[:, 0] for c in range(CHANNELS)], axis=-1)
+        expected = np.stack(
+            [signal.correlate(padded, weights[:, :, c], "valid")[:, 0] for c in range(CHANNELS)], axis=-1
+        )
         np.testing.assert_allclose(found[row, :length], expected + layer.joined.bias[...][None], atol=1e-6)
 
 
@@ -88,9 +90,34 @@ def test_an_image_is_convolved_among_zeros_and_a_seed_is_the_same_among_others(c
     found = outputs(second)
     for image, convolved in zip(np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)]), found, strict=True):
         weights = kernel.reshape(3, 3, DIM, channels)
-        expected = [correlate(image, weights[..., channel], "valid")[..., 0] for channel in range(channels)]
+        expected = [signal.correlate(image, weights[..., channel], "valid")[..., 0] for channel in range(channels)]
         np.testing.assert_allclose(convolved, np.stack(expected, axis=-1) + bias, atol=1e-5)
     for function in (outputs, gradient):
         alone = function(second)
         for mapped in (jax.vmap(function)(states), jax.lax.map(function, states)):
             jax.tree.map(lambda x, y: np.testing.assert_allclose(x[1], y, atol=1e-5), mapped, alone)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [4, 27])  # a kernel that is smaller than the images, and a larger one
+def test_gradients_are_those_of_the_compilers_convolution_of_one_seed_and_of_many(channels, stride):
+    keys = jax.random.split(jax.random.key(0), 2)
+    images, kernels = (
+        jax.random.normal(keys[0], (2, 2, 5, 6, DIM)),
+        jax.random.normal(keys[1], (2, 3, 3, DIM, channels)),
+    )
+
+    def own(x, kernel):
+        return jnp.sum(jnp.sin(correlate(x, kernel, stride)))
+
+    def compilers(x, kernel):
+        reach, names = [(1, 1), (1, 1)], ("NHWC", "HWIO", "NHWC")
+        return jnp.sum(
+            jnp.sin(jax.lax.conv_general_dilated(x, kernel, (stride, stride), reach, dimension_numbers=names))
+        )
+
+    expected = jax.vmap(jax.grad(compilers, (0, 1)))(images, kernels)
+    of_many = jax.vmap(jax.grad(own, (0, 1)))(images, kernels)
+    of_one = jax.lax.map(lambda both: jax.grad(own, (0, 1))(*both), (images, kernels))
+    for found in (of_many, of_one):
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), found, expected)
