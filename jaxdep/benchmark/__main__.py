@@ -29,7 +29,7 @@ from jaxdep import config
 from jaxdep.benchmark import accelerators, engine, measure, report
 from jaxdep.benchmark.accelerators import plan
 from jaxdep.benchmark.accelerators import report as plan_report
-from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
+from jaxdep.benchmark.systems import SYSTEMS, System
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.devices import cache_folder, use_every_core
 from jaxdep.experiment.versions import environment
@@ -171,7 +171,7 @@ def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:
         system=name,
         seeds=count,
         mapper=ours.ensemble.mapper,
-        step_s={candidate: timed.median(candidate) / STEPS for candidate in candidates},
+        step_s={candidate: timed.median(candidate) / system.steps for candidate in candidates},
         ratios={candidate: timed.ratio(candidate, "jaxdep") for candidate in candidates if candidate != "jaxdep"},
         compile_s=ours.ensemble.compile_s,
         memory_bytes=ours.ensemble.memory_bytes(),

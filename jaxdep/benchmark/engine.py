@@ -44,7 +44,7 @@ class Engine:
         self._states, self._epochs = jax.block_until_ready(self.ensemble.init()), 0
 
     def epoch(self) -> None:
-        """`STEPS` steps of every seed; returns when they are done."""
+        """An epoch of every seed; returns when they are done."""
         self._states, _ = self.ensemble.run(self._states, self._epochs, 1)
         self._epochs += 1
 
@@ -59,7 +59,7 @@ class Bare:
         self._run = jax.jit(self._program.run_epochs, donate_argnums=0)
 
     def epochs(self, count: int) -> None:
-        """`count` times `STEPS` steps; returns when they are done."""
+        """So many epochs; returns when they are done."""
         for _ in range(count):
             self._state, _ = self._run(self._state, seed=self._data, resident=self._resident, **_one_epoch(1 << 30))
         jax.block_until_ready(self._state)

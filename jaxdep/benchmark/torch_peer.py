@@ -11,7 +11,7 @@ import torch
 
 from input_pipeline.config import ConfigError
 from jaxdep.benchmark import torch_models
-from jaxdep.benchmark.systems import OPTIMIZER, STEPS, System
+from jaxdep.benchmark.systems import OPTIMIZER, System
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 _STREAMS = 8
@@ -49,7 +49,7 @@ class Peer(ABC):
 
     @abstractmethod
     def epoch(self) -> None:
-        """`STEPS` steps of every seed; returns when they are done."""
+        """An epoch of every seed; returns when they are done."""
 
     def step(self, seed: int, rows: torch.Tensor) -> None:
         """One step of one seed on the examples at `rows`."""
@@ -67,9 +67,9 @@ class Peer(ABC):
         self.optimizers[seed].step()
 
     def orders(self) -> torch.Tensor:
-        """A permutation of the examples for every seed, [S, STEPS, B]."""
+        """A permutation of the examples for every seed, [S, steps, B]."""
         keys = torch.rand(len(self.networks), len(self.targets[0]), device=self.device)
-        return keys.argsort(1).view(len(self.networks), STEPS, self.batch_size)
+        return keys.argsort(1).view(len(self.networks), -1, self.batch_size)
 
     def train(self, seed: int, order: torch.Tensor) -> None:
         """An epoch of one seed."""

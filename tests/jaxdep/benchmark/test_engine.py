@@ -14,7 +14,7 @@ from jax import lax
 
 from jaxdep import config
 from jaxdep.benchmark import engine
-from jaxdep.benchmark.systems import STEPS, SYSTEMS, System
+from jaxdep.benchmark.systems import SYSTEMS, System
 from jaxdep.models.emotion_transfer import DirectText
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -53,7 +53,7 @@ def test_every_system_has_examples_that_its_model_takes(name):
     features = system.examples().buckets[0].features
     assert set(features) == set(system.model.takes())
     for feature, (values, mask) in features.items():
-        assert values.shape == (STEPS * system.batch_size, *system.shapes[feature])
+        assert values.shape == (system.steps * system.batch_size, *system.shapes[feature])
         assert mask.all()
         assert (
             mask.ndim
