@@ -17,7 +17,6 @@ from pathlib import Path
 
 from absl import app, flags
 
-from input_pipeline.config import ConfigError
 from jaxdep import interruption
 from jaxdep.engine.devices import hush_compiler
 from jaxdep.experiment.command_line import (
@@ -48,8 +47,6 @@ def main(argv: list[str]) -> None:
             make = together.run if COORDINATOR.value else run.run
             make(experiment, workdir, sources, command=command, overwrite=overwrite, choices=choices)
             return
-        if COORDINATOR.value:
-            raise ConfigError("--coordinator_address: chunks of a sweep are trained by single processes")
         told = sweep_arguments(arguments)
         try:
             chunk.run(

@@ -70,6 +70,8 @@ def parse_flags(argv: list[str], prepare: Callable[["Experiment"], None] | None 
         rest: list[str] = flags.FLAGS(argv)
         if len(rest) > 1:
             raise flags.Error(f"unexpected argument {rest[1]!r}; options begin with --")
+        if COORDINATOR.value and is_chunk():  # told before the processes meet: where one ends, the others are ended
+            raise flags.Error("--coordinator_address: chunks of a sweep are trained by single processes")
         _freeze(CONFIG.value, file, prepare)
         return rest
     except KeyError as error:  # config_flags on a path that the config does not have

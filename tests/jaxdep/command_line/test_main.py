@@ -42,10 +42,15 @@ def run(*arguments, cwd, cache, module="jaxdep.main"):
         ("--epochs=3", "Unknown command line flag 'epochs'"),
         ("--overwrite=maybe", "flag --overwrite=maybe: "),
         ("report", "unexpected argument 'report'; options begin with --"),
+        (
+            ("--chunk=2", "--coordinator_address=localhost:1"),
+            "--coordinator_address: chunks of a sweep are trained by single processes",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_command_line_is_one_line_and_exit_code_2(jaxdep_main, tiny, override, line):
-    ended = jaxdep_main("--config=tiny.py", "--workdir=w", override, cwd=tiny)
+    overrides = (override,) if isinstance(override, str) else override
+    ended = jaxdep_main("--config=tiny.py", "--workdir=w", *overrides, cwd=tiny)
     assert ended.code == 2
     assert ended.out == ""
     matches(ended.complaint, line)
