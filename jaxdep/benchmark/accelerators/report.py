@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from rich import box
@@ -126,11 +127,13 @@ def cost_figure(plans: Sequence[Plan]) -> Figure:
     styles = dict(zip(lines, itertools.cycle(_COLOURS), strict=False))
     figure = Figure(figsize=(3.2 * len(systems) + 0.6, 3.4), layout="constrained")
     for axes, system in zip(figure.subplots(1, len(systems), squeeze=False)[0], systems, strict=True):
+        known = [(plan, plan.bounds) for plan in training if plan.system == system and plan.bounds]
         for line in lines:
-            here = [p for p in training if p.system == system and (p.accelerator, p.mapper) == line and p.bounds]
-            costs = [plan.bounds.predicted / plan.seeds for plan in here if plan.bounds]
-            axes.plot([plan.seeds for plan in here], costs, "o-", color=styles[line], label=", ".join(line))
-        axes.set(title=system, xlabel="seeds", xscale="log", yscale="log")
+            here = [(p.seeds, bounds.predicted / p.seeds) for p, bounds in known if (p.accelerator, p.mapper) == line]
+            axes.plot(*np.reshape(here, (-1, 2)).T, "o-", color=styles[line], label=", ".join(line))
+        axes.set(title=system, xlabel="seeds", xscale="log", yscale="log" if known else "linear")
+        if not known:
+            axes.text(0.5, 0.5, "does not fit", transform=axes.transAxes, ha="center")
         seeds = sorted({plan.seeds for plan in training})
         axes.set_xticks(seeds, list(map(str, seeds)))
         axes.xaxis.minorticks_off()

@@ -79,6 +79,15 @@ def test_files_say_what_did_not_fit(tmp_path):
     assert (tmp_path / "plans.png").stat().st_size > 0
 
 
+def test_what_fits_nowhere_has_a_panel_too(tmp_path):
+    fits = a_plan(system="bilstm", bounds=plan.Bounds(1.0, 2.0, 0.0, 2.5, 0.0))
+    none = a_plan(system="emotion", memory_gb=83.0, fits=False)
+    for plans in ([none], [fits, none]):
+        report.write(plans, {"jax": "0"}, tmp_path)
+    panels = report.cost_figure([fits, none]).axes
+    assert [[text.get_text() for text in panel.texts] for panel in panels] == [[], ["does not fit"]]
+
+
 AT_A_TIME = {"emoaudionet": 4}  # seeds of it that fit a v5e chip; of the others all twenty do
 
 
