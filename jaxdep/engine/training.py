@@ -85,11 +85,17 @@ class _Batch(NamedTuple):
     """A step's examples, or this device's share of them.
 
     Those that only fill it up (`valid` is False) have masked features and unknown targets: they are rows of anybody.
+
+    Attributes:
+        is_empty: whether no device has an example of it.
+        key: of this step's dropout, on this device.
     """
 
     features: Mapping[str, Masked]
     targets: Mapping[str, Num[Array, " batch"]]
     valid: Bool[Array, " batch"]
+    is_empty: Bool[Array, ""]
+    key: PRNGKeyArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +228,8 @@ class _Learner:
         side_by_side: bool = False,
     ) -> Learned:
         shared = {name: Masked(*map(self._share, feature)) for name, feature in features.items()}
-        return self._learn(bucket, learned, seed, resident, rows, shared, epoch, frozen, side_by_side)
+        batch = self._batch(bucket, seed, resident, rows, shared, epoch)
+        return self._learn(learned, batch, seed, frozen, side_by_side)
 
     def score(
         self, weights: tuple[Tree, Tree], *, seed: SeedData, features: Mapping[str, Masked]
@@ -292,7 +299,7 @@ class _Learner:
         side_by_side: bool,
     ) -> Learned:
         order, learned = self.order(seed=seed, resident=resident, epoch=epoch), self.begin(state, epoch=epoch)
-        learn: Callable[..., Learned] = self._learn
+        learn: Callable[..., Learned] = partial(self._learn, side_by_side=True)
         if side_by_side:
             plan, steps = order.plan, jnp.minimum(len(order.plan), max_steps)
         else:  # what would move nothing is left out: a condition on each step would copy the whole state, twice
@@ -301,7 +308,7 @@ class _Learner:
         def update(bucket: int, learned: Learned, place: Array) -> Learned:
             rows = Rows(order.positions[bucket][place], order.valid[bucket][place], place)
             features = _gathered(resident.buckets[bucket], self._share(rows.positions))
-            return learn(bucket, learned, seed, resident, rows, features, epoch, frozen)
+            return learn(learned, self._batch(bucket, seed, resident, rows, features, epoch), seed, frozen)
 
         branches = [partial(update, bucket) for bucket in range(len(order.positions))]
 
@@ -311,38 +318,16 @@ class _Learner:
 
         return lax.fori_loop(0, steps, step, learned)
 
-    def _learn(
+    def _batch(
         self,
         bucket: int,
-        learned: Learned,
         seed: SeedData,
         resident: Resident,
         rows: Rows,
         features: Mapping[str, Masked],
         epoch: Array,
-        frozen: tuple[str, ...],
-        side_by_side: bool = True,
-    ) -> Learned:
-        """One step, unless nothing is to move: a seed's own split may leave a batch without any example, and a seed may have
-        ended."""
-
-        def step(learned: Learned) -> Learned:
-            return self._step(bucket, learned, seed, resident, rows, features, epoch, frozen)
-
-        return _unless(~rows.valid.any() | learned.ended, step, learned, side_by_side)
-
-    def _step(
-        self,
-        bucket: int,
-        learned: Learned,
-        seed: SeedData,
-        resident: Resident,
-        rows: Rows,
-        features: Mapping[str, Masked],
-        epoch: Array,
-        frozen: tuple[str, ...],
-    ) -> Learned:
-        """One step; `features` are those of this device's share of the batch."""
+    ) -> _Batch:
+        """The rows of a bucket as a step takes them; `features` are those of this device's share."""
         key = fold_in(seed.keys.dropout, epoch, jnp.int32(bucket), rows.place)
         if self.data_axis is not None:  # else all devices would drop the same cells of their shares
             key = fold_in(key, lax.axis_index(self.data_axis))
@@ -351,17 +336,23 @@ class _Learner:
             task: jnp.where(valid, values[positions], MISSING[values.dtype.kind])
             for task, values in resident.buckets[bucket].targets.items()
         }
-        batch = _Batch(_normalized(features, seed.normalizers, valid), targets, valid)
-        return self._update(learned, batch, seed, key, frozen)
+        return _Batch(_normalized(features, seed.normalizers, valid), targets, valid, ~rows.valid.any(), key)
 
-    def _update(
-        self, learned: Learned, batch: _Batch, seed: SeedData, key: PRNGKeyArray, frozen: tuple[str, ...]
+    def _learn(
+        self, learned: Learned, batch: _Batch, seed: SeedData, frozen: tuple[str, ...], side_by_side: bool
     ) -> Learned:
+        """One step, unless nothing is to move: a seed's own split may leave a batch without any example, and a seed may have
+        ended."""
+        step = partial(self._step, batch=batch, seed=seed, frozen=frozen)
+        return _unless(batch.is_empty | learned.ended, step, learned, side_by_side)
+
+    def _step(self, learned: Learned, batch: _Batch, seed: SeedData, frozen: tuple[str, ...]) -> Learned:
+        """The gradient of a batch, and the optimizer's step against it."""
         weight = batch.valid.astype(jnp.float32)
         moving, still = phases.apart(learned.params, frozen)
 
         def objective(moving: Tree) -> tuple[Array, Tree]:
-            step = Step(key, batch.valid, self.data_axis)
+            step = Step(batch.key, batch.valid, self.data_axis)
             params = phases.together(moving, still)
             outputs, statistics = self._apply(params, learned.statistics, batch.features, step)
             loss = batch_loss(

@@ -22,7 +22,6 @@ from rich.console import Console
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError
 from jaxdep.config import Experiment, TrainStage
-from jaxdep.engine.choices import Choices
 from jaxdep.engine.processes import is_first
 from jaxdep.experiment import run as alone
 from jaxdep.experiment.claim import Claim
@@ -36,16 +35,8 @@ _LOST = re.compile(r"(Gloo|NCCL)[^\[:]* failed|UNAVAILABLE|[Cc]onnection (reset|
 _PATIENCE_MS = 10_000  # of one question to the first process; it is asked again
 
 
-def run(
-    experiment: Experiment,
-    workdir: Path,
-    sources: Sources,
-    *,
-    command: str,
-    overwrite: bool = False,
-    choices: Choices | None = None,
-) -> None:
-    """`run.run` by all processes; called by each of them. Raises as it does.
+def run(experiment: Experiment, workdir: Path, sources: Sources, *, overwrite: bool = False, **options: Any) -> None:
+    """`run.run` by all processes, with its options; called by each of them. Raises as it does.
 
     Raises:
         ToldError: the first process has failed; the message has its line.
@@ -54,7 +45,7 @@ def run(
     try:
         with _losing_in_one_line():
             if is_first():
-                _lead(experiment, workdir, sources, command=command, overwrite=overwrite, choices=choices)
+                _lead(experiment, workdir, sources, overwrite=overwrite, **options)
             else:
                 Follower(experiment, workdir, Claim(workdir, experiment, overwrite=overwrite), _quiet(sources)).follow()
     except (TerminatedError, ToldError):
