@@ -5,7 +5,6 @@ axis of a ('seed', 'data') mesh of all devices. A seed's result does not depend 
 or which other seeds it trains with: its keys are folded from its global id, and nothing crosses the seed axis.
 """
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,24 +18,19 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Bool, Int, PRNGKeyArray
 
-import jaxdep
 from input_pipeline.config import ConfigError
 from jaxdep import config
-from jaxdep.engine.choices import Choice, Choices, Timing
+from jaxdep.engine.choices import Choices
+from jaxdep.engine.choosing import Chooser, Tried
 from jaxdep.engine.feeds import Feed, Place, ResidentFeed, StreamedFeed, Trainer, nbytes
-from jaxdep.engine.grouping import ON_CHIP, group_that_fits
 from jaxdep.engine.lanes import Variant, lane_data, lane_views, lanes_of, seed_keys
-from jaxdep.engine.mappers import Layout, Lift, Lifted, named
-from jaxdep.engine.processes import agreed, fetched, placed, trimmed
+from jaxdep.engine.mappers import Layout, Lift, Lifted
+from jaxdep.engine.processes import fetched, placed, trimmed
 from jaxdep.engine.program import Decisions, Program, SeedState, Tree
 from jaxdep.engine.resident import Resident, SeedData, Viewer, joined
 from jaxdep.models import Masked, Outputs
 
 Responder = Callable[[Mapping[str, Masked]], Outputs]  # a trained model of one seed
-
-_OF_MEMORY = 0.9  # of a device's, that a program may take
-_PROBE_STEPS = 3
-_PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
 
 
 class Outcome(NamedTuple):
@@ -101,8 +95,7 @@ class Ensemble:
         """
         variants = variants or (Variant(viewer.tasks, {}),)
         self.lanes = lanes_of(seeds, viewer.folds, len(variants))
-        self.timings: dict[str, Timing] = {}
-        self._program, self._viewer, self._mapping, self._choices = program, viewer, mapping, choices
+        self._program, self._viewer, self._mapping = program, viewer, mapping
         self._place = place
         self._mesh = make_mesh(mapping.data_shards, devices)
         self._by_seed = NamedSharding(self._mesh, PartitionSpec("seed"))
@@ -121,22 +114,22 @@ class Ensemble:
         self._buckets = viewer.resident()
         self._feed = self._make_feed(bucket_key)
         self._packed: tuple[np.ndarray, SeedData] | None = None
-        self._lift: Lift
-        self._init: Lifted | None = None
         self._trainers: dict[tuple[int, tuple[str, ...]], Trainer] = {}  # by the number of lanes and what is frozen
-        self._tried: dict[Layout, tuple[Lift, Trainer]] = {}
-        layout = self._choose(mapping.mapper, remembered)
-        if layout in self._tried:
-            self._lift, self._trainers[self._n_padded, ()] = self._tried[layout]
+        self._inits: dict[Layout, Lifted] = {}
+        chooser = Chooser(
+            mapping, self._mesh, self._n_padded // n_shards, self._memory, self._identity, self._compile_trainer
+        )
+        layout = chooser.choose(remembered, choices, self._run_some, self._steps)
+        self.timings = chooser.timings
+        if layout in chooser.tried:
+            self._lift, self._trainers[self._n_padded, ()] = chooser.tried[layout]
         else:
             self._lift = Lift(layout, self._mesh)
-        self._tried.clear()
+        self._inits = {kept: init for kept, init in self._inits.items() if kept == layout}
 
     def init(self) -> SeedState:
         """The states of all seeds before the first epoch."""
-        if self._init is None:
-            self._init = self._compile_init(self._lift)
-        return self._end_padding(self._init(None, *self._init_arguments))
+        return self._end_padding(self._first_states(self._lift))
 
     def run(
         self, states: SeedState, first_epoch: int, n_epochs: int, frozen: tuple[str, ...] = ()
@@ -287,14 +280,15 @@ class Ensemble:
         kind = ResidentFeed if nbytes(self._buckets) <= limit else StreamedFeed
         return kind(self._program, self._common, self._mesh, self._buckets, bucket_key, self._places, self._place)
 
-    @property
-    def _init_arguments(self) -> tuple[dict[str, SeedData], dict[str, SeedData]]:
-        return {"seed": self._seeds}, {"seed": self._common}
+    def _first_states(self, lift: Lift) -> SeedState:
+        own, common = {"seed": self._seeds}, {"seed": self._common}
+        if lift.layout not in self._inits:
+            self._inits[lift.layout] = lift(self._program.init, None, own, common)
+        return self._inits[lift.layout](None, own, common)
 
-    def _compile_init(self, lift: Lift) -> Lifted:
-        return lift(self._program.init, None, *self._init_arguments)
-
-    def _compile_trainer(self, lift: Lift, lanes: int, frozen: tuple[str, ...] = ()) -> Trainer:
+    def _compile_trainer(self, lift: Lift, lanes: int = 0, frozen: tuple[str, ...] = ()) -> Trainer:
+        """Of so many lanes; of all of them, unless given."""
+        lanes = lanes or self._n_padded
         states, seeds = self._shapes(self.abstract_states, lanes), self._shapes(self._seeds, lanes)
         return self._feed.trainer(lift, states, seeds, frozen)
 
@@ -334,126 +328,18 @@ class Ensemble:
         return self._mapping.memory_gb * 1e9 or _memory_limit(self._mesh)
 
     @property
-    def _each(self) -> int:
-        """Lanes of a device."""
-        return self._n_padded // self._mesh.shape["seed"]
-
-    @property
-    def _on_cpu(self) -> bool:
-        return self._mesh.devices.flat[0].platform == "cpu"
-
-    def _choose(self, mapper: str, remembered: str | None) -> Layout:
-        """The layout to use: that of the mapper that is named; else the one that is remembered; else the quickest."""
-        if mapper != "auto":
-            group = self._group if mapper in ("map", "pmap") else 1
-            return Layout(mapper, group, self._recurrences[0])
-        # A run that moved on from a TPU does without its kernels.
-        if remembered is not None and (layout := named(remembered)) and layout.recurrence in self._recurrences:
-            return layout
-        known = self._choices.find(self._identity()) if self._choices is not None else None
-        if known is not None and (layout := named(known.mapper)):
-            self.timings = dict(known.timings)
-            return layout
-        layout = self._measure()
-        if self._choices is not None:
-            self._choices.keep(self._identity(), Choice(str(layout), self.timings))
-        return layout
-
-    @cached_property
-    def _group(self) -> int:
-        """Seeds of a device at a time: as configured; else one on a CPU, and elsewhere as many as its memory holds."""
-        if self._mapping.group or self._on_cpu:
-            return self._mapping.group or 1
-        return group_that_fits(self._needs, self._each, _OF_MEMORY * self._memory)
-
-    def _by_groups(self, group: int) -> Layout:
-        return Layout(
-            "vmap" if group == self._each else "map", 1 if group == self._each else group, self._recurrences[0]
-        )
-
-    def _needs(self, group: int) -> float:
-        """Bytes that training takes of a device with so many seeds at a time, by the compiler's plan."""
-        try:
-            _, trainer = self._compiled(self._by_groups(group))
-        except jax.errors.JaxRuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return np.inf
-        return trainer.memory_bytes or 0.0
-
-    def _compiled(self, layout: Layout) -> tuple[Lift, Trainer]:
-        if layout not in self._tried:
-            lift = Lift(layout, self._mesh)
-            self._tried[layout] = lift, self._compile_trainer(lift, self._n_padded)
-        return self._tried[layout]
-
-    @property
-    def _recurrences(self) -> list[str]:
-        """Of the recurrent layers' steps, the ways to make them: the first one where none is timed."""
-        wanted = self._mapping.recurrence
-        if wanted == "auto":
-            return ["scan", "pallas"] if self._mesh.devices.flat[0].platform == "tpu" else ["scan"]
-        return [wanted]
-
-    def _candidates(self) -> list[Layout]:
-        """What `auto` times; `pmap` is `map` with another wrapper."""
-        layouts = [Layout("vmap"), Layout("map", self._group), Layout("loop")]
-        if not (self._on_cpu or self._mapping.group):
-            # A large image fills an accelerator alone; many small products want to be one.
-            few = Layout("map", min(ON_CHIP, self._group))
-            layouts = [self._by_groups(self._group), few, Layout("map"), Layout("loop")]
-        ways = itertools.product(self._recurrences, layouts)
-        return list(dict.fromkeys(layout._replace(recurrence=way) for way, layout in ways))
-
     def _identity(self) -> str:
-        """The program, its shapes, and the devices, in words."""
+        """The program, its shapes, and where the features are, in words."""
         shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (self._seeds, self._common, self._buckets))
-        devices = sorted(device.device_kind for device in self._mesh.devices.flat)
-        layout = self._mapping.group, self._recurrences, self._mesh.shape, self._feed.streams
-        versions = jaxdep.__version__, jax.__version__, jax.config.values["jax_default_matmul_precision"]
-        return repr((self._program.identity, shapes, layout, devices, versions))
+        return repr((self._program.identity, shapes, self._feed.streams))
 
-    def _measure(self) -> Layout:
-        """Times all seeds under each candidate, returns the one with the shortest epoch, and keeps what it compiled.
-
-        An epoch's time is that of one step and the evaluation, and what each further step adds: from two lengths, the
-        quickest run of each. A candidate that does not fit the device's memory counts as endless.
-        """
-        quickest, found = np.inf, None
-        for layout in self._candidates():
-            begun, epoch_s = time.perf_counter(), np.inf
-            try:
-                lift, trainer = self._compiled(layout)
-                init = self._compile_init(lift)
-                epoch_s = self._time(init, trainer)
-            except jax.errors.JaxRuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            compile_s = self._tried[layout][0].compile_s if layout in self._tried else time.perf_counter() - begun
-            self.timings[str(layout)] = Timing(compile_s, epoch_s)
-            if epoch_s < quickest:
-                quickest, found, self._init = epoch_s, layout, init
-        if found is None:
-            raise ConfigError("config.mapping.mapper: no mapper fits the device's memory; train fewer seeds at a time")
-        return found
-
-    def _time(self, init: Lifted, trainer: Trainer) -> float:
-        """Seconds of an epoch of all seeds, estimated."""
-        few, more = 1, min(1 + _PROBE_STEPS, self._steps)
-        quickest: dict[int, float] = {}
-        begun = time.perf_counter()
-        for turn in range(_PROBE_ROUNDS[1]):
-            if turn >= _PROBE_ROUNDS[0] and agreed(time.perf_counter() - begun > _PROBE_S):
-                break
-            for count in (few, more):
-                # Ever from the start: after some epochs seeds may have ended, which not every mapper can skip.
-                states = jax.block_until_ready(init(None, *self._init_arguments))
-                started = time.perf_counter()
-                jax.block_until_ready(trainer.run(states, self._seeds, 0, 1, count))
-                seconds = time.perf_counter() - started
-                quickest[count] = min(seconds, quickest.get(count, seconds))
-        a_step = (quickest[more] - quickest[few]) / max(more - few, 1)
-        return agreed(quickest[few] + max(a_step, 0.0) * (self._steps - few))
+    def _run_some(self, tried: Tried, steps: int) -> float:
+        """Seconds of an epoch of at most so many steps. Ever from the start: after some epochs seeds may have ended, which not
+        every mapper can skip."""
+        states = jax.block_until_ready(self._first_states(tried.lift))
+        started = time.perf_counter()
+        jax.block_until_ready(tried.trainer.run(states, self._seeds, 0, 1, steps))
+        return time.perf_counter() - started
 
     def _put(self, tree: Tree) -> Tree:
         """[S, ...] arrays onto the mesh, the last seed repeated until the seeds divide among the devices."""
@@ -490,11 +376,6 @@ _reorder = jax.jit(_taken, static_argnums=0, donate_argnums=1)  # of all seeds: 
 def _give_back(sharding: NamedSharding, tree: Tree, lanes: np.ndarray, taken: Tree) -> Tree:
     """What `_take` took, changed, in its old place."""
     return lax.with_sharding_constraint(jax.tree.map(lambda x, y: x.at[lanes].set(y), tree, taken), sharding)
-
-
-def is_out_of_memory(error: jax.errors.JaxRuntimeError) -> bool:
-    """Whether a program did not fit the device, when it was compiled or when it ran."""
-    return "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _memory_limit(mesh: Mesh) -> float:

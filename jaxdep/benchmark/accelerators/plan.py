@@ -11,7 +11,8 @@ from jaxdep import config
 from jaxdep.benchmark.accelerators import Accelerator, hlo
 from jaxdep.benchmark.engine import make_program, make_viewer
 from jaxdep.benchmark.systems import System
-from jaxdep.engine.ensemble import Ensemble, is_out_of_memory, shapes_at
+from jaxdep.engine.choosing import is_out_of_memory
+from jaxdep.engine.ensemble import Ensemble, shapes_at
 from jaxdep.engine.mappers import Lifted
 
 _NEEDED = re.compile(r"Used ([\d.]+)([GM]) of [\d.]+[GM] hbm")

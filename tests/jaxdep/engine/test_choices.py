@@ -4,6 +4,7 @@ import pytest
 
 from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
+from jaxdep.engine.choosing import Chooser
 from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.mappers import Layout
 from jaxdep.engine.resident import Viewer
@@ -51,13 +52,13 @@ def auto(make_examples, mean_model, make_program, quick_compilation, tmp_path):
 
 
 def test_auto_measures_a_program_once(auto, monkeypatch):
-    def measure(ensemble):
-        ensemble.timings = dict(CHOICE.timings)
+    def measure(chooser, run, steps):
+        chooser.timings = dict(CHOICE.timings)
         return Layout(CHOICE.mapper)
 
-    monkeypatch.setattr(Ensemble, "_measure", measure)
+    monkeypatch.setattr(Chooser, "_quickest", measure)
     auto()
-    monkeypatch.setattr(Ensemble, "_measure", lambda self: pytest.fail("measured again"))
+    monkeypatch.setattr(Chooser, "_quickest", lambda *_: pytest.fail("measured again"))
     second = auto()
     assert second.mapper == CHOICE.mapper
     assert second.timings == CHOICE.timings
@@ -66,7 +67,7 @@ def test_auto_measures_a_program_once(auto, monkeypatch):
 @pytest.mark.parametrize("other", [{"count": 9}, {"dropout": 0.5}])
 def test_another_program_is_measured_by_itself(other, auto, monkeypatch):
     measured = []
-    monkeypatch.setattr(Ensemble, "_measure", lambda self: measured.append(1) or Layout("map"))
+    monkeypatch.setattr(Chooser, "_quickest", lambda *_: measured.append(1) or Layout("map"))
     auto()
     auto()
     assert measured == [1]
@@ -87,6 +88,6 @@ def test_a_named_mapper_goes_before_a_remembered_one(make_examples, mean_model, 
 
 
 def test_a_remembered_kernel_of_a_tpu_is_not_taken_elsewhere(auto, monkeypatch):
-    monkeypatch.setattr(Ensemble, "_measure", lambda self: Layout("map"))
+    monkeypatch.setattr(Chooser, "_quickest", lambda *_: Layout("map"))
     assert auto(remembered="loop").mapper == "loop"
     assert auto(remembered="vmap pallas").mapper == "map"
