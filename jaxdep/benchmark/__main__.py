@@ -49,7 +49,12 @@ def _define_flags() -> None:
     precisions = ["float32", "tf32", "bfloat16"]
     flags.DEFINE_enum("precision", "float32", precisions, "Of the matrix products, on both sides.")
     flags.DEFINE_list("mapper", ["auto"], "How the seed axis is laid out; several, separated by commas, are rows each.")
-    flags.DEFINE_enum("recurrence", "scan", ["scan", "pallas", "auto"], "How recurrent layers make their steps.")
+    flags.DEFINE_integer(
+        "group", 0, "Seeds of a device at a time under map and pmap; 0: one on a CPU, else by the plan.", lower_bound=0
+    )
+    flags.DEFINE_enum(
+        "recurrence", "scan", ["scan", "unrolled", "pallas", "auto"], "How recurrent layers make their steps."
+    )
     flags.DEFINE_integer(
         "data_shards", 1, "Devices that share one seed's batch; the others share the seeds.", lower_bound=1
     )
@@ -155,7 +160,12 @@ def _system(name: str) -> System:
 
 
 def _mapping(mapper: str) -> config.Mapping:
-    return config.Mapping(mapper=cast(Any, mapper), recurrence=_OPTIONS.recurrence, data_shards=_OPTIONS.data_shards)
+    return config.Mapping(
+        mapper=cast(Any, mapper),
+        group=_OPTIONS.group,
+        recurrence=_OPTIONS.recurrence,
+        data_shards=_OPTIONS.data_shards,
+    )
 
 
 def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:

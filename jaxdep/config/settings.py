@@ -109,8 +109,9 @@ class Mapping(Config):
             fastest, also for later runs of the same program on such devices.
         group: seeds of a device at a time under `map` and `pmap` (0: one on a CPU; on an accelerator as many as its memory
             holds by the compiler's plan, of which `auto` also times fewer).
-        recurrence: how recurrent layers make their steps: `scan`, XLA's; `pallas`, a kernel for TPUs alone, compiled for them
-            and checked in an interpreter, but never yet run on one; `auto` also times it, where there is a TPU.
+        recurrence: how recurrent layers make their steps: `scan`, XLA's; `unrolled`, the same with eight steps in the loop's
+            body, which a CPU is slower with; `pallas`, a kernel for TPUs alone, compiled for them and checked in an
+            interpreter, but never yet run on one; `auto` times those that there are for the device.
         memory_gb: what there is of a device's memory, 1e9 bytes (0: what it says it has).
         data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
             its own share, so that here alone the number of devices changes what a seed draws.
@@ -123,7 +124,7 @@ class Mapping(Config):
 
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
     group: int = 0
-    recurrence: Literal["auto", "scan", "pallas"] = "scan"
+    recurrence: Literal["auto", "scan", "unrolled", "pallas"] = "scan"
     memory_gb: float = 0.0
     data_shards: int = 1
     resident_gb: float = 0.0

@@ -21,6 +21,7 @@ from jaxdep.engine.processes import agreed
 
 _OF_MEMORY = 0.9  # of a device's, that a program may take
 _PROBE_STEPS = 3
+_RECURRENCES = {"cpu": ["scan"], "tpu": ["scan", "unrolled", "pallas"]}  # unrolled, a CPU takes twice as long
 _PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
 
 
@@ -124,7 +125,7 @@ class Chooser:
         """Of the recurrent layers' steps, the ways to make them: the first one where none is timed."""
         wanted = self._mapping.recurrence
         if wanted == "auto":
-            return ["scan", "pallas"] if self._platform == "tpu" else ["scan"]
+            return _RECURRENCES.get(self._platform, ["scan", "unrolled"])
         return [wanted]
 
     def _candidates(self) -> list[Layout]:

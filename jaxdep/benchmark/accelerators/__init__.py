@@ -76,8 +76,10 @@ def _prepare(accelerator: Accelerator) -> None:
     if accelerator.platform == "tpu":
         if importlib.util.find_spec("libtpu") is None:
             raise ConfigError(f"--compile_for={accelerator.name}: libtpu is not installed; install jaxdep[tpu]")
-        # What libtpu would ask a cloud machine for, and its complaints that this is none.
+        # What libtpu would ask a cloud machine for, and its complaints that this is none. Nothing is held that a second process
+        # could not have too.
         for name, value in {
+            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
             "TPU_SKIP_MDS_QUERY": "1",
             "TPU_WORKER_HOSTNAMES": "localhost",
             "TPU_ACCELERATOR_TYPE": "v5litepod-4",

@@ -7,8 +7,8 @@ the recurrent kernel as one matrix product after the loop, where autodiff would 
 Sequences too long for that are read in chunks of time: the gates of one chunk alone exist at once, since the backward
 pass computes each chunk anew from the state before it.
 
-`LSTM_SCANS` and `GRU_SCANS` alone know how the steps are made: by XLA's scan, the reference, or on a TPU by one kernel
-(pallas.py). Which of them a program is compiled with, `computed_by` says.
+`LSTM_SCANS` and `GRU_SCANS` alone know how the steps are made: by XLA's scan, the reference; by the same with some steps
+written out in its body; or on a TPU by one kernel (pallas.py). Which of them a program is compiled with, `computed_by` says.
 
 The backward direction reads time reversed, padding first. A masked step holds the state, which begins at zero: so that
 direction starts at the last valid frame, and no gather is needed.
@@ -19,7 +19,8 @@ Axes: B batch, T time, K directions (forward, backward), H hidden, G the gates' 
 import contextlib
 import contextvars
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -32,6 +33,8 @@ from jaxtyping import Array, Bool, Float, Shaped
 from jaxdep.models.layers import initializers, pallas
 
 Tree = Any
+
+UNROLLED_STEPS = 8  # in the body of the scan "unrolled": fewer turns of the loop, and more for the compiler to join
 
 _computed_by: contextvars.ContextVar[str] = contextvars.ContextVar("computed_by", default="scan")
 
@@ -215,9 +218,13 @@ class BiGRU(_Recurrent):
 State = tuple[Float[Array, "K B H"], Float[Array, "K B H"]]  # of an LSTM, h and c
 
 
-@jax.custom_vjp
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
 def lstm_scan(
-    inputs: Float[Array, "T K B 4*H"], kernel: Float[Array, "K H 4*H"], mask: Bool[Array, "T K B 1"], state: State
+    inputs: Float[Array, "T K B 4*H"],
+    kernel: Float[Array, "K H 4*H"],
+    mask: Bool[Array, "T K B 1"],
+    state: State,
+    unroll: int = 1,
 ) -> tuple[Float[Array, "T K B H"], State]:
     """The hidden states of an LSTM, its gates before activation being inputs_t + h_{t-1} kernel, in order i, f, g, o.
 
@@ -226,14 +233,15 @@ def lstm_scan(
 
     Args:
         state: before the first frame, h in the dtype of `inputs` and c in float32.
+        unroll: steps in the body of the loop.
 
     Returns:
         The hidden states, and the state after the last frame.
     """
-    return _lstm_forward(inputs, kernel, mask, state)[0]
+    return _lstm_forward(inputs, kernel, mask, state, unroll)[0]
 
 
-def _lstm_forward(inputs: Array, kernel: Array, mask: Array, state: State) -> tuple[Any, tuple[Any, ...]]:
+def _lstm_forward(inputs: Array, kernel: Array, mask: Array, state: State, unroll: int) -> tuple[Any, tuple[Any, ...]]:
     weights = kernel.astype(inputs.dtype)
 
     def step(carry: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[Any, Any]:
@@ -246,11 +254,13 @@ def _lstm_forward(inputs: Array, kernel: Array, mask: Array, state: State) -> tu
         c = jnp.where(valid, c_next, c)
         return (h, c), (h, c, jnp.concatenate([i, f, g, o], axis=-1).astype(h.dtype))
 
-    last, (h, c, activated) = lax.scan(step, state, (inputs, mask))
+    last, (h, c, activated) = lax.scan(step, state, (inputs, mask), unroll=unroll)
     return (h, last), (kernel, mask, state, h, c, activated)
 
 
-def _lstm_backward(residuals: tuple[Any, ...], gradient: tuple[Array, State]) -> tuple[Array, Array, None, State]:
+def _lstm_backward(
+    unroll: int, residuals: tuple[Any, ...], gradient: tuple[Array, State]
+) -> tuple[Array, Array, None, State]:
     kernel, mask, (h_0, c_0), h, c, activated = residuals
     dh_out, (dh_last, dc_last) = gradient
     weights = kernel.astype(h.dtype)
@@ -269,7 +279,7 @@ def _lstm_backward(residuals: tuple[Any, ...], gradient: tuple[Array, State]) ->
         return (dh, jnp.where(valid, dc_t * f, dc)), da
 
     last = dh_last.astype(jnp.float32), dc_last
-    (dh, dc), da = lax.scan(step, last, (dh_out, mask, _delayed(c, c_0), c, activated), reverse=True)
+    (dh, dc), da = lax.scan(step, last, (dh_out, mask, _delayed(c, c_0), c, activated), reverse=True, unroll=unroll)
     return da, _kernel_gradient(_delayed(h, h_0), da), None, (dh.astype(h.dtype), dc)
 
 
@@ -301,13 +311,14 @@ def _lstm_kernel_backward(
 lstm_kernel.defvjp(_lstm_kernel_forward, _lstm_kernel_backward)
 
 
-@jax.custom_vjp
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
 def gru_scan(
     inputs: Float[Array, "T K B 3*H"],
     kernel: Float[Array, "K H 3*H"],
     bias: Float[Array, "K H"],
     mask: Bool[Array, "T K B 1"],
     state: Float[Array, "K B H"],
+    unroll: int = 1,
 ) -> tuple[Float[Array, "T K B H"], Float[Array, "K B H"]]:
     """The hidden states of a GRU in PyTorch's form: n = tanh(inputs_n + r (h_{t-1} kernel_n + bias)), gates r, z, n.
 
@@ -316,14 +327,17 @@ def gru_scan(
 
     Args:
         state: before the first frame, in float32.
+        unroll: steps in the body of the loop.
 
     Returns:
         The hidden states, and the state after the last frame.
     """
-    return _gru_forward(inputs, kernel, bias, mask, state)[0]
+    return _gru_forward(inputs, kernel, bias, mask, state, unroll)[0]
 
 
-def _gru_forward(inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array) -> tuple[Any, tuple[Array, ...]]:
+def _gru_forward(
+    inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array, unroll: int
+) -> tuple[Any, tuple[Array, ...]]:
     weights, hidden = kernel.astype(inputs.dtype), kernel.shape[1]
 
     def step(h: Array, now: tuple[Array, Array]) -> tuple[Any, Any]:
@@ -335,12 +349,12 @@ def _gru_forward(inputs: Array, kernel: Array, bias: Array, mask: Array, state: 
         h = jnp.where(valid, n + z * (h - n), h)
         return h, (h.astype(weights.dtype), jnp.concatenate([r, z, n, u], axis=-1).astype(weights.dtype))
 
-    last, (h, activated) = lax.scan(step, state, (inputs, mask))
+    last, (h, activated) = lax.scan(step, state, (inputs, mask), unroll=unroll)
     return (h, last), (kernel, mask, state, h, activated)
 
 
 def _gru_backward(
-    residuals: tuple[Array, ...], gradient: tuple[Array, Array]
+    unroll: int, residuals: tuple[Array, ...], gradient: tuple[Array, Array]
 ) -> tuple[Array, Array, Array, None, Array]:
     kernel, mask, h_0, h, activated = residuals
     dh_out, dh_last = gradient
@@ -357,7 +371,7 @@ def _gru_backward(
         return dh, (da, jnp.where(valid, dn, 0).astype(h.dtype))
 
     before = _delayed(h, h_0.astype(h.dtype))
-    dh, (da, dn) = lax.scan(step, dh_last, (dh_out, mask, before, activated), reverse=True)
+    dh, (da, dn) = lax.scan(step, dh_last, (dh_out, mask, before, activated), reverse=True, unroll=unroll)
     return *_gru_gradients(before, da, dn), None, dh
 
 
@@ -396,8 +410,16 @@ def _gru_kernel_backward(
 
 gru_kernel.defvjp(_gru_kernel_forward, _gru_kernel_backward)
 
-LSTM_SCANS = {"scan": lstm_scan, "pallas": lstm_kernel}
-GRU_SCANS = {"scan": gru_scan, "pallas": gru_kernel}
+LSTM_SCANS: dict[str, Callable[..., Any]] = {
+    "scan": lstm_scan,
+    "unrolled": partial(lstm_scan, unroll=UNROLLED_STEPS),
+    "pallas": lstm_kernel,
+}
+GRU_SCANS: dict[str, Callable[..., Any]] = {
+    "scan": gru_scan,
+    "unrolled": partial(gru_scan, unroll=UNROLLED_STEPS),
+    "pallas": gru_kernel,
+}
 
 
 def _draw(init: initializers.Initializer, rngs: nnx.Rngs, directions: int, rows: int, columns: int) -> Array:

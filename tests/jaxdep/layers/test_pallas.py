@@ -1,4 +1,6 @@
-"""The kernels for a TPU, in Pallas's interpreter, agree with the scans in values and gradients, one seed or several."""
+"""The kernels for a TPU, in Pallas's interpreter, and the unrolled scans agree with the scans, in values and gradients."""
+
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ from flax import nnx
 from jax.experimental.pallas import tpu as pltpu
 
 from jaxdep.models.layers import pallas
-from jaxdep.models.layers.recurrent import GRU_SCANS, LSTM_SCANS, BiGRU, BiLSTM, computed_by
+from jaxdep.models.layers.recurrent import GRU_SCANS, LSTM_SCANS, UNROLLED_STEPS, BiGRU, BiLSTM, computed_by
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -90,8 +92,29 @@ def test_the_kernel_agrees_with_the_scan(scans, frames, directions, batch, hidde
         np.testing.assert_allclose(np.float32(ours), np.float32(theirs), rtol=0, atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("scans", [LSTM_SCANS, GRU_SCANS], ids=["lstm", "gru"])
+@pytest.mark.parametrize("frames", [5, UNROLLED_STEPS, 2 * UNROLLED_STEPS + 3])
+def test_the_unrolled_scan_agrees_with_the_scan(scans, frames):
+    leading, mask, state = case(scans, frames, 2, 3, 8, jnp.float32)
+    expected = jax.jit(graded(scans["scan"], mask))(leading, state)
+    found = jax.jit(graded(scans["unrolled"], mask))(leading, state)
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=TOLERANCE)
+
+
+def test_the_unrolled_scan_has_its_steps_in_the_body():
+    leading, mask, state = case(LSTM_SCANS, 3 * UNROLLED_STEPS, 2, 3, 8, jnp.float32)
+
+    def turns(name):
+        text = jax.jit(graded(LSTM_SCANS[name], mask)).lower(leading, state).compile().as_text()
+        return set(map(int, re.findall(r'known_trip_count":{"n":"(\d+)"', text)))
+
+    assert (turns("scan"), turns("unrolled")) == ({3 * UNROLLED_STEPS}, {3})
+
+
 @pytest.mark.parametrize("layer", [BiLSTM, BiGRU])
-def test_a_layer_of_several_seeds_is_the_same_by_either(layer):
+@pytest.mark.parametrize("name", ["unrolled", "pallas"])
+def test_a_layer_of_several_seeds_is_the_same_by_either(layer, name):
     """Under vmap the seeds become an axis of the kernel's grid."""
     mask = jnp.arange(6)[None, :] < jnp.array([6, 2, 0])[:, None]
     x = jax.random.normal(jax.random.key(1), (2, 3, 6, 5))
@@ -101,7 +124,7 @@ def test_a_layer_of_several_seeds_is_the_same_by_either(layer):
 
     keys = jax.random.split(jax.random.key(0), 2)
     expected = jax.vmap(run)(keys, x)
-    with computed_by("pallas"):
+    with computed_by(name):
         found = jax.vmap(run)(keys, x)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
