@@ -31,7 +31,7 @@ from jaxdep.benchmark.accelerators import plan
 from jaxdep.benchmark.accelerators import report as plan_report
 from jaxdep.benchmark.systems import SYSTEMS, System
 from jaxdep.engine.choices import Choices
-from jaxdep.engine.devices import cache_folder, use_every_core
+from jaxdep.engine.devices import cache_folder, use_every_core, use_precision
 from jaxdep.experiment.versions import environment
 
 _OPTIONS = flags.FLAGS
@@ -99,8 +99,7 @@ def main(_: list[str]) -> None:
     if _OPTIONS.compile_for:
         jax.config.update("jax_platforms", "cpu")  # whose compilers alone are wanted
     use_every_core(max(counts or _ON_CPU), _OPTIONS.data_shards)
-    tf32 = _OPTIONS.precision == "tf32"
-    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest")
+    use_precision(_OPTIONS.precision)
     default = _COMPILED if _OPTIONS.compile_for else _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
     cases = itertools.product(_OPTIONS.systems, counts or default, _OPTIONS.mapper)
     console = Console(highlight=False)

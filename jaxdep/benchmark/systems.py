@@ -89,7 +89,8 @@ SYSTEMS: dict[str, System] = {
     ),
     "emotion": System(EmotionAudio(), {"audio": (118, 80)}, 32, {"emotion": 4}, "EmotionAudio"),
     "bilstm_cnn": System(JointNetwork(), {"text": (100, 300), "audio": (600, 64)}, 50, DEPRESSED, "JointNetwork"),
-    "depaudionet": System(DepAudioNet(), {"audio": (120, 40)}, 20, DEPRESSED, "DepAudioNet"),
+    # Its step takes 20 ms, the call of an epoch some; the paper's epoch has hundreds.
+    "depaudionet": System(DepAudioNet(), {"audio": (120, 40)}, 20, DEPRESSED, "DepAudioNet", steps=16),
     # The paper's batch of 100 would be half a minute a step on two cores.
     "emoaudionet": System(EmoAudioNet(), {"image": (224, 224, 3), "mfcc": (177,)}, 4, {"level": 10}, "EmoAudioNet"),
     "amm": System(

@@ -100,7 +100,7 @@ def _in_a_row(told: str) -> range:
 
 @dataclasses.dataclass
 class Mapping(Config):
-    """How the seed axis is laid on the devices; results agree to rounding whatever stands here.
+    """How the seed axis is laid on the devices; results agree to rounding whatever stands here, but for `precision`.
 
     Attributes:
         mapper: `vmap` trains all seeds of a device as one batch; `map` one group of `group` seeds after another
@@ -112,6 +112,8 @@ class Mapping(Config):
         recurrence: how recurrent layers make their steps: `scan`, XLA's; `unrolled`, the same with eight steps in the loop's
             body, which a CPU is slower with; `pallas`, a kernel for TPUs alone, compiled for them and checked in an
             interpreter, but never yet run on one; `auto` times those that there are for the device.
+        precision: of the products of float32 numbers: `float32`, or on an accelerator `tf32`, as TensorFloat32 or three passes
+            of bfloat16, which is quicker and another result. JAX alone would choose less than float32 there.
         memory_gb: what there is of a device's memory, 1e9 bytes (0: what it says it has).
         data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
             its own share, so that here alone the number of devices changes what a seed draws.
@@ -125,6 +127,7 @@ class Mapping(Config):
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
     group: int = 0
     recurrence: Literal["auto", "scan", "unrolled", "pallas"] = "scan"
+    precision: Literal["float32", "tf32"] = "float32"
     memory_gb: float = 0.0
     data_shards: int = 1
     resident_gb: float = 0.0

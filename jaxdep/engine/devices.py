@@ -53,6 +53,16 @@ def use_every_core(lanes: float, data_shards: int = 1) -> None:
         jax.config.update("jax_num_cpu_devices", groups * data_shards)
 
 
+def use_precision(name: str) -> None:
+    """Products of float32 numbers are computed so: "float32", or "tf32" where the device has it; a CPU has float32 alone.
+
+    Left to itself, JAX takes TensorFloat32 on a GPU, and bfloat16 on a TPU.
+    """
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if name == "tf32" else "highest")
+
+
 def use_compilation_cache() -> None:
     """Compiled programs are kept between runs, however quickly they compiled."""
     import jax

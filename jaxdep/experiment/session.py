@@ -13,7 +13,7 @@ from rich.console import Console
 from input_pipeline.config import ConfigError
 from input_pipeline.errors import DataError, advice
 from jaxdep import interruption
-from jaxdep.engine.devices import cache_folder, hush_libraries, use_compilation_cache, use_every_core
+from jaxdep.engine.devices import cache_folder, hush_libraries, use_compilation_cache, use_every_core, use_precision
 from jaxdep.experiment.command_line import COORDINATOR, DATA_DIR, FEATURES_DIR, NUM_PROCESSES, PROCESS_ID
 
 if TYPE_CHECKING:  # they take seconds to import, also in the processes that extract features
@@ -40,6 +40,7 @@ def begin(experiment: "Experiment", seeds: int) -> Session:
     from jaxdep.stages.sources import Sources
 
     use_compilation_cache()
+    use_precision(experiment.mapping.precision)
     sources = Sources(
         data_dir=Path(DATA_DIR.value),
         features_dir=Path(FEATURES_DIR.value or cache_folder() / "features"),

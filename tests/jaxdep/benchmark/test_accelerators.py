@@ -88,18 +88,22 @@ def test_what_fits_nowhere_has_a_panel_too(tmp_path):
     assert [[text.get_text() for text in panel.texts] for panel in panels] == [[], ["does not fit"]]
 
 
-AT_A_TIME = {"emoaudionet": 4}  # seeds of it that fit a v5e chip; of the others all twenty do
+AT_A_TIME = {"emoaudionet": 2, "face_speech": 1}  # seeds of it that fit a v5e chip; of the others all twenty do
 
 
 @pytest.mark.compile
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_compiles_for_a_tpu(name):
-    """Twenty seeds fit a v5e chip; nothing crosses devices or waits for the host, no double precision."""
+    """Twenty seeds fit a v5e chip; nothing crosses devices or waits for the host, no double precision.
+
+    In three passes of bfloat16, since six compile twice as long, with nothing else in them.
+    """
     v5e, group = accelerators()["v5e"], AT_A_TIME.get(name, 0)
     mapping = config.Mapping(mapper="map", group=group) if group else config.Mapping(mapper="vmap")
-    with jax.default_matmul_precision("highest"):
-        plans = plan.make_plans(name, SYSTEMS[name], v5e, v5e.devices()[:1], 20, mapping, "float32")
+    with jax.default_matmul_precision("tensorfloat32"):
+        plans = plan.make_plans(name, SYSTEMS[name], v5e, v5e.devices()[:1], 20, mapping, "tf32")
     for found in plans:
+        print(found)
         assert found.fits, found
         assert found.memory_gb < v5e.memory_gb
         assert not found.found, found
