@@ -21,7 +21,7 @@ from jaxdep.engine.processes import agreed
 
 _OF_MEMORY = 0.9  # of a device's, that a program may take
 _PROBE_STEPS = 3
-_RECURRENCES = {"cpu": ["scan"], "tpu": ["scan", "unrolled", "pallas"]}  # unrolled, a CPU takes twice as long
+_RECURRENCES = {"cpu": ["scan"], "tpu": ["scan", "pallas"]}  # both are slower unrolled
 _PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
 
 
