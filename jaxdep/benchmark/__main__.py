@@ -33,6 +33,7 @@ from jaxdep.benchmark.systems import SYSTEMS, System
 from jaxdep.engine.choices import Choices
 from jaxdep.engine.devices import cache_folder, use_every_core, use_precision
 from jaxdep.experiment.versions import environment
+from jaxdep.models.layers.recurrent import LSTM_SCANS
 
 _OPTIONS = flags.FLAGS
 _DTYPES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}  # by precision
@@ -52,9 +53,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "group", 0, "Seeds of a device at a time under map and pmap; 0: one on a CPU, else by the plan.", lower_bound=0
     )
-    flags.DEFINE_enum(
-        "recurrence", "scan", ["scan", "unrolled", "pallas", "auto"], "How recurrent layers make their steps."
-    )
+    flags.DEFINE_enum("recurrence", "scan", ["auto", *LSTM_SCANS], "How recurrent layers make their steps.")
     flags.DEFINE_integer(
         "data_shards", 1, "Devices that share one seed's batch; the others share the seeds.", lower_bound=1
     )

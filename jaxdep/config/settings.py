@@ -110,8 +110,10 @@ class Mapping(Config):
         group: seeds of a device at a time under `map` and `pmap` (0: one on a CPU; on an accelerator as many as its memory
             holds by the compiler's plan, of which `auto` also times fewer).
         recurrence: how recurrent layers make their steps: `scan`, XLA's; `unrolled`, the same with eight steps in the loop's
-            body, for GPUs, with half the kernels to start; `pallas`, a kernel for TPUs alone, compiled for them and checked in
-            an interpreter, but never yet run on one; `auto` times those that there are for the device.
+            body, for GPUs, with half the kernels to start; `graph`, for GPUs, whose whole epoch XLA then records as one CUDA
+            graph, its loops included; `cudnn`, NVIDIA's LSTM, for float32 and seeds one at a time (others are made by the
+            scan); `pallas`, a kernel for TPUs. All compile for such devices and agree with the scan, and none has yet run on
+            one; `auto` times those that there are for the device.
         precision: of the products of float32 numbers: `float32`, or on an accelerator `tf32`, as TensorFloat32 or three passes
             of bfloat16, which is quicker and another result. JAX alone would choose less than float32 there.
         memory_gb: what there is of a device's memory, 1e9 bytes (0: what it says it has).
@@ -126,7 +128,7 @@ class Mapping(Config):
 
     mapper: Literal["auto", "vmap", "map", "pmap", "loop"] = "auto"
     group: int = 0
-    recurrence: Literal["auto", "scan", "unrolled", "pallas"] = "scan"
+    recurrence: Literal["auto", "scan", "unrolled", "graph", "cudnn", "pallas"] = "scan"
     precision: Literal["float32", "tf32"] = "float32"
     memory_gb: float = 0.0
     data_shards: int = 1

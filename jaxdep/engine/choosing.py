@@ -16,12 +16,13 @@ from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
 from jaxdep.engine.feeds import Trainer
 from jaxdep.engine.grouping import ON_CHIP, group_that_fits
-from jaxdep.engine.mappers import Layout, Lift, named
+from jaxdep.engine.mappers import ONE_BY_ONE, Layout, Lift, named
 from jaxdep.engine.processes import agreed
 
 _OF_MEMORY = 0.9  # of a device's, that a program may take
 _PROBE_STEPS = 3
 _RECURRENCES = {"cpu": ["scan"], "tpu": ["scan", "pallas"]}  # both are slower unrolled
+_RECURRENCES_OF_A_GPU = ["scan", "unrolled", "graph", "cudnn"]
 _PROBE_ROUNDS, _PROBE_S = (2, 6), 2.0  # at least and at most so many rounds, no further one after so many seconds
 
 
@@ -96,7 +97,7 @@ class Chooser:
     @cached_property
     def _group(self) -> int:
         """Seeds of a device at a time: as configured; else one on a CPU, and elsewhere as many as its memory holds."""
-        if self._mapping.group or self._platform == "cpu":
+        if self._mapping.group or self._platform == "cpu" or self._recurrences[0] in ONE_BY_ONE:
             return self._mapping.group or 1
         return group_that_fits(self._needs, self._lanes, _OF_MEMORY * self._memory)
 
@@ -125,7 +126,7 @@ class Chooser:
         """Of the recurrent layers' steps, the ways to make them: the first one where none is timed."""
         wanted = self._mapping.recurrence
         if wanted == "auto":
-            return _RECURRENCES.get(self._platform, ["scan", "unrolled"])
+            return _RECURRENCES.get(self._platform, _RECURRENCES_OF_A_GPU)
         return [wanted]
 
     def _candidates(self) -> list[Layout]:
@@ -136,7 +137,8 @@ class Chooser:
             few = Layout("map", min(ON_CHIP, self._group))
             layouts = [self._by_groups(self._group), few, Layout("map"), Layout("loop")]
         ways = itertools.product(self._recurrences, layouts)
-        return list(dict.fromkeys(layout._replace(recurrence=way) for way, layout in ways))
+        layouts = [layout._replace(recurrence=way) for way, layout in ways]
+        return list(dict.fromkeys(x for x in layouts if not (x.recurrence in ONE_BY_ONE and x.side_by_side)))
 
     @cached_property
     def _identity(self) -> str:

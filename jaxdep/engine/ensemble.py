@@ -311,7 +311,7 @@ class Ensemble:
         ended = _ended(states)
         active, n_shards = np.flatnonzero(~ended), self._mesh.shape["seed"]
         needed, each = -(-len(active) // n_shards), self._n_padded // n_shards  # a device
-        if not (self._lift.side_by_side or self._feed.streams):  # ended seeds cost nothing
+        if not (self._lift.layout.side_by_side or self._feed.streams):  # ended seeds cost nothing
             if (~ended).reshape(n_shards, each).sum(1).max() <= needed:
                 return None
         else:

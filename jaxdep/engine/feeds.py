@@ -110,7 +110,7 @@ class ResidentFeed(Feed):
         return bucket
 
     def trainer(self, lift: Lift, states: SeedState, seeds: SeedData, frozen: tuple[str, ...] = ()) -> Trainer:
-        fn = partial(self._program.run_epochs, frozen=frozen, side_by_side=lift.side_by_side)
+        fn = partial(self._program.run_epochs, frozen=frozen, side_by_side=lift.layout.side_by_side)
         compiled = lift(fn, states, {"seed": seeds}, self._epochs(0, 1, 1), donate=True)
 
         def run(states: SeedState, seeds: SeedData, first: int, count: int, max_steps: int) -> Tree:
@@ -220,7 +220,7 @@ class StreamedFeed(Feed):
 
         def step(learned: Learned, **arguments: Tree) -> tuple[Learned, jax.Array]:
             """The step, and a number that is there when it is done and that no later step takes over."""
-            static: dict[str, Any] = {"bucket": bucket, "frozen": frozen, "side_by_side": lift.side_by_side}
+            static: dict[str, Any] = {"bucket": bucket, "frozen": frozen, "side_by_side": lift.layout.side_by_side}
             learned = self._program.learn(learned, **static, **arguments)
             return learned, learned.examples + 0
 

@@ -1,9 +1,9 @@
 """How a function of one seed becomes a compiled one over all seeds, [S, ...], of all devices.
 
-A compiler takes (function, arguments or their shapes, mesh, seeds at a time, whether to donate the states); these are
-(states, own, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis, the last one
-replicated. A function whose states are donated yields (new state, whatever else), and the new states lie where the old
-ones did. What a mapper yields agrees with any other's to rounding.
+A compiler takes (function, arguments or their shapes, mesh, seeds at a time, whether to donate the states, options of
+XLA's). The arguments are (states, own, shared), the first two with a seed axis that is sharded over the mesh's `seed` axis,
+the last one replicated. A function whose states are donated yields (new state, whatever else), and the new states lie where
+the old ones did. What a mapper yields agrees with any other's to rounding.
 """
 
 import dataclasses
@@ -25,9 +25,19 @@ from jaxdep.models.layers.recurrent import LSTM_SCANS, computed_by
 
 Tree = Any
 Arguments = Mapping[str, Tree]
+Options = Mapping[str, str | int]
 OneSeed = Callable[..., Tree]  # (state, own, shared) of one seed -> what it yields
 
 _SEEDS, _EVERYWHERE = PartitionSpec("seed"), PartitionSpec()
+_GPU = ("gpu", "cuda")
+_MADE_FOR = {"pallas": ("a TPU", ("tpu",)), "graph": ("a GPU", _GPU), "cudnn": ("a GPU", _GPU)}  # by recurrence
+ONE_BY_ONE = {"cudnn"}  # recurrences that have no seed axis
+# Loops too become part of CUDA graphs, however few kernels there are beside them. What stands before WHILE is XLA's default.
+_RECORDED: Options = {
+    "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE,CONDITIONAL",
+    "xla_gpu_graph_min_graph_size": 1,
+}
+_OPTIONS: dict[str, Options] = {"graph": _RECORDED}  # by recurrence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +81,7 @@ def _over_map_in_place(fn: OneSeed, group: int) -> OneSeed:
     over = _of_one(fn) if group == 1 else _over_vmap(fn)
 
     def mapped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
-        _, further = jax.eval_shape(_over_vmap(fn), states, own, shared)
+        _, further = jax.eval_shape(_over_map(fn, 1, donate=False), states, own, shared)
         held = states, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), further)
         seeds = jax.tree.leaves(states)[0].shape[0]
         size = min(group, seeds)  # of seeds that are left there may be fewer
@@ -99,16 +109,24 @@ def _of_one(fn: OneSeed) -> OneSeed:
 
 
 def _compile_sharded(
-    over: Callable[[OneSeed, int, bool], OneSeed], fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool
+    over: Callable[[OneSeed, int, bool], OneSeed],
+    fn: OneSeed,
+    args: Tree,
+    mesh: Mesh,
+    group: int,
+    donate: bool,
+    options: Options | None = None,
 ) -> Lifted:
     sharded = jax.shard_map(
         over(fn, group, donate), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
     )
-    executable = jax.jit(sharded, donate_argnums=(0,) if donate else ()).lower(*args).compile()
+    executable = jax.jit(sharded, donate_argnums=(0,) if donate else ()).lower(*args).compile(_given(options))
     return Lifted(executable, executable)
 
 
-def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
+def _compile_loop(
+    fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool, options: Options | None = None
+) -> Lifted:
     """One compiled call trains one seed of each device; the results gather in a donated buffer."""
 
     def one(results: Tree, index: jax.Array, states: Tree, own: Arguments, shared: Arguments) -> Tree:
@@ -119,10 +137,14 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     sharded = jax.shard_map(
         one, mesh=mesh, in_specs=(_SEEDS, _EVERYWHERE, _SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
     )
-    at_once = jax.shard_map(  # where devices share batches, the function asks which of them it is on
-        _over_vmap(fn), mesh=mesh, in_specs=(_SEEDS, _SEEDS, _EVERYWHERE), out_specs=_SEEDS, check_vma=False
+    in_all = jax.shard_map(  # where devices share batches, the function asks which of them it is on
+        _over_map(fn, 1, donate=False),
+        mesh=mesh,
+        in_specs=(_SEEDS, _SEEDS, _EVERYWHERE),
+        out_specs=_SEEDS,
+        check_vma=False,
     )
-    shapes = jax.eval_shape(at_once, *args)
+    shapes = jax.eval_shape(in_all, *args)
     sharding = NamedSharding(mesh, _SEEDS)
 
     def empty() -> Tree:
@@ -131,7 +153,7 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     make_results = jax.jit(empty, out_shardings=sharding).lower().compile()
     index = jax.ShapeDtypeStruct((), np.int32)
     buffers = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
-    step = jax.jit(sharded, donate_argnums=0).lower(buffers, index, *args).compile()
+    step = jax.jit(sharded, donate_argnums=0).lower(buffers, index, *args).compile(_given(options))
     n_local = jax.tree.leaves(shapes)[0].shape[0] // mesh.shape["seed"]
 
     def looped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
@@ -143,7 +165,9 @@ def _compile_loop(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     return Lifted(looped, step)
 
 
-def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool) -> Lifted:
+def _compile_pmap(
+    fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool, options: Options | None = None
+) -> Lifted:
     n_shards, sharding = mesh.shape["seed"], NamedSharding(mesh, _SEEDS)
     lifted = jax.pmap(
         _over_map(fn, group, donate),
@@ -155,13 +179,17 @@ def _compile_pmap(fn: OneSeed, args: Tree, mesh: Mesh, group: int, donate: bool)
     def split(tree: Tree) -> Tree:
         return jax.tree.map(lambda x: x.reshape(n_shards, -1, *x.shape[1:]), tree)
 
-    compiled = lifted.lower(*jax.eval_shape(split, args[:2]), args[2]).compile()
+    compiled = lifted.lower(*jax.eval_shape(split, args[:2]), args[2]).compile(_given(options))
 
     def mapped(states: Tree, own: Arguments, shared: Arguments) -> Tree:
         results = compiled(*split((states, own)), shared)
         return jax.device_put(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results), sharding)
 
     return Lifted(mapped, compiled)
+
+
+def _given(options: Options | None) -> dict[str, Any] | None:
+    return dict(options) if options else None
 
 
 COMPILERS: dict[str, Callable[..., Lifted]] = {
@@ -186,6 +214,11 @@ class Layout(NamedTuple):
     mapper: str
     group: int = 1
     recurrence: str = "scan"
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several seeds of a device are computed as one, so that none can be skipped."""
+        return self.mapper == "vmap" or self.group > 1
 
     def __str__(self) -> str:
         group = "" if self.group == 1 else f":{self.group}"
@@ -226,8 +259,15 @@ class Lift:
         if layout.mapper == "pmap" and mesh.is_multi_process:
             raise ConfigError("config.mapping.mapper: pmap is for the devices of one process; use vmap or map")
         platform = mesh.devices.flat[0].platform
-        if layout.recurrence == "pallas" and platform != "tpu":
-            raise ConfigError(f"config.mapping.recurrence: the kernel is one for a TPU, and this is a {platform}")
+        target, platforms = _MADE_FOR.get(layout.recurrence, ("any", (platform,)))
+        if platform not in platforms:
+            raise ConfigError(
+                f"config.mapping.recurrence: {layout.recurrence} is made for {target}, and this is a {platform}"
+            )
+        if layout.recurrence in ONE_BY_ONE and layout.side_by_side:
+            raise ConfigError(
+                f"config.mapping.recurrence: {layout.recurrence} computes one seed at a time; use map with group=1, or loop"
+            )
         self.layout, self.compile_s = layout, 0.0
         self._mesh = mesh
 
@@ -244,11 +284,7 @@ class Lift:
         """
         started, (mapper, group, recurrence) = time.perf_counter(), self.layout
         with computed_by(recurrence):
-            lifted = COMPILERS[mapper](_by_name(fn), (states, own, shared), self._mesh, group, donate)
+            options = _OPTIONS.get(recurrence)
+            lifted = COMPILERS[mapper](_by_name(fn), (states, own, shared), self._mesh, group, donate, options)
         self.compile_s += time.perf_counter() - started
         return lifted
-
-    @property
-    def side_by_side(self) -> bool:
-        """Whether several seeds of a device are computed as one, so that none can be skipped."""
-        return self.layout.mapper == "vmap" or self.layout.group > 1

@@ -13,9 +13,11 @@ from importlib.resources import files
 from typing import Any
 
 import jax
-from jax.experimental import topologies
+from jax.experimental import rnn, topologies
 
 from input_pipeline.config import ConfigError
+
+_CUDA = "13.0.0"  # of a device that is not here; of an unknown one XLA records no loops and no products as graphs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,16 @@ def _prepare(accelerator: Accelerator) -> None:
     # Candidates cannot be timed here, and for some products Triton finds no tiles that it did not time.
     untimed = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {untimed}".strip()
+    # Of its memory cuDNN tells nothing without a GPU.
+    rnn.gpu_rnn.compute_rnn_workspace_reserve_space_sizes = _cudnn_lstm_memory
+
+
+def _cudnn_lstm_memory(
+    width: int, hidden: int, layers: int, batch: int, frames: int, dropout: float, bidirectional: bool, tf32: bool
+) -> tuple[int, int]:
+    """An assumption of how many numbers an LSTM of cuDNN's works in, and keeps for its gradient: what our own scan does."""
+    cells = (2 if bidirectional else 1) * layers * batch * frames * hidden
+    return 4 * cells, 6 * cells  # the input's product; four gates and two states
 
 
 def _target(accelerator: Accelerator) -> str:
@@ -103,6 +115,7 @@ def _target(accelerator: Accelerator) -> str:
     fields = {name: value for name, value in accelerator.target.items() if name != "capability"}
     major, minor = accelerator.target["capability"]
     lines = [f"  {name}: {value}" for name, value in fields.items()]
+    lines += [f'  {name}: "{_CUDA}"' for name in ("driver_version", "runtime_version", "compile_time_toolkit_version")]
     lines.append(f"  cuda_compute_capability {{ major: {major} minor: {minor} }}")
     return "\n".join(
         [

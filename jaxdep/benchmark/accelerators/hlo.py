@@ -22,7 +22,7 @@ _TOLD = re.compile(r'"flops":"?(\d+)')
 _TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _LIMIT = re.compile(r"constant\((\d+)\)")
 _BITS = re.compile(r"\d+")
-_LIBRARY = re.compile(r'custom_call_target="__(cu\w+\$[\w$]+)"')
+_LIBRARY = re.compile(r'custom_call_target="(?:__)?(cu\w+\$[\w$]+|cudnn_rnn\w*)"')
 
 # These cost nothing: names, views, and the ends of what was begun elsewhere.
 _FREE = {
@@ -360,6 +360,8 @@ def _flops(instruction: Instruction, among: Mapping[str, Instruction]) -> float:
         return _product_flops(instruction, among, r"lhs_contracting_dims=\{([\d,]*)\}")
     if instruction.library.startswith("cublas"):
         return _product_flops(instruction, among, r'"lhs_contracting_dimensions":\[([\d,"]*)\]')
+    if instruction.library.startswith("cudnn_rnn"):
+        return _rnn_flops(instruction, among)
     if instruction.opcode == "convolution" or instruction.library.startswith("cudnn$conv"):
         one, other = (among[name].shapes[0] for name in instruction.operands[:2])
         result = instruction.shapes[0]
@@ -377,6 +379,15 @@ def _product_flops(product: Instruction, among: Mapping[str, Instruction], contr
     axes = re.search(contracted, product.attributes)
     width = math.prod(left.dims[axis] for axis in _numbers(axes[1].replace('"', "") if axes else ""))
     return 2.0 * product.shapes[0].elements * width
+
+
+def _rnn_flops(call: Instruction, among: Mapping[str, Instruction]) -> float:
+    """Of one of cuDNN's LSTMs, each weight but the biases of each frame: once forward, twice back."""
+    back = "bwd" in call.library  # (gradients of y, h, c; x, h, c, weights, ...) in place of (x, h, c, weights, ...)
+    x, h, _, weights = (among[name].shapes[0] for name in call.operands[3 if back else 0 :][:4])
+    directions, _, hidden = h.dims
+    batch, frames, _ = x.dims
+    return 2.0 * batch * frames * (weights.elements - 8 * directions * hidden) * (2 if back else 1)
 
 
 def _groups(convolution: Instruction) -> int:

@@ -25,7 +25,7 @@ class Bounds:
     Attributes:
         compute: the matrix products at the device's peak.
         memory: the bytes that its kernels move, at the memory's bandwidth.
-        launch: its kernels, one started after the other; 0 on a device whose host starts none.
+        launch: its kernels, one started after the other; 0 where the host starts none: on a TPU, or with all in one graph.
         roofline: kernel by kernel the longer of its compute and memory.
         compiler: by the compiler's own estimate of each kernel, as far as it makes one; 0 where it makes none at all.
     """
@@ -92,6 +92,8 @@ def make_plans(
     precision: str,
 ) -> list[Plan]:
     """Compiles the training and the evaluation of all seeds, by the seed engine's own path, of shapes alone."""
+    if mapping.recurrence == "graph":  # whose kernels no host starts
+        accelerator = dataclasses.replace(accelerator, launch_us=0.0)
     ensemble = Ensemble(
         make_program(system, mapping.data_shards),
         make_viewer(system),

@@ -8,7 +8,8 @@ Sequences too long for that are read in chunks of time: the gates of one chunk a
 pass computes each chunk anew from the state before it.
 
 `LSTM_SCANS` and `GRU_SCANS` alone know how the steps are made: by XLA's scan, the reference; by the same with some steps
-written out in its body; or on a TPU by one kernel (pallas.py). Which of them a program is compiled with, `computed_by` says.
+written out in its body, or with one result a step, so that a GPU can record the loop (`graph`); on a TPU by one kernel
+(pallas.py). A whole LSTM can be NVIDIA's (cudnn.py). Which of them a program is compiled with, `computed_by` says.
 
 The backward direction reads time reversed, padding first. A masked step holds the state, which begins at zero: so that
 direction starts at the last valid frame, and no gather is needed.
@@ -30,7 +31,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Shaped
 
-from jaxdep.models.layers import initializers, pallas
+from jaxdep.models.layers import cudnn, initializers, pallas
 
 Tree = Any
 
@@ -87,9 +88,9 @@ class _Recurrent(nnx.Module):
         valid = mask.T[:, :, None]
         held = _fold(jnp.stack([valid] * self.directions, axis=2))
         for layer in self.layers:
-            states = layer(x, held, self.time_chunk)  # [T, K, B, H]
-            x = jnp.where(valid, _unfold(states), 0)
-        return jnp.swapaxes(x, 0, 1), jnp.concatenate(list(states[-1]), axis=-1)
+            states, last = layer(x, held, self.time_chunk)
+            x = jnp.where(valid, states, 0)
+        return jnp.swapaxes(x, 0, 1), jnp.concatenate(list(last), axis=-1)
 
 
 class _Cell(nnx.Module):
@@ -109,8 +110,16 @@ class _Cell(nnx.Module):
 
     def __call__(
         self, x: Float[Array, "T B D"], mask: Bool[Array, "T K B 1"], time_chunk: int
-    ) -> Float[Array, "T K B H"]:
-        """The states of one layer, time leading."""
+    ) -> tuple[Float[Array, "T B K*H"], Float[Array, "K B H"]]:
+        """The states of one layer, of masked frames anything, and the last of each direction; time leads.
+
+        Args:
+            mask: valid frames, in each direction's order of time.
+        """
+        states = self._states(x, mask, time_chunk)
+        return _unfold(states), states[-1]
+
+    def _states(self, x: Array, mask: Array, time_chunk: int) -> Float[Array, "T K B H"]:
         state = self._zero_state(mask.shape[1:3])
         if not 0 < time_chunk < len(x):
             return self._scan(_fold(self._input_product(x)), mask, state)[0]
@@ -159,6 +168,11 @@ class _LSTMCell(_Cell):
         bias = initializers.get_bias(initializer, fan_in=hidden)
         shape = (directions, 4 * hidden)
         self.bias = nnx.Param(bias(rngs.params(), shape, jnp.float32) + bias(rngs.params(), shape, jnp.float32))
+
+    def __call__(self, x: Array, mask: Array, time_chunk: int) -> tuple[Array, Array]:
+        if _computed_by.get() == "cudnn" and jnp.dtype(self.dtype) == jnp.float32:  # whose LSTMs are of float32 alone
+            return cudnn.lstm(x, mask[:, 0, :, 0], self.input_kernel[...], self.recurrent_kernel[...], self.bias[...])
+        return super().__call__(x, mask, time_chunk)
 
     def _scan(self, inputs: Array, mask: Array, state: Tree) -> tuple[Array, Tree]:
         return LSTM_SCANS[_computed_by.get()](inputs, self.recurrent_kernel[...], mask, state)
@@ -218,13 +232,14 @@ class BiGRU(_Recurrent):
 State = tuple[Float[Array, "K B H"], Float[Array, "K B H"]]  # of an LSTM, h and c
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def lstm_scan(
     inputs: Float[Array, "T K B 4*H"],
     kernel: Float[Array, "K H 4*H"],
     mask: Bool[Array, "T K B 1"],
     state: State,
     unroll: int = 1,
+    joined: bool = False,
 ) -> tuple[Float[Array, "T K B H"], State]:
     """The hidden states of an LSTM, its gates before activation being inputs_t + h_{t-1} kernel, in order i, f, g, o.
 
@@ -234,32 +249,40 @@ def lstm_scan(
     Args:
         state: before the first frame, h in the dtype of `inputs` and c in float32.
         unroll: steps in the body of the loop.
+        joined: a step keeps one array, not three, where all are of float32, and the sum before the gates is not made by the
+            product. XLA for a GPU then needs no copy in the loop, which it could not record into a CUDA graph.
 
     Returns:
         The hidden states, and the state after the last frame.
     """
-    return _lstm_forward(inputs, kernel, mask, state, unroll)[0]
+    return _lstm_forward(inputs, kernel, mask, state, unroll, joined)[0]
 
 
-def _lstm_forward(inputs: Array, kernel: Array, mask: Array, state: State, unroll: int) -> tuple[Any, tuple[Any, ...]]:
-    weights = kernel.astype(inputs.dtype)
+def _lstm_forward(
+    inputs: Array, kernel: Array, mask: Array, state: State, unroll: int, joined: bool
+) -> tuple[Any, tuple[Any, ...]]:
+    weights, hidden = kernel.astype(inputs.dtype), kernel.shape[1]
+    joined = joined and inputs.dtype == jnp.float32
 
     def step(carry: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[Any, Any]:
         h, c = carry
         product, valid = now
-        i, f, g, o = jnp.split(product + _matmul(h, weights), 4, axis=-1)
+        recurrent = lax.optimization_barrier(_matmul(h, weights)) if joined else _matmul(h, weights)
+        i, f, g, o = jnp.split(product + recurrent, 4, axis=-1)
         i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
         c_next = f * c + i * g
         h = jnp.where(valid, (o * jnp.tanh(c_next)).astype(h.dtype), h)
         c = jnp.where(valid, c_next, c)
-        return (h, c), (h, c, jnp.concatenate([i, f, g, o], axis=-1).astype(h.dtype))
+        kept = h, c, jnp.concatenate([i, f, g, o], axis=-1).astype(h.dtype)
+        return (h, c), jnp.concatenate(kept, axis=-1) if joined else kept
 
-    last, (h, c, activated) = lax.scan(step, state, (inputs, mask), unroll=unroll)
+    last, kept = lax.scan(step, state, (inputs, mask), unroll=unroll)
+    h, c, activated = jnp.split(kept, [hidden, 2 * hidden], axis=-1) if joined else kept
     return (h, last), (kernel, mask, state, h, c, activated)
 
 
 def _lstm_backward(
-    unroll: int, residuals: tuple[Any, ...], gradient: tuple[Array, State]
+    unroll: int, joined: bool, residuals: tuple[Any, ...], gradient: tuple[Array, State]
 ) -> tuple[Array, Array, None, State]:
     kernel, mask, (h_0, c_0), h, c, activated = residuals
     dh_out, (dh_last, dc_last) = gradient
@@ -311,7 +334,7 @@ def _lstm_kernel_backward(
 lstm_kernel.defvjp(_lstm_kernel_forward, _lstm_kernel_backward)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(5,))
+@partial(jax.custom_vjp, nondiff_argnums=(5, 6))
 def gru_scan(
     inputs: Float[Array, "T K B 3*H"],
     kernel: Float[Array, "K H 3*H"],
@@ -319,6 +342,7 @@ def gru_scan(
     mask: Bool[Array, "T K B 1"],
     state: Float[Array, "K B H"],
     unroll: int = 1,
+    joined: bool = False,
 ) -> tuple[Float[Array, "T K B H"], Float[Array, "K B H"]]:
     """The hidden states of a GRU in PyTorch's form: n = tanh(inputs_n + r (h_{t-1} kernel_n + bias)), gates r, z, n.
 
@@ -328,15 +352,16 @@ def gru_scan(
     Args:
         state: before the first frame, in float32.
         unroll: steps in the body of the loop.
+        joined: a step keeps one array, not two, for the same reason as in `lstm_scan`.
 
     Returns:
         The hidden states, and the state after the last frame.
     """
-    return _gru_forward(inputs, kernel, bias, mask, state, unroll)[0]
+    return _gru_forward(inputs, kernel, bias, mask, state, unroll, joined)[0]
 
 
 def _gru_forward(
-    inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array, unroll: int
+    inputs: Array, kernel: Array, bias: Array, mask: Array, state: Array, unroll: int, joined: bool
 ) -> tuple[Any, tuple[Array, ...]]:
     weights, hidden = kernel.astype(inputs.dtype), kernel.shape[1]
 
@@ -347,14 +372,16 @@ def _gru_forward(
         u = recurrent[..., 2 * hidden :] + bias[:, None, :]
         n = jnp.tanh(product[..., 2 * hidden :] + r * u)
         h = jnp.where(valid, n + z * (h - n), h)
-        return h, (h.astype(weights.dtype), jnp.concatenate([r, z, n, u], axis=-1).astype(weights.dtype))
+        kept = h.astype(weights.dtype), jnp.concatenate([r, z, n, u], axis=-1).astype(weights.dtype)
+        return h, jnp.concatenate(kept, axis=-1) if joined else kept
 
-    last, (h, activated) = lax.scan(step, state, (inputs, mask), unroll=unroll)
+    last, kept = lax.scan(step, state, (inputs, mask), unroll=unroll)
+    h, activated = jnp.split(kept, [hidden], axis=-1) if joined else kept
     return (h, last), (kernel, mask, state, h, activated)
 
 
 def _gru_backward(
-    unroll: int, residuals: tuple[Array, ...], gradient: tuple[Array, Array]
+    unroll: int, joined: bool, residuals: tuple[Array, ...], gradient: tuple[Array, Array]
 ) -> tuple[Array, Array, Array, None, Array]:
     kernel, mask, h_0, h, activated = residuals
     dh_out, dh_last = gradient
@@ -413,12 +440,16 @@ gru_kernel.defvjp(_gru_kernel_forward, _gru_kernel_backward)
 LSTM_SCANS: dict[str, Callable[..., Any]] = {
     "scan": lstm_scan,
     "unrolled": partial(lstm_scan, unroll=UNROLLED_STEPS),
+    "graph": partial(lstm_scan, joined=True),
     "pallas": lstm_kernel,
+    "cudnn": lstm_scan,  # where cuDNN has none
 }
 GRU_SCANS: dict[str, Callable[..., Any]] = {
     "scan": gru_scan,
     "unrolled": partial(gru_scan, unroll=UNROLLED_STEPS),
+    "graph": partial(gru_scan, joined=True),
     "pallas": gru_kernel,
+    "cudnn": gru_scan,
 }
 
 

@@ -1,11 +1,15 @@
 """What is known of accelerators, what follows from a compiled program, and every system compiled for a TPU that is not here.
 
-The last needs libtpu (extra `tpu`), and takes minutes: `JAX_PLATFORMS=cpu python -m pytest -m compile`.
+The last needs libtpu (extra `tpu`), and takes minutes: `JAX_PLATFORMS=cpu python -m pytest -m compile`. With the extra `cuda`
+(4 GB) two systems are compiled for a GPU too, in the ways that XLA and NVIDIA's library offer for recurrent layers.
 """
 
 import dataclasses
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -152,3 +156,35 @@ def test_the_recurrent_kernels_compile_for_a_tpu(name, batch, hidden, dtype):
     with jax.default_matmul_precision("highest"):
         text = jax.jit(jax.vmap(kernel)).lower(*arguments).compile().as_text()
     assert "tpu_custom_call" in text
+
+
+def compiled_for_a_gpu(folder, *options):
+    """Plans of the bi-LSTM's twenty seeds, and the folder where the compiler wrote what it made of the training."""
+    pytest.importorskip("jax_cuda13_plugin", reason="the extra 'cuda' is not installed")
+    command = [sys.executable, "-m", "jaxdep.benchmark", "--compile_for=h200", "--systems=bilstm", "--seeds=20"]
+    dumped = {"XLA_FLAGS": f"--xla_dump_to={folder / 'xla'}", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([*command, *options, f"--workdir={folder}"], check=True, env=os.environ | dumped)
+    return pd.read_csv(folder / "plans.csv"), folder / "xla"
+
+
+@pytest.mark.compile
+def test_a_gpu_is_given_an_epoch_as_one_graph(tmp_path):
+    """With all loops in it: the host starts one thing."""
+    plans, written = compiled_for_a_gpu(tmp_path, "--mapper=vmap", "--recurrence=graph")
+    started = min(written.glob("*.thunk_sequence_after_thunk_passes.txt")).read_text().splitlines()
+    (whole,) = [line for line in started if re.match(r"\d+: ", line)]
+    assert "kCommandBuffer" in whole
+    assert sum("kWhile" in line for line in started) == 4  # epochs, steps, frames forth and back
+    assert plans.launch_s.tolist() == [0, 0]
+    assert plans.found.isna().all()
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("mapper", ["map", "loop"])
+def test_an_lstm_of_cudnn_compiles_for_a_gpu(mapper, tmp_path):
+    """One call forward and one back, in place of a loop over time."""
+    plans, written = compiled_for_a_gpu(tmp_path, f"--mapper={mapper}", "--recurrence=cudnn")
+    program = max((path.read_text() for path in written.glob("*_gpu_after_optimizations.txt")), key=len)
+    assert re.findall(r'custom_call_target="(cudnn_rnn\w*)"', program) == ["cudnn_rnn_ffi", "cudnn_rnn_bwd_ffi"]
+    assert plans.fits.all()
+    assert plans.found.isna().all()

@@ -115,6 +115,27 @@ def test_library_calls_count_as_what_they_compute_without_their_scratch_memory()
     assert [x.name for x in program.grouped_convolutions()] == ["grouped"]
 
 
+CUDNN_LSTM = """HloModule lstm
+
+ENTRY %main (x: f32[32,128,448], h: f32[2,32,128], w: f32[591872], n: s32[32]) -> f32[591872] {
+  %x = f32[32,128,448]{2,1,0} parameter(0)
+  %h = f32[2,32,128]{2,1,0} parameter(1)
+  %w = f32[591872]{0} parameter(2)
+  %n = s32[32]{0} parameter(3)
+  %forth = (f32[32,128,256]{2,1,0}, f32[2,32,128]{2,1,0}, f32[2,32,128]{2,1,0}, f32[1000]{0}, f32[2000]{0}) custom-call(%x, %h, %h, %w, %n), custom_call_target="cudnn_rnn_ffi", api_version=API_VERSION_TYPED_FFI
+  %y = f32[32,128,256]{2,1,0} get-tuple-element(%forth), index=0
+  %kept = f32[2000]{0} get-tuple-element(%forth), index=4
+  ROOT %back = (f32[32,128,448]{2,1,0}, f32[2,32,128]{2,1,0}, f32[2,32,128]{2,1,0}, f32[591872]{0}, f32[1000]{0}) custom-call(%y, %h, %h, %x, %h, %h, %w, %y, %kept, %w, %n), custom_call_target="cudnn_rnn_bwd_ffi", api_version=API_VERSION_TYPED_FFI
+}
+"""  # noqa: E501
+
+
+def test_an_lstm_of_cudnn_counts_as_its_products():
+    forth, back = hlo.read(CUDNN_LSTM).kernels
+    assert forth.flops == 2 * 32 * 128 * 2 * (448 + 128) * 4 * 128
+    assert back.flops == 2 * forth.flops
+
+
 def test_a_row_written_in_place_counts_as_a_row():
     rows = jnp.ones((1000, 256))
 

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from input_pipeline.config import ConfigError
+from jaxdep.engine import mappers
 from jaxdep.engine.ensemble import make_mesh
-from jaxdep.engine.mappers import COMPILERS
+from jaxdep.engine.mappers import COMPILERS, Layout, Lift
 
 SEEDS, SIZE = 8, 3
 
@@ -78,3 +80,22 @@ def test_donated_states_are_held_once(group):
 
 def test_the_mesh_has_seeds_and_data_axes():
     assert dict(make_mesh(2, jax.devices()).shape) == {"seed": 4, "data": 2}
+
+
+@pytest.mark.parametrize(("recurrence", "target"), [("pallas", "a TPU"), ("graph", "a GPU"), ("cudnn", "a GPU")])
+def test_what_is_made_for_another_device_is_refused(recurrence, target):
+    with pytest.raises(ConfigError, match=f"recurrence: {recurrence} is made for {target}, and this is a cpu"):
+        Lift(Layout("loop", recurrence=recurrence), make_mesh(1, jax.devices()[:1]))
+
+
+@pytest.mark.parametrize(
+    ("mapper", "group", "refused"), [("vmap", 1, True), ("map", 2, True), ("map", 1, False), ("loop", 1, False)]
+)
+def test_what_has_no_seed_axis_computes_one_seed_at_a_time(mapper, group, refused, monkeypatch):
+    monkeypatch.setitem(mappers._MADE_FOR, "cudnn", ("a GPU", ("cpu",)))
+    layout, mesh = Layout(mapper, group, "cudnn"), make_mesh(1, jax.devices()[:1])
+    if refused:
+        with pytest.raises(ConfigError, match="cudnn computes one seed at a time; use map with group=1, or loop"):
+            Lift(layout, mesh)
+    else:
+        assert Lift(layout, mesh).layout == layout
