@@ -34,7 +34,7 @@ _MADE_FOR = {"pallas": ("a TPU", ("tpu",)), "graph": ("a GPU", _GPU), "cudnn": (
 ONE_BY_ONE = {"cudnn"}  # recurrences that have no seed axis
 # Loops too become part of CUDA graphs, however few kernels there are beside them. What stands before WHILE is XLA's default.
 _RECORDED: Options = {
-    "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE,CONDITIONAL",
+    "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,WHILE,CONDITIONAL",
     "xla_gpu_graph_min_graph_size": 1,
 }
 _OPTIONS: dict[str, Options] = {"graph": _RECORDED}  # by recurrence
