@@ -85,7 +85,7 @@ def show(plans: Sequence[Plan], versions: Mapping[str, str], console: Console) -
     )
     console.print(
         "GB: of one device, by the compiler's plan; fit: seeds that its memory holds; kernels: that a time step of each scan "
-        "starts (unrolled: eight time steps)."
+        "starts (unrolled: eight time steps; graph: none of them by the host)."
     )
     for name in dict.fromkeys(plan.accelerator for plan in plans):
         console.print(f"{name}: {accelerators()[name].title}; {accelerators()[name].source}")
