@@ -98,7 +98,7 @@ def _prepare(accelerator: Accelerator) -> None:
     # Candidates cannot be timed here, and for some products Triton finds no tiles that it did not time.
     untimed = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {untimed}".strip()
-    # Of its memory cuDNN tells nothing without a GPU.
+    # Of its memory cuDNN tells nothing without a GPU. This process runs nothing on one.
     rnn.gpu_rnn.compute_rnn_workspace_reserve_space_sizes = _cudnn_lstm_memory
 
 

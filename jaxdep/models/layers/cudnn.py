@@ -1,7 +1,8 @@
 """A layer of LSTM, of one direction or both, by NVIDIA's cuDNN (`jax.experimental.rnn`): one call forward, one back.
 
 cuDNN takes the layer's input, where the scans of recurrent.py take its product with the kernel, and it has no seed axis: it is
-for seeds that are computed one after another. Compiled for GPUs and held to JAX's own reference; never yet run on hardware.
+for seeds that are computed one after another. It keeps what the gradient needs of all frames: `time_chunk` has no say.
+Compiled for GPUs and held to JAX's own reference; never yet run on hardware.
 
 Axes: B batch, T time, K directions, H hidden. Time leads.
 """

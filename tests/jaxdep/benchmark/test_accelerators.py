@@ -1,7 +1,7 @@
 """What is known of accelerators, what follows from a compiled program, and every system compiled for a TPU that is not here.
 
 The last needs libtpu (extra `tpu`), and takes minutes: `JAX_PLATFORMS=cpu python -m pytest -m compile`. With the extra `cuda`
-(4 GB) two systems are compiled for a GPU too, in the ways that XLA and NVIDIA's library offer for recurrent layers.
+(4 GB) the bi-LSTM is compiled for a GPU too, in the ways that XLA and NVIDIA's library offer for recurrent layers.
 """
 
 import dataclasses

@@ -1,5 +1,6 @@
 """What `auto` chose is remembered for the same program and devices, and a damaged memory costs a measurement."""
 
+import numpy as np
 import pytest
 
 from jaxdep import config
@@ -91,3 +92,13 @@ def test_a_remembered_kernel_of_a_tpu_is_not_taken_elsewhere(auto, monkeypatch):
     monkeypatch.setattr(Chooser, "_quickest", lambda *_: Layout("map"))
     assert auto(remembered="loop").mapper == "loop"
     assert auto(remembered="vmap pallas").mapper == "map"
+
+
+@pytest.mark.parametrize(("group", "expected"), [(1, ["map cudnn", "loop cudnn"]), (4, ["loop cudnn"])])
+def test_on_a_gpu_what_has_no_seed_axis_is_tried_one_seed_at_a_time(group, expected, monkeypatch):
+    monkeypatch.setattr(Chooser, "_platform", "gpu")
+    mapping = config.Mapping(recurrence="auto", group=group)
+    chooser = Chooser(mapping, None, 8, np.inf, "", lambda _: pytest.fail("compiled"))
+    tried = list(map(str, chooser._candidates()))
+    assert [name for name in tried if "cudnn" in name] == expected
+    assert {"vmap", "vmap unrolled", "vmap graph"} <= set(tried)

@@ -99,3 +99,21 @@ def test_what_has_no_seed_axis_computes_one_seed_at_a_time(mapper, group, refuse
             Lift(layout, mesh)
     else:
         assert Lift(layout, mesh).layout == layout
+
+
+@pytest.mark.parametrize("donate", [False, True])
+@pytest.mark.parametrize("mapper", ["map", "loop", "pmap"])
+def test_what_cannot_be_batched_is_not(mapper, donate):
+    @jax.custom_batching.custom_vmap
+    def without_seed_axis(x):
+        return 2 * x
+
+    @without_seed_axis.def_vmap
+    def _(*_):
+        raise NotImplementedError
+
+    mesh = make_mesh(1, jax.devices()[:2])
+    state, data, shared = arguments(mesh)
+    expected = 2 * np.array(state)
+    compiled = COMPILERS[mapper](lambda s, *_: (without_seed_axis(s), s.sum()), (state, data, shared), mesh, 1, donate)
+    np.testing.assert_array_equal(compiled(state, data, shared)[0], expected)
