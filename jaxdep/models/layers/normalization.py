@@ -99,8 +99,15 @@ _normalized.defvjp(_normalized_forwards, _normalized_backwards)
 
 
 def _total(values: Float[Array, "*cells C"], mask: Bool[Array, "*cells"], axis: str | None) -> Float[Array, " C"]:
-    """The sum of the valid cells, on all devices that share the batch."""
-    own = jnp.where(mask[..., None], values, 0).sum(tuple(range(mask.ndim)))
+    """The sum of the valid cells, on all devices that share the batch.
+
+    As products of each example's cells with its mask: of a sum over all of them XLA for a CPU makes one of many windows,
+    behind a copy of the masked cells, which takes up to six times as long.
+    """
+    cells = values.reshape(len(values), -1, values.shape[-1])
+    weights = mask.reshape(len(mask), 1, -1).astype(values.dtype)
+    of_each = lax.dot_general(weights, cells, (((2,), (1,)), ((0,), (0,))), precision=lax.Precision.HIGHEST)
+    own = of_each.sum((0, 1))
     return own if axis is None else lax.psum(own, axis)
 
 

@@ -286,7 +286,7 @@ def _lstm_backward(
 ) -> tuple[Array, Array, None, State]:
     kernel, mask, (h_0, c_0), h, c, activated = residuals
     dh_out, (dh_last, dc_last) = gradient
-    weights = kernel.astype(h.dtype)
+    weights = _turned(kernel, h.dtype)
 
     def step(carry: tuple[Array, Array], now: tuple[Array, ...]) -> tuple[Any, Any]:
         dh, dc = carry
@@ -298,7 +298,7 @@ def _lstm_backward(
         di, df, dg, do = dc_t * g, dc_t * c_before, dc_t * i, dh * tanh_c
         da = jnp.concatenate([di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], axis=-1)
         da = jnp.where(valid, da, 0).astype(h.dtype)
-        dh = jnp.where(valid, 0, dh) + _matmul_transposed(da, weights)
+        dh = jnp.where(valid, 0, dh) + _matmul(da, weights)
         return (dh, jnp.where(valid, dc_t * f, dc)), da
 
     last = dh_last.astype(jnp.float32), dc_last
@@ -385,7 +385,7 @@ def _gru_backward(
 ) -> tuple[Array, Array, Array, None, Array]:
     kernel, mask, h_0, h, activated = residuals
     dh_out, dh_last = gradient
-    weights = kernel.astype(h.dtype)
+    weights = _turned(kernel, h.dtype)
 
     def step(dh: Array, now: tuple[Array, ...]) -> tuple[Any, Any]:
         dh_t, valid, h_before, gates_t = now
@@ -394,7 +394,7 @@ def _gru_backward(
         dn = dh * (1 - z) * (1 - n**2)
         dr, dz, du = dn * u * r * (1 - r), dh * (h_before - n) * z * (1 - z), dn * r
         da = jnp.where(valid, jnp.concatenate([dr, dz, du], axis=-1), 0).astype(h.dtype)
-        dh = jnp.where(valid, dh * z, dh) + _matmul_transposed(da, weights)
+        dh = jnp.where(valid, dh * z, dh) + _matmul(da, weights)
         return dh, (da, jnp.where(valid, dn, 0).astype(h.dtype))
 
     before = _delayed(h, h_0.astype(h.dtype))
@@ -481,13 +481,14 @@ def _delayed(states: Float[Array, "T K B H"], first: Float[Array, "K B H"]) -> F
     return jnp.concatenate([first[None], states[:-1]])
 
 
-def _matmul(h: Float[Array, "K B H"], kernel: Float[Array, "K H G"]) -> Float[Array, "K B G"]:
-    return lax.dot_general(h, kernel, (((2,), (1,)), ((0,), (0,))), preferred_element_type=jnp.float32)
+def _matmul(x: Float[Array, "K B D"], kernel: Float[Array, "K D E"]) -> Float[Array, "K B E"]:
+    return lax.dot_general(x, kernel, (((2,), (1,)), ((0,), (0,))), preferred_element_type=jnp.float32)
 
 
-def _matmul_transposed(da: Float[Array, "K B G"], kernel: Float[Array, "K H G"]) -> Float[Array, "K B H"]:
-    # Contracting the kernel's last axis: a transposed copy of it doubles the time of the loop on CPU.
-    return lax.dot_general(da, kernel, (((2,), (2,)), ((0,), (0,))), preferred_element_type=jnp.float32)
+def _turned(kernel: Float[Array, "K H G"], dtype: DTypeLike) -> Float[Array, "K G H"]:
+    # Once before the loop: a product over the kernel's last axis turns it in every step, on a CPU, where with small
+    # batches that takes longer than the product.
+    return jnp.swapaxes(kernel.astype(dtype), 1, 2)
 
 
 def _kernel_gradient(before: Float[Array, "T K B H"], da: Float[Array, "T K B G"]) -> Float[Array, "K H G"]:
