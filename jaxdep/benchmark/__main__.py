@@ -9,6 +9,7 @@ With --compile_for=v5e,h200 nothing is timed: the programs are compiled for devi
 """
 
 import dataclasses
+import functools
 import itertools
 import os
 import sys
@@ -174,7 +175,7 @@ def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
     if _OPTIONS.peer == "torch":
         candidates |= _peers(system, count)
-    timed = measure.in_turn(candidates, _OPTIONS.rounds, repeats=max(1, 8 // count))
+    timed = measure.in_turn(candidates, _OPTIONS.rounds)
     return report.Row(
         system=name,
         seeds=count,
@@ -195,9 +196,10 @@ def _peers(system: System, count: int) -> dict[str, Callable[[], None]]:
     from jaxdep.benchmark import torch_peer
 
     found: dict[str, Callable[[], None]] = {}
+    seeds = functools.cache(partial(torch_peer.Seeds, system, count, cast(Any, _OPTIONS.precision)))
     for way, make in torch_peer.peers().items():
         try:
-            peer = make(system, count, cast(Any, _OPTIONS.precision))
+            peer = make(seeds())
             peer.epoch()
         except torch.OutOfMemoryError:
             print(f"{way}: {count} seeds do not fit the device's memory", file=sys.stderr)

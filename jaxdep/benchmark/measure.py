@@ -1,6 +1,7 @@
 """Times the candidates of a comparison in turn, so that what disturbs the machine disturbs them all alike."""
 
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -21,19 +22,25 @@ class Timed:
         return statistics.median(a / b for a, b in zip(self.seconds[name], self.seconds[to], strict=True))
 
 
-def in_turn(candidates: Mapping[str, Callable[[], None]], rounds: int, repeats: int = 1) -> Timed:
-    """Calls each candidate `repeats` times a round, in an order that turns by one from round to round.
+def in_turn(candidates: Mapping[str, Callable[[], None]], rounds: int, at_least_s: float = 1.0) -> Timed:
+    """Calls each candidate in every round, in an order that turns by one from round to round.
 
-    Each is called once before, untimed. The seconds are of one call.
+    Each is called once before. Then each is called so often in a round that the quickest takes `at_least_s`. The seconds
+    are of one call.
     """
     names = list(candidates)
-    for name in names:
-        candidates[name]()
+    first = {name: _seconds(candidates[name]) for name in names}
+    repeats = math.ceil(at_least_s / min(first.values()))
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            started = time.perf_counter()
-            for _ in range(repeats):
-                candidates[name]()
-            seconds[name].append((time.perf_counter() - started) / repeats)
+            seconds[name].append(_seconds(candidates[name], repeats))
     return Timed({name: tuple(values) for name, values in seconds.items()})
+
+
+def _seconds(candidate: Callable[[], None], repeats: int = 1) -> float:
+    """Of one call, the mean of so many."""
+    started = time.perf_counter()
+    for _ in range(repeats):
+        candidate()
+    return (time.perf_counter() - started) / repeats

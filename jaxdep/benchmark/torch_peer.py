@@ -17,15 +17,15 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 _STREAMS = 8
 
 
-class Peer(ABC):
+class Seeds:
     """All seeds of a system: each with a network, an optimiser, and an order of the examples of its own.
 
     Args:
-        seeds: how many.
+        count: how many.
         precision: of the matrix products.
     """
 
-    def __init__(self, system: System, seeds: int, precision: Precision):
+    def __init__(self, system: System, count: int, precision: Precision):
         self.device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -39,7 +39,7 @@ class Peer(ABC):
         network = getattr(torch_models, system.peer)
         torch.manual_seed(0)
         sizes = (*system.inputs.values(), *system.classes.values())
-        self.networks = [network(system.model, *sizes).to(self.device) for _ in range(seeds)]
+        self.networks = [network(system.model, *sizes).to(self.device) for _ in range(count)]
         self.optimizers = [
             torch.optim.Adam(
                 net.parameters(), lr=OPTIMIZER.learning_rate, fused=True, capturable=self.device.type == "cuda"
@@ -47,9 +47,8 @@ class Peer(ABC):
             for net in self.networks
         ]
 
-    @abstractmethod
-    def epoch(self) -> None:
-        """An epoch of every seed; returns when they are done."""
+    def __len__(self) -> int:
+        return len(self.networks)
 
     def step(self, seed: int, rows: torch.Tensor) -> None:
         """One step of one seed on the examples at `rows`."""
@@ -77,41 +76,51 @@ class Peer(ABC):
             self.step(seed, rows)
 
 
+class Peer(ABC):
+    """A way to train them. Several may train the same seeds in turn: of large networks memory does not hold one set each."""
+
+    def __init__(self, seeds: Seeds):
+        self.seeds = seeds
+
+    @abstractmethod
+    def epoch(self) -> None:
+        """An epoch of every seed; returns when they are done."""
+
+
 class Loop(Peer):
     """One seed after another, each step with all cores or the whole device."""
 
     def epoch(self) -> None:
         torch.set_num_threads(joblib.cpu_count())
-        for seed, order in enumerate(self.orders()):
-            self.train(seed, order)
-        if self.device.type == "cuda":
+        for seed, order in enumerate(self.seeds.orders()):
+            self.seeds.train(seed, order)
+        if self.seeds.device.type == "cuda":
             torch.cuda.synchronize()
 
 
 class Threads(Peer):
     """A worker thread a core, each with its share of the seeds. On a CPU."""
 
-    def __init__(self, system: System, seeds: int, precision: Precision):
-        super().__init__(system, seeds, precision)
+    def __init__(self, seeds: Seeds):
+        super().__init__(seeds)
         self.pool = ThreadPoolExecutor(joblib.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
 
     def epoch(self) -> None:
-        orders = self.orders()
-        list(self.pool.map(self.train, range(len(self.networks)), orders))
+        list(self.pool.map(self.seeds.train, range(len(self.seeds)), self.seeds.orders()))
 
 
 class Graph(Peer):
     """All seeds' steps as one CUDA graph, captured over several streams, so that they overlap."""
 
-    def __init__(self, system: System, seeds: int, precision: Precision):
-        super().__init__(system, seeds, precision)
-        self.rows = self.orders()[:, 0].clone()
+    def __init__(self, seeds: Seeds):
+        super().__init__(seeds)
+        self.rows = seeds.orders()[:, 0].clone()
         warm, main = torch.cuda.Stream(), torch.cuda.current_stream()
         warm.wait_stream(main)
         with torch.cuda.stream(warm):  # capture wants every buffer and cuDNN's choice made before
             for _ in range(3):
-                for seed in range(seeds):
-                    self.step(seed, self.rows[seed])
+                for seed in range(len(seeds)):
+                    seeds.step(seed, self.rows[seed])
         main.wait_stream(warm)
         self.graph = torch.cuda.CUDAGraph()
         streams = [torch.cuda.Stream() for _ in range(_STREAMS)]
@@ -120,14 +129,14 @@ class Graph(Peer):
             captured = torch.cuda.current_stream()
             for stream in streams:
                 stream.wait_stream(captured)
-            for seed in range(seeds):
+            for seed in range(len(seeds)):
                 with torch.cuda.stream(streams[seed % _STREAMS]):
-                    self.step(seed, self.rows[seed])
+                    seeds.step(seed, self.rows[seed])
             for stream in streams:
                 captured.wait_stream(stream)
 
     def epoch(self) -> None:
-        for rows in self.orders().unbind(1):
+        for rows in self.seeds.orders().unbind(1):
             self.rows.copy_(rows)
             self.graph.replay()
         torch.cuda.synchronize()

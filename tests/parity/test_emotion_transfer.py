@@ -344,9 +344,9 @@ def test_the_peers_train_every_seed():
         SYSTEMS["emotion"], model=EmotionAudio(width=8), shapes={"audio": (20, 6)}, batch_size=4
     )
     for way, make in peers.peers().items():
-        peer = make(system, 3, "float32")
-        before = [net.head.weight.detach().clone() for net in peer.networks]
+        seeds = peers.Seeds(system, 3, "float32")
+        before = [net.head.weight.detach().clone() for net in seeds.networks]
         assert not torch.equal(before[0], before[1]), way
-        peer.epoch()
-        for net, start in zip(peer.networks, before, strict=True):
+        make(seeds).epoch()
+        for net, start in zip(seeds.networks, before, strict=True):
             assert not torch.equal(net.head.weight, start), way

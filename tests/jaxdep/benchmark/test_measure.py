@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import matplotlib.image
 import pandas as pd
@@ -12,11 +13,20 @@ from jaxdep.benchmark import measure, report
 from jaxdep.benchmark.measure import Timed
 
 
-def test_candidates_take_turns_after_one_untimed_call():
-    called = []
-    timed = measure.in_turn({name: lambda name=name: called.append(name) for name in "abc"}, rounds=3, repeats=2)
+def test_candidates_take_turns_after_one_untimed_call(monkeypatch):
+    called, clock = [], [0.0]
+
+    def call(name, takes_s):
+        called.append(name)
+        clock[0] += takes_s
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    takes_s = {"a": 0.7, "b": 5.0, "c": 0.9}
+    candidates = {name: partial(call, name, seconds) for name, seconds in takes_s.items()}
+    timed = measure.in_turn(candidates, rounds=3, at_least_s=1.0)
     assert "".join(called) == "abc" + "aabbcc" + "bbccaa" + "ccaabb"
-    assert {name: len(seconds) for name, seconds in timed.seconds.items()} == {"a": 3, "b": 3, "c": 3}
+    for name, seconds in timed.seconds.items():
+        assert seconds == pytest.approx([takes_s[name]] * 3)
 
 
 def test_medians_and_ratios_by_round():
