@@ -77,7 +77,7 @@ class Seeds:
 
 
 class Peer(ABC):
-    """A way to train them. Several may train the same seeds in turn: of large networks memory does not hold one set each."""
+    """A way to train all seeds. Several may train the same in turn: of large networks memory does not hold a set for each."""
 
     def __init__(self, seeds: Seeds):
         self.seeds = seeds

@@ -35,7 +35,8 @@ class BatchNorm(nnx.Module):
 
         Args:
             mask: the cells that count. Of a feature it is its own mask, which is False in examples that only fill up a
-                batch. Without one, x is [B, C] and all of the batch's valid examples count.
+                batch. Without one, x is [B, C] and all of the batch's valid examples count. The others must be finite: they
+                count zero times.
         """
         x = x.astype(jnp.float32)
         if mask is None:
