@@ -5,7 +5,7 @@ import math
 import pytest
 
 from jaxdep import config
-from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.choosing import Chooser
 from jaxdep.engine.grouping import group_that_fits
 
 
@@ -57,7 +57,7 @@ def test_what_a_rest_needs_does_not_bend_the_line():
 def test_an_accelerator_takes_so_many_seeds_at_a_time_as_fit(make_examples, mean_model, make_ensemble, monkeypatch):
     """Here a CPU passes for one."""
     examples = make_examples(n=64)
-    monkeypatch.setattr(Ensemble, "_on_cpu", False)
+    monkeypatch.setattr(Chooser, "_platform", "gpu")
     sizes = {}
     for group in (1, 8):
         sizes[group] = make_ensemble(examples, mean_model(), count=8, mapper="map", group=group).memory_bytes()
@@ -71,8 +71,8 @@ def test_an_accelerator_takes_so_many_seeds_at_a_time_as_fit(make_examples, mean
 
 @pytest.mark.slow
 def test_what_auto_times_there(make_examples, mean_model, make_ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "_on_cpu", False)
-    monkeypatch.setattr("jaxdep.engine.ensemble.ON_CHIP", 4)
+    monkeypatch.setattr(Chooser, "_platform", "gpu")
+    monkeypatch.setattr("jaxdep.engine.choosing.ON_CHIP", 4)
     ensemble = make_ensemble(make_examples(), mean_model(), count=8, mapper="auto", memory_gb=1.0)
     assert list(ensemble.timings) == ["vmap", "map:4", "map", "loop"]
 
