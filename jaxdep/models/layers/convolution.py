@@ -4,9 +4,10 @@ Over time they are no `lax.conv` on purpose: mapped over seeds, convolutions bec
 times slower than the products. Nor are they the sum of a product for each neighbour, which saves the joined copy: with few
 channels it took a quarter longer, with many as long.
 
-Over images it depends on who asks. Of one seed, the way forwards and the one back to the images are `lax.conv`, twice as
-quick on a CPU as the products; of many seeds at once, products. The way back to the kernel is products ever: on a CPU XLA's own
-reaches 2 GFLOP/s within a loop, and these 60 to 90.
+Over images it depends on who asks. Of one seed, the way forwards and the one back to the images are `lax.conv`, up to twice as
+quick on a CPU as the products; of many seeds at once, products. So are, of one seed too, those with a stride, unless of few
+channels, and those with more channels than places: on a CPU XLA's own took up to four times as long. The way back to the kernel
+is products ever: on a CPU XLA's own reaches 2 GFLOP/s within a loop, and these 60 to 90.
 """
 
 import functools
@@ -99,7 +100,9 @@ def correlate(x: Float[Array, "B H W D"], kernel: Float[Array, "K K D C"], strid
     Args:
         stride: only every so many rows and columns are places, from the first on: h = ⌈H / stride⌉.
     """
-    return _products(x, kernel, stride) if len(kernel) == 1 else _convolver(stride)(x, kernel)
+    if len(kernel) == 1 or _exceeds_copy(x, kernel, stride) or (stride > 1 and not _is_wide(kernel, stride)):
+        return _products(x, kernel, stride)
+    return _convolver(stride)(x, kernel)
 
 
 @functools.cache
@@ -121,7 +124,7 @@ def _convolver(stride: int) -> Callable[[Array, Array], Array]:
 
 def _products(x: Float[Array, "B H W D"], kernel: Float[Array, "K K D C"], stride: int) -> Float[Array, "B h w C"]:
     size, _, dim, channels = kernel.shape
-    if _joins_all(kernel.shape, stride):
+    if _joins_all(x, kernel, stride):
         return _neighbourhoods(x, size, stride) @ kernel.reshape(-1, channels)
     if stride > 1:
         rows = zip(_rows(x, size, stride), kernel.reshape(size, -1, channels), strict=True)
@@ -145,7 +148,7 @@ def _correlate_backwards(stride: int, kept: tuple[Array, Array], dy: Array) -> t
         of_x = _scattered(dy, kernel, stride, x.shape)
     else:
         of_x = correlate(dy, kernel[::-1, ::-1].swapaxes(2, 3))
-    if _joins_all(kernel.shape, stride):
+    if _joins_all(x, kernel, stride):
         return of_x, _product(_neighbourhoods(x, size, stride), dy).reshape(kernel.shape)
     if stride > 1:
         return of_x, jnp.stack([_product(row, dy) for row in _rows(x, size, stride)]).reshape(kernel.shape)
@@ -157,16 +160,28 @@ def _correlate_backwards(stride: int, kept: tuple[Array, Array], dy: Array) -> t
 correlate.defvjp(_correlate_forwards, _correlate_backwards)
 
 
-def _joins_all(shape: tuple[int, ...], stride: int) -> bool:
-    """Whether a kernel of that shape is multiplied by all neighbours at once.
+def _joins_all(x: Array, kernel: Array, stride: int) -> bool:
+    """Whether a kernel is multiplied by all neighbours at once.
 
     With all of them joined the copy of 128 channels is nine times the images, 230 MB of one of 224 x 224; one neighbour at
     a time, nine products each add to the whole output. So the columns of a row are joined, and its products with all rows of
     the kernel are one product, of which each row of places adds up its own: a fifth to two fifths quicker on a CPU, on 14 x 14 to
-    56 x 56, than joining the rows too. Of few channels, as of colours, all are joined: that copy is less than what comes out.
+    56 x 56, than joining the rows too. Of few channels, as of colours, all are joined, and of few places: that copy is less
+    than what comes out, or than the kernel.
     """
-    size, _, dim, channels = shape
+    return _is_wide(kernel, stride) or _exceeds_copy(x, kernel, stride)
+
+
+def _is_wide(kernel: Array, stride: int) -> bool:
+    """Whether all neighbours of a place are fewer numbers than its products."""
+    size, _, dim, channels = kernel.shape
     return size**2 * dim <= channels * stride**2
+
+
+def _exceeds_copy(x: Array, kernel: Array, stride: int) -> bool:
+    """Whether a kernel is more numbers than the neighbours of all places, joined: there are more channels than places."""
+    places = len(x) * -(-x.shape[1] // stride) * -(-x.shape[2] // stride)
+    return kernel.shape[3] > places
 
 
 def _columns(x: Float[Array, "B H W D"], size: int, stride: int) -> Float[Array, "B H+K-1 w K*D"]:
@@ -188,8 +203,19 @@ def _neighbourhoods(x: Float[Array, "B H W D"], size: int, stride: int) -> Float
 
 
 def _product(x: Float[Array, "B h w E"], dy: Float[Array, "B h w F"]) -> Float[Array, "E F"]:
-    """Summed over all places."""
-    return lax.dot_general(x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1]), (((0,), (0,)), ((), ())))
+    """Summed over all places.
+
+    With the narrower operand on the left XLA for a CPU takes little more than half the time, but left to itself exchanges the two
+    again rather than turn what comes out; the barrier prevents that. With fewer places than channels, turning costs more.
+    """
+    x, dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+    if dy.shape[1] < min(x.shape):
+        return lax.optimization_barrier(_over_rows(dy, x)).T
+    return _over_rows(x, dy)
+
+
+def _over_rows(x: Float[Array, "N E"], y: Float[Array, "N F"]) -> Float[Array, "E F"]:
+    return lax.dot_general(x, y, (((0,), (0,)), ((), ())))
 
 
 def _scattered(dy: Float[Array, "B h w C"], kernel: Float[Array, "K K D C"], stride: int, shape: Any) -> Array:

@@ -72,7 +72,7 @@ def test_a_seed_is_the_same_alone_and_among_others(x):
     np.testing.assert_allclose(jax.lax.map(outputs, states)[1], alone, atol=1e-6)
 
 
-@pytest.mark.parametrize("channels", [4, 27])  # row by row, and all neighbours joined in one product
+@pytest.mark.parametrize("channels", [4, 27, 80])  # row by row; joined in one product, being few; more than places
 def test_an_image_is_convolved_among_zeros_and_a_seed_is_the_same_among_others(channels):
     images = jax.random.normal(jax.random.key(0), (2, 5, 6, DIM))
     graphdef, _ = nnx.split(Convolution2D(DIM, channels, rngs=nnx.Rngs(0)))
@@ -99,7 +99,7 @@ def test_an_image_is_convolved_among_zeros_and_a_seed_is_the_same_among_others(c
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("channels", [4, 27])  # a kernel that is smaller than the images, and a larger one
+@pytest.mark.parametrize("channels", [4, 27, 80])  # a kernel that is smaller than the images, and larger ones
 def test_gradients_are_those_of_the_compilers_convolution_of_one_seed_and_of_many(channels, stride):
     keys = jax.random.split(jax.random.key(0), 2)
     images, kernels = (
