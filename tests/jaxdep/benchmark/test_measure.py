@@ -13,7 +13,7 @@ from jaxdep.benchmark import measure, report
 from jaxdep.benchmark.measure import Timed
 
 
-def test_candidates_take_turns_after_one_untimed_call(monkeypatch):
+def test_candidates_take_turns_of_one_untimed_call_and_timed_ones(monkeypatch):
     called, clock = [], [0.0]
 
     def call(name, takes_s):
@@ -24,7 +24,7 @@ def test_candidates_take_turns_after_one_untimed_call(monkeypatch):
     takes_s = {"a": 0.7, "b": 5.0, "c": 0.9}
     candidates = {name: partial(call, name, seconds) for name, seconds in takes_s.items()}
     timed = measure.in_turn(candidates, rounds=3, at_least_s=1.0)
-    assert "".join(called) == "abc" + "aabbcc" + "bbccaa" + "ccaabb"
+    assert "".join(called) == "abc" + "aaabbbccc" + "bbbcccaaa" + "cccaaabbb"
     for name, seconds in timed.seconds.items():
         assert seconds == pytest.approx([takes_s[name]] * 3)
 
