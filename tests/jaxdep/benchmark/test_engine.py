@@ -90,7 +90,7 @@ def test_command_line(tmp_path):
     """
     arguments = ["--systems=bilstm", "--seeds=1", "--rounds=1", "--mapper=map", f"--workdir={tmp_path}"]
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "bilstm" in ended.stdout
     row = pd.read_csv(tmp_path / "benchmark.csv").iloc[0]
@@ -109,7 +109,7 @@ def test_command_line(tmp_path):
 @pytest.mark.slow
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(argument, words):
     command = [sys.executable, "-m", "jaxdep.benchmark", argument]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 2
     assert words in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

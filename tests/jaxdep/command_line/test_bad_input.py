@@ -196,7 +196,7 @@ def test_a_process_of_its_own_ends_the_same_way(place, fault):
         env=os.environ | {"XDG_CACHE_HOME": str(place / "cache")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 1
