@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.style
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 from rich import box
@@ -138,12 +139,18 @@ def cost_figure(rows: Sequence[Row]) -> Figure:
                 [row.seeds for row in timed], [row.step_s[candidate] / row.seeds for row in timed], "o-",
                 color=_COLOURS.get(candidate, GREY), label=_NAMES.get(candidate, candidate),
             )  # fmt: skip
-        axes.set(title=system, xlabel="seeds", xscale="log", yscale="log")
-        axes.set_xticks([row.seeds for row in here], [str(row.seeds) for row in here])
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
-        axes.minorticks_off()
+        axes.set_title(system)
+        scale_by_seeds(axes, [row.seeds for row in here])
     figure.axes[0].set_ylabel("seconds a step and seed")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
+
+
+def scale_by_seeds(axes: Axes, seeds: Sequence[int]) -> None:
+    """Costs by numbers of seeds, both logarithmic, with ticks that are plain numbers: the style draws no mathematical text."""
+    axes.set(xlabel="seeds", xscale="log", yscale="log")
+    axes.set_xticks(seeds, list(map(str, seeds)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+    axes.minorticks_off()

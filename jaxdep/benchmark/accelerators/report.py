@@ -16,6 +16,7 @@ from rich.table import Table
 
 from jaxdep.benchmark.accelerators import accelerators
 from jaxdep.benchmark.accelerators.plan import Plan, seeds_that_fit
+from jaxdep.benchmark.report import scale_by_seeds
 from jaxdep.files import write_json, write_text
 from jaxdep.report.figures import BLUE, DPI, GREEN, GREY, PURPLE, STYLE, VERMILION
 
@@ -131,12 +132,11 @@ def cost_figure(plans: Sequence[Plan]) -> Figure:
         for line in lines:
             here = [(p.seeds, bounds.predicted / p.seeds) for p, bounds in known if (p.accelerator, p.mapper) == line]
             axes.plot(*np.reshape(here, (-1, 2)).T, "o-", color=styles[line], label=", ".join(line))
-        axes.set(title=system, xlabel="seeds", xscale="log", yscale="log" if known else "linear")
+        axes.set_title(system)
+        scale_by_seeds(axes, sorted({plan.seeds for plan in training}))
         if not known:
             axes.text(0.5, 0.5, "does not fit", transform=axes.transAxes, ha="center")
-        seeds = sorted({plan.seeds for plan in training})
-        axes.set_xticks(seeds, list(map(str, seeds)))
-        axes.xaxis.minorticks_off()
+            axes.set_yticks([])
     figure.axes[0].set_ylabel("predicted seconds a step and seed")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))

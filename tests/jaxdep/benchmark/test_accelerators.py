@@ -92,6 +92,18 @@ def test_what_fits_nowhere_has_a_panel_too(tmp_path):
     assert [[text.get_text() for text in panel.texts] for panel in panels] == [[], ["does not fit"]]
 
 
+def test_ticks_are_plain_numbers(tmp_path):
+    """The style of figures draws no mathematical text: "$10^{-2}$" would stand there as it is written here."""
+    few = [
+        a_plan(seeds=seeds, bounds=plan.Bounds(0.0, 0.0, 0.0, ms / 1000, 0.0)) for seeds, ms in ((20, 72), (100, 900))
+    ]
+    figure = report.cost_figure(few)
+    figure.savefig(tmp_path / "plans.png")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels
+    assert all(float(label) > 0 for label in labels)
+
+
 AT_A_TIME = {"emoaudionet": 2, "face_speech": 1}  # seeds of it that fit a v5e chip; of the others all twenty do
 
 
