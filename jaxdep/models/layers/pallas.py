@@ -118,25 +118,27 @@ def gru_backward(
     gates: Float[Array, "T K B 4*H"],
     kernel: Float[Array, "K H 3*H"],
     last: Float[Array, "K B H"],
-) -> tuple[Float[Array, "T K B 3*H"], Float[Array, "T K B H"], Float[Array, "K B H"]]:
-    """The gradients of the recurrent product (r, z, u), of n before activation, and of the first state."""
+) -> tuple[Float[Array, "T K B 3*H"], Float[Array, "T K B 3*H"], Float[Array, "K B H"]]:
+    """The gradients of the inputs (r, z, n), of the recurrent product (r, z, u), and of the first state."""
     hidden, dtype = kernel.shape[1], gates.dtype
 
     def step(t: Array, read: Any, fixed: Any, carried: Any, write: Any) -> None:
         dh_out, valid, before, gates = (ref[t].astype(jnp.float32) for ref in read)
-        (weights,), (dh_ref,), (da_out, dn_out) = fixed, carried, write
+        (weights,), (dh_ref,), (dinputs_out, da_out) = fixed, carried, write
         r, z, n, u = (gates[:, start : start + hidden] for start in range(0, 4 * hidden, hidden))
         dh, is_valid = dh_ref[...] + dh_out, valid > 0
         dn = dh * (1 - z) * (1 - n**2)
         dr, dz, du = dn * u * r * (1 - r), dh * (before - n) * z * (1 - z), dn * r
-        da = jnp.where(is_valid, jnp.concatenate([dr, dz, du], axis=-1), 0).astype(dtype)
+        dinputs, da = (
+            jnp.where(is_valid, jnp.concatenate([dr, dz, last], axis=-1), 0).astype(dtype) for last in (dn, du)
+        )
         dh_ref[...] = jnp.where(is_valid, dh * z, dh) + _matmul_transposed(da, weights[...])
-        da_out[t], dn_out[t] = da, jnp.where(is_valid, dn, 0).astype(dtype)
+        dinputs_out[t], da_out[t] = dinputs, da
 
-    outputs = [(3 * hidden, dtype), (hidden, dtype)]
+    outputs = [(3 * hidden, dtype)] * 2
     read = [dh_out, valid, before, gates]
-    (da, dn), (dh,) = _over_time(step, read, [kernel.astype(dtype)], [last], outputs, reverse=True)
-    return da, dn, dh
+    (dinputs, da), (dh,) = _over_time(step, read, [kernel.astype(dtype)], [last], outputs, reverse=True)
+    return dinputs, da, dh
 
 
 def _over_time(
