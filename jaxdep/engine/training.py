@@ -29,6 +29,7 @@ from jaxdep.engine.program import Best, Decisions, Learned, Program, SeedState, 
 from jaxdep.engine.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
 from jaxdep.engine.schedule import advanced, current, judged, kept, make_transform
 from jaxdep.models import Masked, ModelConfig, Outputs, Step
+from jaxdep.models.layers.draws import shared_over
 from jaxdep.statistics import metrics
 
 
@@ -88,7 +89,7 @@ class _Batch(NamedTuple):
 
     Attributes:
         is_empty: whether no device has an example of it.
-        key: of this step's dropout, on this device.
+        key: of this step's dropout.
     """
 
     features: Mapping[str, Masked]
@@ -329,8 +330,6 @@ class _Learner:
     ) -> _Batch:
         """The rows of a bucket as a step takes them; `features` are those of this device's share."""
         key = fold_in(seed.keys.dropout, epoch, jnp.int32(bucket), rows.place)
-        if self.data_axis is not None:  # else all devices would drop the same cells of their shares
-            key = fold_in(key, lax.axis_index(self.data_axis))
         positions, valid = self._share(rows.positions), self._share(rows.valid)
         targets = {
             task: jnp.where(valid, values[positions], MISSING[values.dtype.kind])
@@ -393,7 +392,8 @@ class _Learner:
         self, params: Tree, statistics: Tree, features: Mapping[str, Masked], step: Step | None
     ) -> tuple[Outputs, Tree]:
         model: Any = nnx.merge(self.graphdef, params, statistics, copy=True)
-        outputs = model(features, step=step)
+        with shared_over(step.axis if step else None):
+            outputs = model(features, step=step)
         return outputs, nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
     def _share(self, rows: Array) -> Array:

@@ -54,7 +54,7 @@ class Step(NamedTuple):
     """What a model is told in training, and only there.
 
     Attributes:
-        key: of all that it draws (dropout).
+        key: of all that it draws (dropout), the same on all devices that share the batch (layers/draws.py).
         valid: [B], False for rows that only fill up the batch, whose features are masked throughout. What mixes
             examples, as a batch norm does, must leave them out.
         axis: the mesh axis whose devices share the batch, or None; what mixes examples must reach over it.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jaxdep.models.depaudionet import DepAudioNet
 from jaxdep.models.emoaudionet import EmoAudioNet, MfccCNN, SpectrogramCNN
 from jaxdep.models.emotion_transfer import DirectAudio, DirectText, EmotionAudio, EmotionAudioText, EmotionText
 from jaxdep.models.face_speech import AudioNetwork, FaceSpeechNetwork, VisualNetwork
+from jaxdep.models.layers.draws import shared_over
 from jaxdep.models.multimodal_transformer import MultimodalTransformer
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -202,6 +204,24 @@ def test_dropout_follows_its_key_and_is_off_without_one(name):
     np.testing.assert_array_equal(first, same)
     assert not np.allclose(first, other)
     assert not np.allclose(first, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_an_example_is_dropped_alike_where_its_batch_is_shared(name):
+    graphdef, state = built(name)
+    features, step = batch(name), Step(jax.random.key(0), jnp.ones(3, bool))
+    expected = compiled(name)(features, step).logits["depressed"]
+
+    @jax.jit
+    @partial(jax.vmap, axis_name="data")
+    def of_share(features):
+        with shared_over("data"):
+            shared = step._replace(valid=jnp.ones(1, bool), axis="data")
+            return nnx.merge(graphdef, state, copy=True)(features, step=shared).logits["depressed"]
+
+    shares = of_share(jax.tree.map(lambda x: x[:, None], features))
+    np.testing.assert_allclose(shares[:, 0], expected, atol=1e-4)
 
 
 @CASES

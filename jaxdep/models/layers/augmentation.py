@@ -4,11 +4,14 @@ An example draws for itself, and the frames of a video, or the channels of an im
 lies outside an image, is zero: the mean of a standardised feature. The dtype stays.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
+
+from jaxdep.models.layers.draws import drawn
 
 
 def mask_time(
@@ -54,7 +57,10 @@ def add_noise(
     if key is None or deviation == 0:
         return x
     # Random words are counted along the first axis: padded frames come last, and leave those before them as they are.
-    noise = jnp.moveaxis(jax.random.normal(key, (x.shape[1], len(x), *x.shape[2:]), x.dtype), 0, 1)
+    noise = drawn(
+        lambda shape: jax.random.normal(key, shape, x.dtype), (x.shape[1], len(x), *x.shape[2:]), batch_axis=1
+    )
+    noise = jnp.moveaxis(noise, 0, 1)
     return jnp.where(mask.reshape(*mask.shape, *(1,) * (x.ndim - 2)), x + deviation * noise, 0).astype(x.dtype)
 
 
@@ -62,7 +68,7 @@ def flip(x: Float[Array, "B *frames H W C"], key: Key[Array, ""] | None, rate: f
     """Mirrors each example's images with probability `rate`, left to right."""
     if key is None or rate == 0:
         return x
-    mirrored = jax.random.bernoulli(key, rate, (len(x),))
+    mirrored = drawn(partial(jax.random.bernoulli, key, rate), (len(x),))
     return jnp.where(mirrored.reshape(-1, *(1,) * (x.ndim - 1)), x[..., ::-1, :], x)
 
 
@@ -70,7 +76,7 @@ def rotate(x: Float[Array, "B *frames H W C"], degrees: float, key: Key[Array, "
     """Turns each example's images about their middle, by up to `degrees` either way, with bilinear interpolation."""
     if key is None or degrees == 0:
         return x
-    angles = jax.random.uniform(key, (len(x),), minval=-degrees, maxval=degrees)
+    angles = drawn(partial(jax.random.uniform, key, minval=-degrees, maxval=degrees), (len(x),))
     return jax.vmap(rotated)(x, jnp.deg2rad(angles))
 
 
@@ -81,7 +87,8 @@ def brighten(x: Float[Array, "B *frames H W C"], amount: float, key: Key[Array, 
     """
     if key is None or amount == 0:
         return x
-    factor = jax.random.uniform(key, (len(x), *(1,) * (x.ndim - 1)), minval=1 - amount, maxval=1 + amount)
+    draw = partial(jax.random.uniform, key, minval=1 - amount, maxval=1 + amount)
+    factor = drawn(draw, (len(x), *(1,) * (x.ndim - 1)))
     return (x * factor).astype(x.dtype)
 
 
@@ -90,7 +97,7 @@ def shift(x: Float[Array, "B *frames H W C"], pixels: int, key: Key[Array, ""] |
     image (He et al. 2016)."""
     if key is None or pixels == 0:
         return x
-    top, left = jax.random.randint(key, (2, len(x)), 0, 2 * pixels + 1)
+    top, left = drawn(lambda shape: jax.random.randint(key, shape, 0, 2 * pixels + 1), (2, len(x)), batch_axis=1)
 
     def cropped(images: Array, top: Array, left: Array) -> Array:
         padding = [(0, 0)] * (images.ndim - 3) + [(pixels, pixels), (pixels, pixels), (0, 0)]
@@ -122,7 +129,7 @@ def _blocks(
     key: Key[Array, ""], widest: Int[Array, "count B"], lengths: Int[Array, " B"], size: int
 ) -> Bool[Array, "B size"]:
     """Where blocks of 0 ... `widest` cells lie, each at any place at which it stands within the first `lengths` cells."""
-    of_width, of_start = jax.random.uniform(key, (2, *widest.shape))
+    of_width, of_start = drawn(partial(jax.random.uniform, key), (2, *widest.shape), batch_axis=2)
     widths = jnp.floor(of_width * (widest + 1))
     starts = jnp.floor(of_start * (lengths[None] - widths + 1))
     cell = jnp.arange(size)[None, None]

@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Key
 
 from jaxdep.models.layers import initializers
+from jaxdep.models.layers.draws import share
 
 
 class Linear(nnx.Module):
@@ -79,26 +80,36 @@ def _product_backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array,
 product.defvjp(_product_forward, _product_backward)
 
 
-def dropout(x: Float[Array, "..."], rate: float, key: Key[Array, ""] | None) -> Float[Array, "..."]:
-    """Zeroes each element with probability `rate` and divides the others by 1 - rate; without a key, `x` as it is."""
+def dropout(x: Float[Array, "B ..."], rate: float, key: Key[Array, ""] | None) -> Float[Array, "B ..."]:
+    """Zeroes each element with probability `rate` and divides the others by 1 - rate; without a key, `x` as it is.
+
+    The examples lead, also where frames of theirs are folded into that axis.
+    """
     if key is None or rate == 0:
         return x
     return jnp.where(_kept(key, rate, x.shape), x / (1 - rate), 0)
 
 
-def _kept(key: Key[Array, ""], rate: float, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+def _kept(key: Key[Array, ""], rate: float, shape: tuple[int, ...]) -> Bool[Array, "B ..."]:
     """True with probability 1 - `rate`, to 2^-17.
 
     Random words are what dropout costs, on a CPU a fifth of the emotion model's step: each element takes as few bits of
     one as tell its rate exactly, one bit for a half, and 16 where none do. And they are the hash itself (Salmon et al. 2011,
     "Parallel Random Numbers: As Easy as 1, 2, 3") of as many numbers: `jax.random.bits`, which hashes each word's number by
-    itself and folds two words into one, takes four times as long.
+    itself and folds two words into one, takes four times as long. The hash makes two words of two numbers; those in a row
+    are hashed together, so that a device that has a share of the batch draws the words of its own elements alone.
     """
-    n = math.prod(shape)
+    n, (index, shares) = math.prod(shape), share()
     bits = next((bits for bits in (1, 2, 4, 8) if (rate * 2**bits).is_integer()), 16)
-    count = -(-n * bits // 32)
-    words = threefry_2x32(jax.random.key_data(key), jnp.arange(count, dtype=jnp.uint32))[:, None]
-    words = lax.optimization_barrier(words)  # else the compiler draws each word again for every element it serves
+    in_pair = 2 * (32 // bits)  # elements of two words
+    in_step = shares == 1 or n % in_pair == 0  # each share begins with a pair
+    first = jnp.asarray(index * n // in_pair, jnp.uint32)
+    pairs = first + jnp.arange(-(-n // in_pair) + (not in_step), dtype=jnp.uint32)
+    words = threefry_2x32(jax.random.key_data(key), jnp.concatenate([2 * pairs, 2 * pairs + 1])).reshape(2, -1)
+    words = lax.optimization_barrier(
+        words.T.reshape(-1, 1)
+    )  # else each is drawn again for every element that it serves
     shifts = jnp.arange(0, 32, bits, dtype=jnp.uint32)[None, :]
-    numbers = (words >> shifts) & jnp.uint32(2**bits - 1)
-    return (numbers >= jnp.uint32(round(rate * 2**bits))).reshape(-1)[:n].reshape(shape)
+    numbers = ((words >> shifts) & jnp.uint32(2**bits - 1)).reshape(-1)
+    numbers = numbers[:n] if in_step else lax.dynamic_slice_in_dim(numbers, index * n % in_pair, n)
+    return (numbers >= jnp.uint32(round(rate * 2**bits))).reshape(shape)

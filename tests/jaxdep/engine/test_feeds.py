@@ -50,10 +50,9 @@ CASES_MARKED = [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else
 def test_streamed_training_is_the_resident_one(case, make_examples, mean_model, fit, assert_same_seed):
     shape, options = CASES[case]
     examples = make_examples(**shape)
-    rate = 0.0 if "data_shards" in options else 0.3  # shared batches draw the dropout of each share
     options = {"count": 2, **options}
-    found = fit(examples, mean_model(dropout=rate), resident_gb=NOTHING, **options)
-    compare(found, fit(examples, mean_model(dropout=rate), **options), assert_same_seed)
+    found = fit(examples, mean_model(dropout=0.3), resident_gb=NOTHING, **options)
+    compare(found, fit(examples, mean_model(dropout=0.3), **options), assert_same_seed)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 import scipy.ndimage
 
 from jaxdep.models.layers import augmentation
+from jaxdep.models.layers.draws import shared_over
 
 KEY = jax.random.key(3)
 LENGTHS = np.array([0, 1, 7, 12])
@@ -59,6 +60,24 @@ def test_one_key_gives_one_result_of_the_same_type_under_jit_and_vmap_too(augmen
     np.testing.assert_allclose(found[1].astype(float), augment(x, keys[1]).astype(float), atol=tolerance)
     assert not np.array_equal(found[1], found[2])
     assert not np.array_equal(found[1], x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shares_of_a_batch_are_augmented_as_the_whole_one(name):
+    x = sequences() if name in OF_SEQUENCES else images()
+    of_masked = {
+        "mask_time": lambda x, mask: augmentation.mask_time(x, mask, 4, KEY, count=2),
+        "add_noise": lambda x, mask: augmentation.add_noise(x, mask, 0.5, KEY),
+    }
+    augment = of_masked.get(name) or (lambda x, _: (OF_SEQUENCES | OF_IMAGES)[name](x, KEY))
+    mask = MASK if name in OF_SEQUENCES else jnp.ones(len(x), bool)
+
+    def of_share(x, mask):
+        with shared_over("data"):
+            return augment(x, mask)
+
+    shares = jax.vmap(of_share, axis_name="data")(*(y.reshape(2, -1, *y.shape[1:]) for y in (x, mask)))
+    np.testing.assert_allclose(shares.reshape(x.shape), augment(x, mask), atol=1e-6)
 
 
 @pytest.mark.parametrize(("augment", "make"), ALL, ids=NAMES)

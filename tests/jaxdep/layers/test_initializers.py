@@ -10,6 +10,7 @@ from input_pipeline.config import ConfigError
 from jaxdep.models.layers import initializers
 from jaxdep.models.layers.convolution import Convolution, Convolution2D
 from jaxdep.models.layers.dense import dropout, linear
+from jaxdep.models.layers.draws import shared_over
 from jaxdep.models.layers.recurrent import BiGRU, BiLSTM
 
 
@@ -66,6 +67,19 @@ def test_recurrent_parameters_are_drawn_by_hidden_size_as_in_pytorch(layer):
     assert jnp.abs(cell.recurrent_kernel[...]).max() <= 1 / 8
     assert 1 / 8 < jnp.abs(cell.bias[...]).max() <= 1 / 4  # the sum of PyTorch's two
     assert not np.array_equal(cell.recurrent_kernel[0], cell.recurrent_kernel[1])
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.25, 0.3])  # whose elements take 1, 2 and 16 bits
+@pytest.mark.parametrize("shape", [(8, 64), (12, 3, 7), (4, 1)])  # whose shares begin with a pair of words, and do not
+def test_shares_of_a_batch_drop_what_the_whole_one_drops(shape, rate):
+    x, key = jnp.ones(shape), jax.random.key(2)
+
+    def of_share(x):
+        with shared_over("data"):
+            return dropout(x, rate, key)
+
+    shares = jax.vmap(of_share, axis_name="data")(x.reshape(4, -1, *shape[1:]))
+    np.testing.assert_array_equal(shares.reshape(shape), dropout(x, rate, key))
 
 
 def test_dropout_keeps_the_mean_and_needs_a_key():
