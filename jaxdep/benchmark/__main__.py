@@ -56,7 +56,10 @@ def _define_flags() -> None:
     )
     flags.DEFINE_enum("recurrence", "scan", ["auto", *LSTM_SCANS], "How recurrent layers make their steps.")
     flags.DEFINE_integer(
-        "data_shards", 1, "Devices that share one seed's batch; the others share the seeds.", lower_bound=1
+        "data_shards",
+        0,
+        "Devices that share one seed's batch; the others share the seeds. 0: one, unless `auto` finds more quicker.",
+        lower_bound=0,
     )
     flags.DEFINE_list("compile_for", [], "Accelerators to compile for, instead of timing: " + ", ".join(_KNOWN) + ".")
     flags.DEFINE_bool("overhead", False, "Also compare the mapper `loop` with the bare compiled step.")
@@ -98,7 +101,8 @@ def main(_: list[str]) -> None:
     counts = [int(count) for count in _OPTIONS.seeds]
     if _OPTIONS.compile_for:
         jax.config.update("jax_platforms", "cpu")  # whose compilers alone are wanted
-    use_every_core(max(counts or _ON_CPU), _OPTIONS.data_shards)
+    shares = _mapping("auto").chooses_shards and "auto" in _OPTIONS.mapper
+    use_every_core(max(counts or _ON_CPU), 0 if shares else _OPTIONS.data_shards or 1)
     use_precision(_OPTIONS.precision)
     default = _COMPILED if _OPTIONS.compile_for else _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
     cases = itertools.product(_OPTIONS.systems, counts or default, _OPTIONS.mapper)
@@ -170,7 +174,9 @@ def _mapping(mapper: str) -> config.Mapping:
 def _time(name: str, count: int, mapper: str, ceiling: float) -> report.Row:
     """One row: a system at a number of seeds. A way of the peer that runs out of memory is left out of it."""
     system, mapping = _system(name), _mapping(mapper)
-    devices = jax.devices()[: count * mapping.data_shards]  # one without a seed would only compute for nothing
+    devices = jax.devices()
+    if mapping.data_shards:
+        devices = devices[: count * mapping.data_shards]  # one without a seed would only compute for nothing
     ours = engine.Engine(system, count, mapping, Choices(cache_folder() / "mappers"), devices)
     candidates: dict[str, Callable[[], None]] = {"jaxdep": ours.epoch}
     if _OPTIONS.peer == "torch":

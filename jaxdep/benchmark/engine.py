@@ -16,6 +16,7 @@ from jaxdep.engine.ensemble import Ensemble
 from jaxdep.engine.lanes import seed_keys
 from jaxdep.engine.program import Program, SeedState
 from jaxdep.engine.resident import Resident, SeedData, Viewer
+from jaxdep.engine.sharing import quickest
 
 
 class Engine:
@@ -33,14 +34,20 @@ class Engine:
         choices: Choices | None = None,
         devices: Sequence[jax.Device] | None = None,
     ):
-        self.ensemble = Ensemble(
-            make_program(system, mapping.data_shards),
-            make_viewer(system),
-            config.Seeds(count=seeds),
-            mapping,
-            devices=devices,
-            choices=choices,
-        )
+        viewer = make_viewer(system)
+
+        def make(mapping: config.Mapping, devices: Sequence[jax.Device], remembered: str | None) -> Ensemble:
+            return Ensemble(
+                make_program(system, mapping.data_shards),
+                viewer,
+                config.Seeds(count=seeds),
+                mapping,
+                devices=devices,
+                remembered=remembered,
+                choices=choices,
+            )
+
+        self.ensemble = quickest(make, mapping, devices or jax.devices(), lanes=seeds, batch_size=system.batch_size)
         self._states, self._epochs = jax.block_until_ready(self.ensemble.init()), 0
 
     def epoch(self) -> None:

@@ -117,8 +117,8 @@ class Mapping(Config):
         precision: of the products of float32 numbers: `float32`, or on an accelerator `tf32`, as TensorFloat32 or three passes
             of bfloat16, which is quicker and another result. JAX alone would choose less than float32 there.
         memory_gb: what there is of a device's memory, 1e9 bytes (0: what it says it has).
-        data_shards: devices that share one seed's batch; the other devices share the seeds. Each draws the dropout of
-            its own share, so that here alone the number of devices changes what a seed draws.
+        data_shards: devices that share one seed's batch; the other devices share the seeds (0: one; but where a CPU has
+            more cores than there are seeds, `auto` also times as many to a batch as there are cores for each seed).
         resident_gb: features that take more on a device stay on the host, which hands them over batch by batch (0: half
             of the device's memory; the devices of a CPU share the machine's). Each seed's own batches travel, unless all
             seeds train on the same participants in one order: leave `order` out of `Seeds.vary`, and each travels once.
@@ -131,15 +131,20 @@ class Mapping(Config):
     recurrence: Literal["auto", "scan", "unrolled", "graph", "cudnn", "pallas"] = "scan"
     precision: Literal["float32", "tf32"] = "float32"
     memory_gb: float = 0.0
-    data_shards: int = 1
+    data_shards: int = 0
     resident_gb: float = 0.0
 
     def check(self) -> None:
         for name in ("group", "memory_gb", "resident_gb"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: a number of 0 or more, found {getattr(self, name)}")
-        if self.data_shards < 1:
-            raise ConfigError(f"data_shards: at least 1, found {self.data_shards}")
+        if self.data_shards < 0:
+            raise ConfigError(f"data_shards: 0 or more, found {self.data_shards}")
+
+    @property
+    def chooses_shards(self) -> bool:
+        """Whether it is to be timed how many devices share a batch."""
+        return self.data_shards == 0 and self.mapper == "auto"
 
 
 @dataclasses.dataclass

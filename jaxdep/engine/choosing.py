@@ -77,18 +77,25 @@ class Chooser:
         """
         mapper = self._mapping.mapper
         if mapper != "auto":
-            return Layout(mapper, self._group if mapper in ("map", "pmap") else 1, self._recurrences[0])
-        # A run that moved on from a TPU does without its kernels.
+            return self._layout(mapper, self._group if mapper in ("map", "pmap") else 1)
+        # A run that moved on from a TPU does without its kernels, and one that has fewer devices than before without shares.
         if remembered is not None and (layout := named(remembered)) and layout.recurrence in self._recurrences:
-            return layout
+            return layout._replace(shards=self._shards)
         known = choices.find(self._identity) if choices is not None else None
         if known is not None and (layout := named(known.mapper)):
             self.timings = dict(known.timings)
-            return layout
+            return layout._replace(shards=self._shards)
         layout = self._quickest(run, steps)
         if choices is not None:
             choices.keep(self._identity, Choice(str(layout), self.timings))
         return layout
+
+    def _layout(self, mapper: str, group: int = 1) -> Layout:
+        return Layout(mapper, group, self._recurrences[0], self._shards)
+
+    @property
+    def _shards(self) -> int:
+        return int(self._mesh.shape["data"])
 
     @property
     def _platform(self) -> str:
@@ -102,9 +109,7 @@ class Chooser:
         return group_that_fits(self._needs, self._lanes, _OF_MEMORY * self._memory)
 
     def _by_groups(self, group: int) -> Layout:
-        if group == self._lanes:
-            return Layout("vmap", recurrence=self._recurrences[0])
-        return Layout("map", group, self._recurrences[0])
+        return self._layout("vmap") if group == self._lanes else self._layout("map", group)
 
     def _needs(self, group: int) -> float:
         """Bytes that training takes of a device with so many seeds at a time, by the compiler's plan."""
@@ -131,11 +136,15 @@ class Chooser:
 
     def _candidates(self) -> list[Layout]:
         """What `auto` times; `pmap` is `map` with another wrapper."""
-        layouts = [Layout("vmap"), Layout("map", self._group), Layout("loop")]
-        if not (self._platform == "cpu" or self._mapping.group):
+        layouts = [self._layout("vmap"), self._layout("map", self._group), self._layout("loop")]
+        if (
+            self._platform == "cpu" and self._lanes == 1
+        ):  # vmap is map then, and what loop saves is little beside shares
+            layouts = layouts[1:] if self._shards == 1 else layouts[1:2]
+        elif not (self._platform == "cpu" or self._mapping.group):
             # A large image fills an accelerator alone; many small products want to be one.
-            few = Layout("map", min(ON_CHIP, self._group))
-            layouts = [self._by_groups(self._group), few, Layout("map"), Layout("loop")]
+            few = self._layout("map", min(ON_CHIP, self._group))
+            layouts = [self._by_groups(self._group), few, self._layout("map"), self._layout("loop")]
         ways = itertools.product(self._recurrences, layouts)
         layouts = [layout._replace(recurrence=way) for way, layout in ways]
         return list(dict.fromkeys(x for x in layouts if not (x.recurrence in ONE_BY_ONE and x.side_by_side)))

@@ -44,13 +44,17 @@ def use_every_core(lanes: float, data_shards: int = 1) -> None:
 
     Each device holds the features: more of them than lanes, or than lanes times the shards of a batch, would only cost
     memory.
+
+    Args:
+        data_shards: devices that share a batch; 0: as many as there are cores for each lane.
     """
     import jax
 
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        groups = int(max(1, min(joblib.cpu_count() // data_shards, lanes)))
-        jax.config.update("jax_num_cpu_devices", groups * data_shards)
+        cores = joblib.cpu_count()
+        groups = int(max(1, min(cores // (data_shards or 1), lanes)))
+        jax.config.update("jax_num_cpu_devices", groups * (data_shards or cores // groups))
 
 
 def use_precision(name: str) -> None:

@@ -97,7 +97,7 @@ class Ensemble:
         self.lanes = lanes_of(seeds, viewer.folds, len(variants))
         self._program, self._viewer, self._mapping = program, viewer, mapping
         self._place = place
-        self._mesh = make_mesh(mapping.data_shards, devices)
+        self._mesh = make_mesh(mapping.data_shards or 1, devices)
         self._by_seed = NamedSharding(self._mesh, PartitionSpec("seed"))
         n_shards = self._mesh.shape["seed"]
         self._n_padded = -(-len(self.lanes) // n_shards) * n_shards
@@ -269,6 +269,12 @@ class Ensemble:
     def mapper(self) -> str:
         """The mapper in use, and the seeds of a device that it takes at a time, if not one: `vmap`, `map:64`."""
         return str(self._lift.layout)
+
+    @property
+    def epoch_s(self) -> float:
+        """Seconds of an epoch of all seeds, as they were estimated when `auto` chose; endless where it did not."""
+        timing = self.timings.get(self.mapper)
+        return np.inf if timing is None else timing.epoch_s
 
     @property
     def compile_s(self) -> float:

@@ -200,7 +200,7 @@ COMPILERS: dict[str, Callable[..., Lifted]] = {
 }
 
 
-_NAME = re.compile(r"(\w+)(?::(\d+))?(?: (\w+))?")
+_NAME = re.compile(r"(\w+)(?::(\d+))?(?:/(\d+))?(?: (\w+))?")
 
 
 class Layout(NamedTuple):
@@ -209,11 +209,13 @@ class Layout(NamedTuple):
     Attributes:
         group: seeds of a device at a time, where that is a choice (`map`, `pmap`).
         recurrence: how the recurrent layers make their steps (models/layers/recurrent.py).
+        shards: devices that share a batch.
     """
 
     mapper: str
     group: int = 1
     recurrence: str = "scan"
+    shards: int = 1
 
     @property
     def side_by_side(self) -> bool:
@@ -222,15 +224,16 @@ class Layout(NamedTuple):
 
     def __str__(self) -> str:
         group = "" if self.group == 1 else f":{self.group}"
-        return self.mapper + group + ("" if self.recurrence == "scan" else f" {self.recurrence}")
+        shards = "" if self.shards == 1 else f"/{self.shards}"
+        return self.mapper + group + shards + ("" if self.recurrence == "scan" else f" {self.recurrence}")
 
 
 def named(name: str) -> Layout | None:
-    """The layout that says so of itself: `vmap`, `map:64`, `map:64 pallas`; None where none does."""
+    """The layout that says so of itself: `vmap`, `map:64`, `map:64/2 pallas`; None where none does."""
     found = _NAME.fullmatch(name)
-    if not found or found[1] not in COMPILERS or found[3] not in (None, *LSTM_SCANS):
+    if not found or found[1] not in COMPILERS or found[4] not in (None, *LSTM_SCANS):
         return None
-    return Layout(found[1], int(found[2] or 1), found[3] or "scan")
+    return Layout(found[1], int(found[2] or 1), found[4] or "scan", int(found[3] or 1))
 
 
 def _by_name(fn: Callable[..., Tree]) -> OneSeed:
@@ -282,7 +285,7 @@ class Lift:
             shared: what is the same for all. The `seed` (`SeedData`) stands in both, and is joined.
             donate: the function yields (new state, whatever else), and the states are given up for the new ones.
         """
-        started, (mapper, group, recurrence) = time.perf_counter(), self.layout
+        started, (mapper, group, recurrence, _) = time.perf_counter(), self.layout
         with computed_by(recurrence):
             options = _OPTIONS.get(recurrence)
             lifted = COMPILERS[mapper](_by_name(fn), (states, own, shared), self._mesh, group, donate, options)

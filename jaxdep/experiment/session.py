@@ -32,7 +32,9 @@ class Session(NamedTuple):
 def begin(experiment: "Experiment", seeds: int) -> Session:
     """Settles the devices, by how many seeds train at once, and by the flags where the data are."""
     hush_libraries()
-    use_every_core(experiment.most_lanes(seeds), -(-experiment.mapping.data_shards // (NUM_PROCESSES.value or 1)))
+    mapping, processes = experiment.mapping, NUM_PROCESSES.value or 1
+    shards = 0 if mapping.chooses_shards and processes == 1 else -(-(mapping.data_shards or 1) // processes)
+    use_every_core(experiment.most_lanes(seeds), shards)
     if COORDINATOR.value:
         _join_processes()
     from jaxdep.engine.choices import Choices  # after the devices are chosen

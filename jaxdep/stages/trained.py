@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from input_pipeline.errors import DataError
-from jaxdep.config import Seeds, Task, TrainStage
+from jaxdep.config import Mapping, Seeds, Task, TrainStage
 from jaxdep.config.sweep import number_at
 from jaxdep.engine import training
 from jaxdep.engine.checkpoints import Checkpoints, History
@@ -19,6 +19,7 @@ from jaxdep.engine.lanes import Lane, Variant, lanes_of
 from jaxdep.engine.processes import are_several
 from jaxdep.engine.program import SeedState, Tree
 from jaxdep.engine.resident import Viewer
+from jaxdep.engine.sharing import quickest
 from jaxdep.report.scores import read_metrics
 from jaxdep.stages import OWN_VALIDATION, StageRun
 
@@ -32,8 +33,9 @@ def make_ensemble(
         together: on the devices of all processes, which each make it; else on those of this one.
     """
     devices, mapping = (jax.devices() if together else jax.local_devices()), stage.mapping
-    if are_several() and not together:
-        mapping = dataclasses.replace(mapping, data_shards=math.gcd(mapping.data_shards, len(devices)))
+    if are_several():
+        shards = mapping.data_shards or 1  # each process would choose for itself
+        mapping = dataclasses.replace(mapping, data_shards=shards if together else math.gcd(shards, len(devices)))
     viewer = Viewer(stage.examples, config.tasks, config.data.splits, config.data.unnormalized)
     variants = list(config.variants.values())
     varied = {
@@ -41,31 +43,41 @@ def make_ensemble(
         for path in config.sweep
         if (numbers := [x for variant in variants if (x := number_at(variant, path)) is not None])
     }
-    program = training.build(
-        config.model,
-        {name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()},
-        {task: stage.examples.classes[task] for task in config.tasks if task in stage.examples.classes},
-        config.tasks,
-        config.optimizer,
-        config.training,
-        recorded=config.metrics,
-        varied=list(varied),
-        data_axis="data",
-        data_shards=mapping.data_shards,
-    )
-    return Ensemble(
-        program,
-        viewer,
-        seeds or stage.seeds,
-        mapping,
-        variants=[
-            Variant(_weighted(config.tasks, variant.tasks), {path: values[index] for path, values in varied.items()})
-            for index, variant in enumerate(variants)
-        ],
-        devices=devices,
-        remembered=stage.record.get("mapper"),
-        choices=None if are_several() else stage.choices,  # each process would remember its own
-    )
+    seeds = seeds or stage.seeds
+
+    def make(mapping: Mapping, devices: Sequence[jax.Device], remembered: str | None) -> Ensemble:
+        program = training.build(
+            config.model,
+            {name: padded.values.shape[-1] for name, padded in stage.examples.buckets[0].features.items()},
+            {task: stage.examples.classes[task] for task in config.tasks if task in stage.examples.classes},
+            config.tasks,
+            config.optimizer,
+            config.training,
+            recorded=config.metrics,
+            varied=list(varied),
+            data_axis="data",
+            data_shards=mapping.data_shards,
+        )
+        return Ensemble(
+            program,
+            viewer,
+            seeds,
+            mapping,
+            variants=[
+                Variant(
+                    _weighted(config.tasks, variant.tasks), {path: values[index] for path, values in varied.items()}
+                )
+                for index, variant in enumerate(variants)
+            ],
+            devices=devices,
+            remembered=remembered,
+            choices=None if are_several() else stage.choices,  # each process would remember its own
+        )
+
+    lanes = len(lanes_of(seeds, viewer.folds, len(variants)))
+    batch_size = config.training.batch_size
+    remembered = stage.record.get("mapper")
+    return quickest(make, mapping, devices, lanes=lanes, batch_size=batch_size, remembered=remembered)
 
 
 def restore(config: TrainStage, stage: StageRun, ids: Iterable[int] = ()) -> tuple[Ensemble, SeedState]:

@@ -111,7 +111,7 @@ def test_values_that_do_not_fit_are_one_line(wrong, line):
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        (config.Mapping(data_shards=0), "data_shards"),
+        (config.Mapping(data_shards=-1), "data_shards"),
         (config.Mapping(group=-1), "group"),
         (config.Optimizer(learning_rate=-1.0), "learning_rate"),
         (config.Optimizer(learning_rate=float("nan")), "learning_rate"),

@@ -95,7 +95,7 @@ def make_plans(
     if mapping.recurrence == "graph":  # whose kernels no host starts
         accelerator = dataclasses.replace(accelerator, launch_us=0.0)
     ensemble = Ensemble(
-        make_program(system, mapping.data_shards),
+        make_program(system, mapping.data_shards or 1),
         make_viewer(system),
         config.Seeds(count=seeds),
         dataclasses.replace(mapping, memory_gb=accelerator.memory_gb),

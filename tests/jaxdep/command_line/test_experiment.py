@@ -317,7 +317,7 @@ def test_a_damaged_config_json_is_named_in_one_line(jaxdep_main, used):
         ("--config.stages.text.model.feature=video", "video"),
         ("--config.stages.text.model.initializer=ones", "ones"),
         ("--config.stages.text.model.hidden=0", "hidden"),
-        ("--config.mapping.data_shards=0", "data_shards"),
+        ("--config.mapping.data_shards=-1", "data_shards"),
         ("--config.mapping.group=-1", "group"),
         ("--config.stages.text.training.batch_size=0", "batch_size"),
         ("--config.stages.text.optimizer.learning_rate=-1.0", "learning_rate"),

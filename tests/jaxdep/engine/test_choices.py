@@ -1,12 +1,13 @@
 """What `auto` chose is remembered for the same program and devices, and a damaged memory costs a measurement."""
 
+import jax
 import numpy as np
 import pytest
 
 from jaxdep import config
 from jaxdep.engine.choices import Choice, Choices, Timing
 from jaxdep.engine.choosing import Chooser
-from jaxdep.engine.ensemble import Ensemble
+from jaxdep.engine.ensemble import Ensemble, make_mesh
 from jaxdep.engine.mappers import Layout
 from jaxdep.engine.resident import Viewer
 
@@ -98,7 +99,7 @@ def test_a_remembered_kernel_of_a_tpu_is_not_taken_elsewhere(auto, monkeypatch):
 def test_on_a_gpu_what_has_no_seed_axis_is_tried_one_seed_at_a_time(group, expected, monkeypatch):
     monkeypatch.setattr(Chooser, "_platform", "gpu")
     mapping = config.Mapping(recurrence="auto", group=group)
-    chooser = Chooser(mapping, None, 8, np.inf, "", lambda _: pytest.fail("compiled"))
+    chooser = Chooser(mapping, make_mesh(1, jax.devices()[:1]), 8, np.inf, "", lambda _: pytest.fail("compiled"))
     tried = list(map(str, chooser._candidates()))
     assert [name for name in tried if "cudnn" in name] == expected
     assert {"vmap", "vmap unrolled", "vmap graph"} <= set(tried)
