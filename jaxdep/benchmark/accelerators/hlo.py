@@ -220,7 +220,7 @@ class Program:
         if told := _TOLD.search(instruction.attributes):  # by the author of a kernel that XLA does not see into
             flops += float(told[1])
         cycles = _CYCLES.search(instruction.attributes)
-        moved = _fusion_bytes(instruction, among, fused) if fused else _plain_bytes(instruction, among)
+        moved = self._fusion_bytes(instruction, among, fused) if fused else _plain_bytes(instruction, among)
         return Kernel(instruction, flops, moved, int(cycles[1]) if cycles else 0, times)
 
     def _all_fused(self, fused: Mapping[str, Instruction]) -> Iterator[tuple[Mapping[str, Instruction], Instruction]]:
@@ -229,6 +229,37 @@ class Program:
                 yield from self._all_fused(self.computations[instruction.called("calls")])
             else:
                 yield fused, instruction
+
+    def _fusion_bytes(
+        self, fusion: Instruction, among: Mapping[str, Instruction], fused: Mapping[str, Instruction]
+    ) -> float:
+        """An operand of which only a slice is read, or into which one is written in place, counts as that slice."""
+        read_ = sum(
+            self._read_bytes(among[name].shapes[0], parameter, fused)
+            for name, parameter in zip(fusion.operands, _parameters(fused), strict=False)
+            if name in among and among[name].shapes
+        )
+        updates = [x for x in fused.values() if x.opcode == "dynamic-update-slice"]
+        written = 0.0
+        for shape in fusion.shapes:
+            inside = [fused[x.operands[1]] for x in updates if x.shapes[0].dims == shape.dims]
+            written += min(map(_size_of_first, inside), default=shape.nbytes) if shape.space != _ON_CHIP else 0.0
+        return read_ + written
+
+    def _read_bytes(self, outside: Shape, parameter: Instruction, fused: Mapping[str, Instruction]) -> float:
+        if outside.space == _ON_CHIP:
+            return 0.0
+        read_ = 0.0
+        for name, user in _users(parameter.name, fused):
+            if user.opcode in ("dynamic-slice", "slice", "gather"):
+                read_ += _size_of_first(user)
+            elif user.opcode == "fusion":  # within a fusion
+                inner = self.computations[user.called("calls")]
+                handed = zip(user.operands, _parameters(inner), strict=False)
+                read_ += sum(self._read_bytes(outside, own, inner) for operand, own in handed if operand == name)
+            elif not (user.opcode == "dynamic-update-slice" and user.operands[0] == name):
+                return outside.nbytes
+        return min(read_, outside.nbytes)
 
 
 _BRANCHES = ("true", "false")
@@ -313,46 +344,23 @@ def _plain_bytes(instruction: Instruction, among: Mapping[str, Instruction]) -> 
     return _size(instruction) + sum(_size(among[name]) for name in instruction.operands if name in among)
 
 
-def _fusion_bytes(fusion: Instruction, among: Mapping[str, Instruction], fused: Mapping[str, Instruction]) -> float:
-    """An operand of which only a slice is read, or into which one is written in place, counts as that slice."""
-    parameters = sorted((x for x in fused.values() if x.opcode == "parameter"), key=lambda x: int(x.attributes))
-    read_ = sum(
-        _read_bytes(among[name].shapes[0], parameter, fused)
-        for name, parameter in zip(fusion.operands, parameters, strict=False)
-        if name in among and among[name].shapes
-    )
-    updates = [x for x in fused.values() if x.opcode == "dynamic-update-slice"]
-    written = 0.0
-    for shape in fusion.shapes:
-        inside = [fused[x.operands[1]] for x in updates if x.shapes[0].dims == shape.dims]
-        written += min(map(_size_of_first, inside), default=shape.nbytes) if shape.space != _ON_CHIP else 0.0
-    return read_ + written
+def _parameters(fused: Mapping[str, Instruction]) -> list[Instruction]:
+    """In the order of the operands."""
+    return sorted((x for x in fused.values() if x.opcode == "parameter"), key=lambda x: int(x.attributes))
 
 
 def _size_of_first(instruction: Instruction) -> float:
     return instruction.shapes[0].nbytes
 
 
-def _read_bytes(outside: Shape, parameter: Instruction, fused: Mapping[str, Instruction]) -> float:
-    if outside.space == _ON_CHIP:
-        return 0.0
-    read_ = 0.0
-    for user in _users(parameter.name, fused):
-        if user.opcode in ("dynamic-slice", "slice", "gather"):
-            read_ += _size_of_first(user)
-        elif not (user.opcode == "dynamic-update-slice" and user.operands[0] == parameter.name):
-            return outside.nbytes
-    return min(read_, outside.nbytes)
-
-
-def _users(name: str, fused: Mapping[str, Instruction]) -> Iterator[Instruction]:
-    """Who reads it, by whatever other view of the same bytes."""
+def _users(name: str, fused: Mapping[str, Instruction]) -> Iterator[tuple[str, Instruction]]:
+    """Who reads it, and by what name: its own, or that of another view of the same bytes."""
     for user in fused.values():
         if name in user.operands:
             if user.opcode in ("bitcast", "reshape"):
                 yield from _users(user.name, fused)
             else:
-                yield user
+                yield name, user
 
 
 def _flops(instruction: Instruction, among: Mapping[str, Instruction]) -> float:

@@ -146,6 +146,35 @@ def test_a_row_written_in_place_counts_as_a_row():
     assert 0 < sum(kernel.nbytes for kernel in inside) < 20 * 256 * 4
 
 
+NESTED = """HloModule m
+
+%row (all: f32[500,64], i: s32[]) -> f32[1,64] {
+  %all = f32[500,64]{1,0} parameter(0)
+  %i = s32[] parameter(1)
+  %zero = s32[] constant(0)
+  ROOT %found = f32[1,64]{1,0} dynamic-slice(%all, %i, %zero), dynamic_slice_sizes={1,64}
+}
+
+%doubled (rows: f32[500,64], at: s32[]) -> f32[1,64] {
+  %rows = f32[500,64]{1,0} parameter(0)
+  %at = s32[] parameter(1)
+  %one = f32[1,64]{1,0} fusion(%rows, %at), kind=kLoop, calls=%row
+  ROOT %sum = f32[1,64]{1,0} add(%one, %one)
+}
+
+ENTRY %main (x: f32[500,64], n: s32[]) -> f32[1,64] {
+  %x = f32[500,64]{1,0} parameter(0)
+  %n = s32[] parameter(1)
+  ROOT %out = f32[1,64]{1,0} fusion(%x, %n), kind=kLoop, calls=%doubled
+}
+"""
+
+
+def test_a_row_read_by_a_fusion_within_a_fusion_counts_as_a_row():
+    (kernel,) = hlo.read(NESTED).kernels
+    assert kernel.nbytes == 2 * 64 * 4 + 4  # a row in, a row out, and which
+
+
 def test_what_should_not_be_there_is_found():
     image, kernel = jnp.ones((1, 16, 4)), jnp.ones((3, 2, 4))
 
