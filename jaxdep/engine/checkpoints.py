@@ -105,7 +105,7 @@ class Checkpoints:
             states, history: shapes and types of what was saved.
 
         Raises:
-            DataError: the operating system refuses to read one.
+            DataError: the operating system refuses to read one, or it holds other arrays.
         """
         for epoch in sorted(self._manager.all_steps(), reverse=True):
             folder = self._folder / str(epoch)
@@ -135,7 +135,13 @@ class Checkpoints:
         wanted = jax.tree.map(
             lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), {"states": states, "history": _nested(history)}
         )
-        saved = jax.tree.map(np.array, self._manager.restore(epoch, args=ocp.args.StandardRestore(wanted)))
+        try:
+            saved = jax.tree.map(np.array, self._manager.restore(epoch, args=ocp.args.StandardRestore(wanted)))
+        except ValueError:  # its files are what was written, so that something else is wanted now
+            raise DataError(
+                f"{self._folder / str(epoch)}: holds other arrays than this version of jaxdep has; go on with the version "
+                f"that wrote it, or remove {self._folder}, and what it held is computed once more"
+            ) from None
         found = {f"{split}/{name}": x for split, metrics in saved["history"].items() for name, x in metrics.items()}
         return saved["states"], found
 

@@ -18,7 +18,10 @@ Tree = Any  # a pytree of arrays
 
 
 class Best(NamedTuple):
-    """The best epoch so far by the monitored validation metric (`score`: lower is better)."""
+    """The best epoch so far by the monitored validation metric (`score`: lower is better).
+
+    `params` and `statistics` are empty where nothing reads them (`schedule.best_weights`): they are a quarter of a state.
+    """
 
     params: Tree
     statistics: Tree

@@ -22,8 +22,16 @@ class Kept(NamedTuple):
 
 def kept(opt_state: Tree, training: Training) -> Tree:
     """The optimiser's first state as `SeedState` has it under the schedule."""
-    goes_back = isinstance(training.schedule, Newbob) and training.schedule.goes_back
-    return Kept(opt_state, opt_state) if goes_back else opt_state
+    return Kept(opt_state, opt_state) if _goes_back(training) else opt_state
+
+
+def _goes_back(training: Training) -> bool:
+    return isinstance(training.schedule, Newbob) and training.schedule.goes_back
+
+
+def best_weights(params: Tree, statistics: Tree, training: Training) -> tuple[Tree, Tree]:
+    """What `Best` holds of an epoch's (params, statistics): nothing where no best epoch is reported or gone back to."""
+    return (params, statistics) if training.select == "best" or _goes_back(training) else ({}, {})
 
 
 def current(opt_state: Tree) -> Tree:
@@ -71,7 +79,8 @@ def judged(state: SeedState, score: Array, epoch: Array, training: Training) -> 
     """Best so far, early stopping and what the learning rate owes to an epoch with this score (lower is better)."""
     score = jnp.where(jnp.isnan(score), jnp.inf, score)  # a metric that is not defined is no better than any
     better = (score < state.best.score) | (state.best.epoch < 0)
-    candidate = Best(state.params, state.statistics, epoch.astype(jnp.int32), score.astype(jnp.float32))
+    weights = best_weights(state.params, state.statistics, training)
+    candidate = Best(*weights, epoch.astype(jnp.int32), score.astype(jnp.float32))
     waited = jnp.where(better, 0, state.waited + 1)
     lowered = _newbob if isinstance(training.schedule, Newbob) else _reduced_on_plateau
     return lowered(state, better, score, epoch, training)._replace(

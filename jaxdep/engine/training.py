@@ -27,7 +27,7 @@ from jaxdep.engine.lanes import tuned
 from jaxdep.engine.objectives import MISSING, batch_loss
 from jaxdep.engine.program import Best, Decisions, Learned, Program, SeedState, Tree
 from jaxdep.engine.resident import Normalizer, Part, Resident, ResidentBucket, SeedData
-from jaxdep.engine.schedule import advanced, current, judged, kept, make_transform
+from jaxdep.engine.schedule import advanced, best_weights, current, judged, kept, make_transform
 from jaxdep.models import Masked, ModelConfig, Outputs, Step
 from jaxdep.models.layers.draws import shared_over
 from jaxdep.statistics import metrics
@@ -147,7 +147,7 @@ class _Learner:
             statistics=statistics,
             opt_state=kept(self._transform(seed).init(params), self.training),
             learning_rate_scale=jnp.float32(1),
-            best=Best(params, statistics, jnp.int32(-1), jnp.float32(jnp.inf)),
+            best=Best(*best_weights(params, statistics, self.training), jnp.int32(-1), jnp.float32(jnp.inf)),
             waited=jnp.int32(0),
             plateau_waited=jnp.int32(0),
             stopped=jnp.bool_(False),

@@ -35,11 +35,13 @@ def started(config: TrainStage, stage: StageRun, ensemble: Ensemble, states: See
             given, diverged = _published(source, config, len(ensemble.lanes)), np.zeros(len(ensemble.lanes), bool)
         taken = _taken(source, given, field)
         _check_used(taken, host, field)
-        params, statistics = (_replaced(tree, taken) for tree in (host.params, host.statistics))
+        best = host.best._replace(
+            params=_replaced(host.best.params, taken), statistics=_replaced(host.best.statistics, taken)
+        )
         host = host._replace(
-            params=params,
-            statistics=statistics,
-            best=host.best._replace(params=params, statistics=statistics),
+            params=_replaced(host.params, taken),
+            statistics=_replaced(host.statistics, taken),
+            best=best,
             diverged=host.diverged | diverged,
         )
     return ensemble.restore(host)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from input_pipeline.errors import DataError
 from jaxdep.engine.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -50,6 +51,14 @@ def restore(folder, ensemble, history):
 
 def test_nothing_saved_is_none(ensemble, tmp_path):
     assert restore(tmp_path / "checkpoints", ensemble, {}) is None
+
+
+def test_what_another_version_saved_is_told_of_and_kept(saved, ensemble):
+    folder, _, history = saved
+    without_best = ensemble.abstract_states._replace(best=ensemble.abstract_states.best._replace(params={}))
+    with Checkpoints(folder, 0) as checkpoints, pytest.raises(DataError, match=r"checkpoints/3: holds other arrays"):
+        checkpoints.restore(without_best, history)
+    assert restore(folder, ensemble, history)[0] == 3
 
 
 def test_round_trip_is_exact(saved, ensemble):

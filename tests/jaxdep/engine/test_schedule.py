@@ -89,9 +89,11 @@ def test_newbob_steps_as_the_cited_code_does(schedule):
     assert int(state.best.epoch) == 7
 
 
+@pytest.mark.parametrize("select", ["best", pytest.param("last", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("gb", [0.0, pytest.param(NOTHING_GB, marks=pytest.mark.slow)], ids=["resident", "streamed"])
-def test_under_newbob_each_seed_goes_back_to_its_own_best_epoch(gb, make_examples, make_ensemble, tmp_path):
-    schedule = Training(epochs=6, batch_size=8, epochs_per_call=3, schedule=Newbob(threshold=0.01, ramp_from=3))
+def test_under_newbob_each_seed_goes_back_to_its_own_best_epoch(gb, select, make_examples, make_ensemble, tmp_path):
+    goes_back = Newbob(threshold=0.01, ramp_from=3)
+    schedule = Training(epochs=6, batch_size=8, epochs_per_call=3, schedule=goes_back, select=select)
     ensemble = make_ensemble(
         make_examples(), count=3, optimizer=Optimizer(learning_rate=0.5), schedule=schedule, resident_gb=gb
     )

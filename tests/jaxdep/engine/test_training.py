@@ -165,6 +165,7 @@ def test_predictions_of_the_last_epoch_where_that_is_asked_for(make_examples, fi
     schedule = config.Training(epochs=3, batch_size=8, epochs_per_call=3, select="last")
     run = fit(make_examples(), optimizer=config.Optimizer(learning_rate=1.0), schedule=schedule)
     assert run.final.best.epoch[0] < 2
+    assert not jax.tree.leaves((run.final.best.params, run.final.best.statistics))  # nothing would read them
     expected = probabilities(make_examples(), run.final.params["heads"]["depressed"], 0)
     np.testing.assert_allclose(run.test_predictions[0], expected, atol=1e-5)
 
