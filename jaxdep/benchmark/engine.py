@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -72,15 +72,18 @@ class Bare:
         jax.block_until_ready(self._state)
 
 
-def make_program(system: System, data_shards: int = 1) -> Program:
-    """One seed's program: an epoch a call, no evaluation; its batches are shared by so many devices."""
+def make_program(system: System, data_shards: int = 1, select: Literal["best", "last"] = "last") -> Program:
+    """One seed's program: an epoch a call, no evaluation; its batches are shared by so many devices.
+
+    What is timed reports the last epoch: the peer keeps no copy of the best one's parameters either.
+    """
     return training.build(
         system.model,
         system.inputs,
         system.class_names,
         system.tasks,
         OPTIMIZER,
-        config.Training(batch_size=system.batch_size, epochs_per_call=1),
+        config.Training(batch_size=system.batch_size, epochs_per_call=1, select=select),
         data_axis="data",
         data_shards=data_shards,
     )

@@ -95,7 +95,8 @@ def make_plans(
     if mapping.recurrence == "graph":  # whose kernels no host starts
         accelerator = dataclasses.replace(accelerator, launch_us=0.0)
     ensemble = Ensemble(
-        make_program(system, mapping.data_shards or 1),
+        # What an experiment needs at its defaults: a seed also holds its best epoch's parameters.
+        make_program(system, mapping.data_shards or 1, select="best"),
         make_viewer(system),
         config.Seeds(count=seeds),
         dataclasses.replace(mapping, memory_gb=accelerator.memory_gb),
