@@ -399,7 +399,8 @@ class Training(Config):
         schedule: of the learning rate over the epochs, beside what follows from a plateau.
         monitor: the validation metric that chooses the epoch, stops and lowers the learning rate: `loss` or a name
             of jaxdep.statistics.metrics of the first task.
-        select: report each seed's `best` epoch by `monitor`, or its `last`.
+        select: report each seed's `best` epoch by `monitor`, or its `last`, for which no copy of the best one's parameters
+            is held: under Adam a quarter of a seed's memory and of a checkpoint.
         patience: epochs without improvement before a seed stops (0: never).
         plateau_patience: epochs without improvement before the learning rate is multiplied by `plateau_factor` (0:
             never), down to `plateau_floor` times the first. A patience of 1 is much like the schedule `Newbob`.
